@@ -1,0 +1,56 @@
+"""Compression by name and level, as Zarr version 3 codecs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+#: name -> (lowest level, highest level, default level)
+LEVELS: Final = {"zstd": (-7, 22, 1), "gzip": (0, 9, 5), "blosc": (0, 9, 5)}
+
+
+def parse(compression: str | None) -> tuple[str, int] | None:
+    """Split ``"name"`` or ``"name:level"``.
+
+    Raises
+    ------
+    ValueError
+        With the list of what is supported.
+    """
+    if compression is None or compression == "none":
+        return None
+    name, _, level_text = compression.partition(":")
+    supported = ", ".join(f"{n}:{low}..{high}" for n, (low, high, _) in LEVELS.items())
+    if name not in LEVELS:
+        raise ValueError(f"compression {compression!r} is not supported: use {supported}")
+    low, high, default = LEVELS[name]
+    try:
+        level = int(level_text) if level_text else default
+    except ValueError:
+        level = high + 1
+    if not low <= level <= high:
+        raise ValueError(f"compression level in {compression!r} is not supported: use {supported}")
+    return name, level
+
+
+def zarr_codecs(compression: str | None, dtype: str) -> list[dict[str, Any]]:
+    """Return the codecs of a chunk: bytes, then the compressor where one is asked for."""
+    itemsize = np.dtype(dtype).itemsize
+    codecs: list[dict[str, Any]] = [
+        {"name": "bytes", "configuration": {"endian": "little"}}
+        if itemsize > 1
+        else {"name": "bytes"}
+    ]
+    match parse(compression):
+        case ("zstd", level):
+            codecs.append({"name": "zstd", "configuration": {"level": level, "checksum": False}})
+        case ("gzip", level):
+            codecs.append({"name": "gzip", "configuration": {"level": level}})
+        case ("blosc", level):
+            configuration = {
+                "cname": "zstd", "clevel": level, "shuffle": "shuffle",
+                "typesize": itemsize, "blocksize": 0,
+            }  # fmt: skip
+            codecs.append({"name": "blosc", "configuration": configuration})
+    return codecs

@@ -1,0 +1,69 @@
+"""Which backends there are: ours and those that other packages bring.
+
+A package adds one by an entry point in the group ``pymmcore_ome.backends`` whose value is
+an `ArrayBackend` subclass and whose name is what users write in ``backend=``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+from pymmcore_ome.disk import Format
+from pymmcore_ome.errors import OptionError
+
+from .port import ArrayBackend
+
+GROUP: Final = "pymmcore_ome.backends"
+_DEFAULTS: Final[dict[Format, str]] = {"ome-zarr": "tensorstore", "ome-tiff": "tiff"}
+
+
+def available_backends() -> tuple[str, ...]:
+    """Return the names of the backends that can be used here, sorted.
+
+    One whose library is not installed is left out.
+    """
+    return tuple(sorted(name for name, _ in _loaded()))
+
+
+def find_backend(name: str | None, format: Format) -> type[ArrayBackend]:  # noqa: A002
+    """Return the backend of this name, or the default one of the format.
+
+    Raises
+    ------
+    OptionError
+        When there is none of that name here, or it writes another format.
+    """
+    wanted = name or _DEFAULTS[format]
+    found = dict(_loaded())
+    if wanted not in found:
+        fit = sorted(n for n, backend in found.items() if backend.format == format)
+        raise OptionError(
+            f"Backend {wanted!r} for {format} is not available. Available for {format}: "
+            f"{', '.join(fit) or 'none'}."
+        )
+    backend = found[wanted]
+    if backend.format != format:
+        raise OptionError(
+            f"Backend {wanted!r} writes {backend.format}, but the path or format= asks for "
+            f"{format}."
+        )
+    return backend
+
+
+def _loaded() -> Iterator[tuple[str, type[ArrayBackend]]]:
+    for entry in entry_points(group=GROUP):
+        backend = _load(entry)
+        if backend is not None:
+            yield entry.name, backend
+
+
+def _load(entry: EntryPoint) -> type[ArrayBackend] | None:
+    try:
+        backend = entry.load()
+    except ImportError:
+        return None  # the library behind it is not installed: not available, no error
+    if not (isinstance(backend, type) and issubclass(backend, ArrayBackend)):
+        raise OptionError(f"Entry point {entry.name!r} in {GROUP} is not an ArrayBackend.")
+    return backend

@@ -1,0 +1,18 @@
+"""Files and folders, and everything in which operating systems differ."""
+
+from .files import write_whole
+from .store_path import (
+    FORMATS,
+    Format,
+    check_free,
+    choose_format,
+    format_of_suffix,
+    fresh_folder,
+    is_store,
+    local_path,
+)
+
+__all__ = [
+    "FORMATS", "Format", "check_free", "choose_format", "format_of_suffix", "fresh_folder",
+    "is_store", "local_path", "write_whole",
+]  # fmt: skip

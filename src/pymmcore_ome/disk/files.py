@@ -1,0 +1,44 @@
+"""Files: whole or not at all. The one place that knows what operating systems differ in.
+
+Runs on Linux here; the Windows paths (a file that another program holds open cannot be
+replaced at once) are written from Microsoft's documentation and not tested here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+_ATTEMPTS: Final = 10
+_PAUSE_S: Final = 0.05
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never half of one.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; the old content is then still there.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(content)
+        _replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Replace, trying again for a moment where a virus scanner or a viewer holds the file."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            os.replace(source, target)  # noqa: PTH105  # the same call, and the one documented as atomic
+            return
+        except PermissionError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(_PAUSE_S)

@@ -1,0 +1,90 @@
+"""Every refusal of the package, as a tree of exceptions.
+
+::
+
+    PymmcoreOmeError
+    ├── SchemaError (ValueError)             what is to be stored is described wrongly
+    │   ├── UnsafeNameError                  a name that could leave the store or break it
+    │   └── SequenceError                    a useq sequence that cannot be stored
+    ├── OptionError (ValueError)             an unknown format, backend, suffix, compression
+    ├── StorePathError (OSError)             the path cannot be used
+    │   ├── StoreExistsError (FileExistsError)  something is there, and overwrite is off
+    │   └── NotAStoreError                   what is there is not a store of ours
+    ├── FrameError (ValueError)              a frame that does not fit its camera
+    ├── PlacementError (LookupError)         a frame that has no place
+    │   ├── OutsidePlanError (IndexError)    its index is outside the plan
+    │   ├── PlanFullError (IndexError)       one frame more than the plan has
+    │   └── RepeatedFrameError               its place is already taken
+    ├── StreamClosedError (RuntimeError)     the stream was closed before
+    ├── WriteError (OSError)                 pixels or documents did not reach the disk
+    └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
+
+A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
+the caller may go on. After a `WriteError` the stream is over.
+"""
+
+from __future__ import annotations
+
+
+class PymmcoreOmeError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class SchemaError(PymmcoreOmeError, ValueError):
+    """What is to be stored is described wrongly; nothing was created."""
+
+
+class UnsafeNameError(SchemaError):
+    """A name that could leave the store, or that a file system would refuse."""
+
+
+class SequenceError(SchemaError):
+    """A useq sequence that cannot be stored; nothing was created."""
+
+
+class OptionError(PymmcoreOmeError, ValueError):
+    """An unknown format, backend, suffix, compression or chunk option."""
+
+
+class StorePathError(PymmcoreOmeError, OSError):
+    """The path cannot be used for a store."""
+
+
+class StoreExistsError(StorePathError, FileExistsError):
+    """Something is at the path already, and it must not be overwritten."""
+
+
+class NotAStoreError(StorePathError):
+    """What is at the path is not a store that this package wrote."""
+
+
+class FrameError(PymmcoreOmeError, ValueError):
+    """A frame whose shape or dtype is not its camera's; it was not taken."""
+
+
+class PlacementError(PymmcoreOmeError, LookupError):
+    """A frame that has no place in the plan; it was not taken."""
+
+
+class OutsidePlanError(PlacementError, IndexError):
+    """A frame whose index is outside the plan."""
+
+
+class PlanFullError(PlacementError, IndexError):
+    """One frame more than the plan has."""
+
+
+class RepeatedFrameError(PlacementError):
+    """A frame whose place is already taken by another frame."""
+
+
+class StreamClosedError(PymmcoreOmeError, RuntimeError):
+    """The stream was closed, or ended by an error, before."""
+
+
+class WriteError(PymmcoreOmeError, OSError):
+    """Pixels or documents did not reach the disk; the stream is over."""
+
+
+class AcquisitionError(PymmcoreOmeError, RuntimeError):
+    """An acquisition that cannot be saved the way it was asked."""

@@ -1,0 +1,62 @@
+"""`Journal`: the frame table on disk, JSON Lines, append-only.
+
+It records frames whose pixels are down and nothing else: no header, no status. A line that
+was cut short by a crash is left out when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from .record import FrameRecord
+
+#: Name of the frame table at the root of a Zarr store.
+TABLE_NAME: Final = "frames.jsonl"
+
+
+class Journal:
+    """Appends records to a frame table. One thread at a time.
+
+    Parameters
+    ----------
+    path : Path
+        Created; it must not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb", buffering=1 << 16)
+        self._dirty = False
+
+    def append(self, record: FrameRecord) -> None:
+        """Add one frame. It reaches the operating system at the next `flush`."""
+        self._file.write(record.to_line())
+        self._dirty = True
+
+    def flush(self) -> None:
+        """Hand everything appended so far to the operating system."""
+        if self._dirty:
+            self._file.flush()
+            self._dirty = False
+
+    def close(self) -> None:
+        """Flush and close; closing twice is allowed."""
+        self._file.close()
+
+
+def read_table(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield every whole record of a frame table, in order of arrival.
+
+    Yields nothing when there is no table. `index` comes back as a tuple.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return  # cut short by a crash: its frame was not acknowledged
+            row = json.loads(line)
+            row["index"] = tuple(row["index"])
+            yield row

@@ -1,0 +1,12 @@
+"""From a schema to images, arrays, chunks and addresses. Pure: no I/O, no threads."""
+
+from .address import FrameAddress
+from .image import Axis, ImageLayout
+from .layout import Layout, layout_of, with_chunks
+from .occupancy import Occupancy
+from .router import FrameRouter
+
+__all__ = [
+    "Axis", "FrameAddress", "FrameRouter", "ImageLayout", "Layout", "Occupancy",
+    "layout_of", "with_chunks",
+]  # fmt: skip

@@ -1,0 +1,102 @@
+"""`ImageLayout` and `Axis`: one image as it is stored, with its own shape and axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pymmcore_ome.schema import Channel, Position
+from pymmcore_ome.schema.dimension import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a stored array.
+
+    `size` None: unbounded. `scale` None: not known or not even; `coords` then holds the
+    coordinates where they are known, in `unit`.
+    """
+
+    name: str
+    kind: Kind
+    size: int | None
+    scale: float | None = None
+    origin: float | None = None
+    unit: str | None = None
+    coords: tuple[float, ...] | tuple[str, ...] | None = None
+    chunk_size: int | None = None
+    shard_size: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """One image: a place in the store, a name, and an array with axes in storage order.
+
+    Attributes
+    ----------
+    number : int
+        In order of first visit.
+    path : str
+        Group inside the store, ``""`` for the root.
+    name, label : str
+        The unique safe name, and the user's own text.
+    axes : tuple of Axis
+        Storage order, ending in y and x.
+    dtype : str
+    position : Position
+        Sum of the positions that select this image.
+    channels : tuple of Channel
+        One an index of the channel axis; empty without one.
+    well, field : (row, column) names and the field's number in the well, or None.
+    """
+
+    number: int
+    path: str
+    name: str
+    label: str
+    axes: tuple[Axis, ...]
+    dtype: str
+    position: Position = field(default_factory=Position)
+    channels: tuple[Channel, ...] = ()
+    well: tuple[str, str] | None = None
+    field: int | None = None
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Planned shape in storage order; an unbounded axis counts 0 before it grows."""
+        return tuple(axis.size or 0 for axis in self.axes)
+
+    @cached_property
+    def axis_names(self) -> tuple[str, ...]:
+        """Axis names in storage order."""
+        return tuple(axis.name for axis in self.axes)
+
+    @cached_property
+    def unbounded_axis(self) -> int | None:
+        """Number of the axis that grows, or None."""
+        return next((n for n, axis in enumerate(self.axes) if axis.size is None), None)
+
+    @cached_property
+    def channel_axis(self) -> int | None:
+        """Number of the channel axis, or None."""
+        return self.axis_names.index("c") if "c" in self.axis_names else None
+
+    @cached_property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements of one chunk: as declared, else one whole frame."""
+        return tuple(
+            min(axis.chunk_size, axis.size or axis.chunk_size)
+            if axis.chunk_size
+            else (axis.size or 1) if axis.name in ("y", "x") else 1
+            for axis in self.axes
+        )
+
+    @cached_property
+    def shard_shape(self) -> tuple[int, ...] | None:
+        """Elements of one shard, or None when no axis asks for shards."""
+        if not any(axis.shard_size for axis in self.axes):
+            return None
+        return tuple(
+            axis.shard_size or chunk
+            for axis, chunk in zip(self.axes, self.chunk_shape, strict=True)
+        )

@@ -1,0 +1,63 @@
+"""Names and paths of images: unique, stable, and nothing a user typed becomes a path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pymmcore_ome.schema import Position
+
+
+def combine(parts: Sequence[Position]) -> Position:
+    """Return the position that several position dimensions select together.
+
+    Coordinates add; one that is None adds nothing. Wells and grid places come from the
+    part that has them.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    fields: dict[str, object] = {}
+    for part in parts:
+        for key, value in part:
+            if value is None or key in ("name", "label"):
+                continue
+            known = fields.get(key)
+            fields[key] = known + value if isinstance(known, float) else value
+    return Position.model_construct(**fields)  # type: ignore[arg-type]  # parts were validated
+
+
+class UniqueNames:
+    """Hands out names that differ from all before, also where case does not count."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def claim(self, name: str) -> str:
+        """Return the name, with the lowest free ``_1``, ``_2``, … when it is taken."""
+        key = name.casefold()
+        unique = name
+        while unique.casefold() in self._taken:
+            self._counts[key] = self._counts.get(key, 0) + 1
+            unique = f"{name}_{self._counts[key]}"
+        self._taken.add(unique.casefold())
+        return unique
+
+
+class GroupPaths:
+    """Group paths by the NGFF layouts: the root, ``0, 1, …``, or ``row/column/field``."""
+
+    def __init__(self, count: int, plate: bool) -> None:
+        self._single = count == 1 and not plate
+        self._fields: dict[tuple[str, str], int] | None = {} if plate else None
+        self._next = 0
+
+    def claim(self, position: Position) -> tuple[str, tuple[str, str] | None, int | None]:
+        """Return the next image's group path, its well, and its field number."""
+        if self._fields is not None:
+            well = (position.plate_row or "", position.plate_column or "")
+            field = self._fields.get(well, 0)
+            self._fields[well] = field + 1
+            return f"{well[0]}/{well[1]}/{field}", well, field
+        number = self._next
+        self._next += 1
+        return ("" if self._single else str(number)), None, None

@@ -1,0 +1,87 @@
+"""The common base of all declarative models: frozen, validated, JSON and YAML.
+
+Refuses what it does not know (no extra fields) and raises `SchemaError`, never a
+pydantic error. It does no I/O: text goes in and comes out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pymmcore_ome.errors import SchemaError
+
+
+class Model(BaseModel):
+    """A frozen description. Copies are made with `replace`, which validates again.
+
+    Raises
+    ------
+    SchemaError
+        On any value that does not fit, naming each field, what was expected, and what
+        was given.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True
+    )
+
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise _readable(error) from error
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed, validated as a new one would be."""
+        return type(self)(**{**dict(self), **changes})
+
+    def to_json(self) -> str:
+        """Return the description as one JSON document."""
+        return self.model_dump_json(exclude_defaults=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise _readable(error) from error
+
+    def to_yaml(self) -> str:
+        """Return the description as YAML, for people to read and edit."""
+        return yaml.safe_dump(
+            self.model_dump(mode="json", exclude_defaults=True), sort_keys=False
+        )
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Read what `to_yaml` wrote."""
+        fields = yaml.safe_load(text)
+        if not isinstance(fields, dict):
+            raise SchemaError(
+                f"{cls.__name__} from YAML: expected a mapping of fields, "
+                f"got {type(fields).__name__}."
+            )
+        return cls(**fields)
+
+
+def _readable(error: ValidationError) -> SchemaError:
+    """Turn pydantic's report into one sentence a field.
+
+    An error that one of our own models raised while it was being validated inside another
+    comes back as it was, so that its type is not lost.
+    """
+    lines = []
+    for item in error.errors():
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, SchemaError) and error.error_count() == 1:
+            return cause
+        where = ".".join(str(part) for part in item["loc"]) or "value"
+        text = str(cause) if cause is not None else item["msg"]
+        given = item["input"]
+        shown = "" if isinstance(given, dict) else f" (got {given!r:.80})"
+        lines.append(f"{where}: {text}{shown}")
+    return SchemaError(f"{error.title}: " + "; ".join(lines))

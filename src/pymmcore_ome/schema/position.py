@@ -1,0 +1,71 @@
+"""`Position`: where one image was taken. A position never becomes an array axis."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import field_validator, model_validator
+
+from .model import Model
+from .names import check_alphanumeric, check_safe
+
+
+class Position(Model):
+    """One stage position, grid tile, or field of a well.
+
+    Where a schema has several position dimensions (stage positions ``p`` and tiles ``g``),
+    an image's position is their sum: coordinates add, and a coordinate that is None adds
+    nothing.
+
+    Parameters
+    ----------
+    name : str | None
+        Unique within the store where it can be; made unique by a suffix otherwise. Must be
+        safe as a file name. None: named by its number.
+    label : str | None
+        The user's own text for it, unrestricted, written to the documents. None: the name.
+    x_um, y_um, z_um : float | None
+        Stage coordinates in micrometres. None: not known.
+    plate_row, plate_column : str | None
+        The well, by the row's and column's names, e.g. ``"A"`` and ``"1"``.
+    grid_row, grid_column : int | None
+        The tile's place in its grid, counted from 0 at the top left.
+
+    Raises
+    ------
+    UnsafeNameError
+        If the name could leave the store (``"../evil"``, ``"a/b"``, ``"OME"``).
+    """
+
+    name: str | None = None
+    label: str | None = None
+    x_um: float | None = None
+    y_um: float | None = None
+    z_um: float | None = None
+    plate_row: str | None = None
+    plate_column: str | None = None
+    grid_row: int | None = None
+    grid_column: int | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_safe(cls, value: str | None) -> str | None:
+        return value if value is None else check_safe(value, "Position")
+
+    @field_validator("plate_row", "plate_column")
+    @classmethod
+    def _well_is_safe(cls, value: str | None) -> str | None:
+        return value if value is None else check_alphanumeric(value, "Plate row or column")
+
+    @model_validator(mode="after")
+    def _well_is_whole(self) -> Self:
+        if (self.plate_row is None) != (self.plate_column is None):
+            raise ValueError("plate_row and plate_column must be given together")
+        return self
+
+    @classmethod
+    def of(cls, value: Any) -> Position:
+        """Make a position from a name, a mapping of fields, or a position."""
+        if isinstance(value, Position):
+            return value
+        return cls(**value) if isinstance(value, dict) else cls(name=value)

@@ -2,5 +2,8 @@
 
 from .port import ArrayBackend, WriteFuture
 from .registry import available_backends, find_backend
+from .zarr_reader import ZarrReader
 
-__all__ = ["ArrayBackend", "WriteFuture", "available_backends", "find_backend"]
+__all__ = [
+    "ArrayBackend", "WriteFuture", "ZarrReader", "available_backends", "find_backend",
+]  # fmt: skip

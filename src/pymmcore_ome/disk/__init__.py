@@ -1,6 +1,7 @@
 """Files and folders, and everything in which operating systems differ."""
 
 from .files import write_whole
+from .memory import default_buffer_bytes
 from .store_path import (
     FORMATS,
     Format,
@@ -13,6 +14,7 @@ from .store_path import (
 )
 
 __all__ = [
-    "FORMATS", "Format", "check_free", "choose_format", "format_of_suffix", "fresh_folder",
+    "FORMATS", "Format", "check_free", "choose_format",
+    "default_buffer_bytes", "format_of_suffix", "fresh_folder",
     "is_store", "local_path", "write_whole",
 ]  # fmt: skip

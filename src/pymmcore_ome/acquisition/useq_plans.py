@@ -1,0 +1,137 @@
+"""useq's plans, one axis at a time, as dimensions of ours.
+
+Each plan is listed by itself, never their product. What useq itself cannot list is refused
+here, with the plan's name and how to write it instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import useq
+
+from pymmcore_ome.errors import SequenceError
+from pymmcore_ome.schema import Channel, Dimension, Plate, Position
+from pymmcore_ome.schema.names import safe_name
+
+_TOLERANCE: Final = 1e-6
+T = TypeVar("T")
+
+
+def time_dimension(plan: Any) -> Dimension | None:
+    """Return the time dimension in seconds, or None when the plan has no time point."""
+    if not isinstance(plan, useq.MultiPhaseTimePlan):
+        interval, loops = listed("time_plan", lambda: (plan.interval, plan.loops))
+        if loops < 1:
+            return None
+        return Dimension(
+            name="t", size=loops, scale=interval.total_seconds() or None, unit="second"
+        )
+    return _even("t", listed("time_plan", lambda: [float(t) for t in plan]), "second", None)
+
+
+def z_dimension(plan: Any) -> Dimension | None:
+    """Return the z dimension in micrometres, or None when the plan has no plane.
+
+    Its origin is the first plane, relative to the position for a relative plan.
+    """
+    step = getattr(plan, "step", None)
+    return _even("z", listed("z_plan", lambda: [float(z) for z in plan]), "micrometer", step)
+
+
+def channel_dimension(channels: Sequence[useq.Channel]) -> Dimension:
+    """Return the channel dimension."""
+    return Dimension(
+        name="c",
+        coords=[
+            Channel(
+                name=channel.config,
+                group=channel.group if channel.group != "Channel" else None,
+                exposure_ms=channel.exposure,
+            )
+            for channel in channels
+        ],
+    )
+
+
+def position_of(position: Any, *, keep_xy: bool = True, keep_z: bool = True) -> Position:
+    """Return a useq position as ours; the user's own name goes to the label if it is unsafe."""
+    name = safe_name(position.name) if position.name else None
+    row, column = position.plate_row, position.plate_col
+    return Position(
+        name=name,
+        label=position.name if position.name != name else None,
+        x_um=position.x if keep_xy else None,
+        y_um=position.y if keep_xy else None,
+        z_um=position.z if keep_z else None,
+        plate_row=None if row is None or column is None else row_name(row),
+        plate_column=None if row is None or column is None else str(column + 1),
+        grid_row=position.grid_row,
+        grid_column=position.grid_col,
+    )
+
+
+def plate_of(positions: Any) -> Plate | None:
+    """Return the plate that every position is a field of, or None.
+
+    A well-plate plan brings its own; plain positions form one when each names its well.
+    """
+    if isinstance(positions, useq.WellPlatePlan):
+        plate = positions.plate
+        rows, columns = plate.rows, plate.columns
+        name = plate.name or None
+    else:
+        wells = [(p.plate_row, p.plate_col) for p in positions]
+        if not wells or any(row is None or column is None for row, column in wells):
+            return None
+        rows = max(row for row, _ in wells) + 1
+        columns = max(column for _, column in wells) + 1
+        name = None
+    return Plate(
+        name,
+        rows=[row_name(n) for n in range(rows)],
+        columns=[str(n + 1) for n in range(columns)],
+    )
+
+
+def row_name(number: int) -> str:
+    """Return a plate row's letters: 0 is A, 25 is Z, 26 is AA."""
+    letters = ""
+    number += 1
+    while number > 0:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def listed(plan: str, read: Callable[[], T]) -> T:
+    """Read a plan, turning useq's own failures into ours.
+
+    Raises
+    ------
+    SequenceError
+    """
+    try:
+        return read()
+    except ZeroDivisionError as error:
+        raise SequenceError(
+            f"{plan} divides by zero in useq: an interval of 0 with a duration, or a duration "
+            "with one loop. Give an interval and a number of loops instead."
+        ) from error
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise SequenceError(f"{plan} cannot be listed by useq: {error!r}.") from error
+
+
+def _even(name: str, values: list[float], unit: str, step: float | None) -> Dimension | None:
+    """Return a dimension with a scale where steps are even, else with its coordinates."""
+    if not values:
+        return None
+    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+    if steps:
+        step = steps[0]
+    if any(abs(s - steps[0]) > _TOLERANCE * max(1.0, abs(steps[0])) for s in steps):
+        return Dimension(name=name, coords=values, origin=values[0] or None, unit=unit)
+    return Dimension(
+        name=name, size=len(values), scale=step or None, origin=values[0] or None, unit=unit
+    )

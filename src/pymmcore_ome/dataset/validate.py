@@ -1,0 +1,122 @@
+"""`validate`: what is wrong with a store, in words. It changes nothing."""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+import yaozarrs
+
+from pymmcore_ome.errors import NotAStoreError, PymmcoreOmeError
+from pymmcore_ome.layout import FrameRouter
+from pymmcore_ome.metadata import XML_KEY
+
+from .dataset import Dataset, open_dataset
+
+_SHOWN: Final = 3
+
+
+def validate(path: str | os.PathLike[str]) -> list[str]:
+    """Return the problems of a store, empty when all is well.
+
+    Checked: the documents against OME-Zarr 0.5 (yaozarrs), every array's shape, dtype and
+    axis names against the schema, the frame table against the arrays and the plan, and
+    that the run ended well. Pixels are not read.
+    """
+    try:
+        dataset = open_dataset(path)
+    except NotAStoreError as error:
+        return [str(error)]
+    problems = [*_documents(dataset), *_arrays(dataset)]
+    if problems:
+        return problems  # the frame table cannot be judged against arrays that are wrong
+    return [*_frames(dataset), *_ending(dataset)]
+
+
+def _documents(dataset: Dataset) -> Iterator[str]:
+    try:
+        yaozarrs.validate_zarr_store(str(dataset.path))
+    except (ValueError, OSError) as error:
+        yield f"the OME-Zarr documents are not valid: {error}"
+    if dataset.layout.images[0].path and dataset.layout.plate is None:
+        try:
+            root = ET.parse(dataset.path / XML_KEY).getroot()  # our own file, not a stranger's
+        except (OSError, ET.ParseError) as error:
+            yield f"{XML_KEY} cannot be read: {error}"
+        else:
+            count = sum(child.tag.endswith("}Image") for child in root)
+            if count != len(dataset.images):
+                yield f"{XML_KEY} lists {count} images, the store has {len(dataset.images)}"
+
+
+def _arrays(dataset: Dataset) -> Iterator[str]:
+    for image in dataset.images:
+        where = f"image {image.path or 'at the root'}"
+        try:
+            array = image.array
+        except PymmcoreOmeError as error:
+            yield f"{where}: {error}"
+            continue
+        if array.dimension_names != image.axes:
+            yield f"{where}: axes are {array.dimension_names}, expected {image.axes}"
+        elif array.dtype != image.layout.dtype:
+            yield f"{where}: dtype is {array.dtype}, expected {image.layout.dtype}"
+        elif any(
+            have != axis.size
+            for have, axis in zip(array.shape, image.layout.axes, strict=True)
+            if axis.size is not None
+        ):
+            yield f"{where}: shape is {array.shape}, expected {image.layout.shape}"
+
+
+def _frames(dataset: Dataset) -> Iterator[str]:
+    shapes = {image.path: image.shape[:-2] for image in dataset.images}
+    places: Counter[tuple[str, tuple[int, ...]]] = Counter()
+    for number, row in enumerate(dataset.frames()):
+        shape = shapes.get(row["image"])
+        index = row["index"]
+        if shape is None:
+            yield f"frame {number} is in image {row['image']!r}, which the store does not have"
+        elif len(index) != len(shape) or any(
+            not 0 <= i < n for i, n in zip(index, shape, strict=True)
+        ):
+            yield f"frame {number} is at {index}, outside image {row['image']!r} {shape}"
+        else:
+            places[row["image"], index] += 1
+    for (image, index), count in places.items():
+        if count > 1:
+            yield f"{count} frames claim the same place: image {image!r}, index {index}"
+    yield from _missing(dataset, places)
+
+
+def _missing(dataset: Dataset, places: Counter[tuple[str, tuple[int, ...]]]) -> Iterator[str]:
+    planned = dataset.layout.frame_count
+    if planned is None or planned == len(places):
+        return
+    missing = (
+        address for address in FrameRouter(dataset.layout) if (address.image, address.index) not in places
+    )
+    shown = [
+        f"{address.image or 'the image'} {address.index}"
+        for address, _ in zip(missing, range(_SHOWN), strict=False)
+    ]
+    more = ", …" if planned - len(places) > len(shown) else ""
+    yield (
+        f"{planned - len(places)} of {planned} planned frames are missing (they read as 0): "
+        f"{', '.join(shown)}{more}"
+    )
+
+
+def _ending(dataset: Dataset) -> Iterator[str]:
+    record = dataset.record
+    if record.status == "incomplete":
+        yield "the run has not ended: it is still being written, or its process died"
+    elif record.status in ("failed", "canceled"):
+        yield f"the run was {record.status}" + (f": {record.reason}" if record.reason else "")
+    written = record.frames.get("written")
+    listed = len(dataset.frames())
+    if written is not None and written != listed:
+        yield f"{written} frames were written, but the frame table lists {listed}"

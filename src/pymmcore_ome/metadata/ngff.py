@@ -1,0 +1,167 @@
+"""OME-NGFF 0.5 documents: image, bioformats2raw root, series, plate, well.
+
+Documents only, built with yaozarrs' models, so that a wrong one cannot be made. The rules
+are those of the specification, version 0.5 (https://ngff.openmicroscopy.org/0.5/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+from yaozarrs import v05
+
+from pymmcore_ome.layout import Axis, ImageLayout, Layout
+from pymmcore_ome.schema import Plate
+
+from .colors import channel_colors
+
+VERSION: Final = "0.5"
+_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
+_DEFAULT_UNITS: Final = {"time": "second", "space": "micrometer"}
+
+
+def refusals(layout: Layout) -> list[str]:
+    """Return every reason why OME-Zarr 0.5 cannot hold the layout (section 2.1, axes)."""
+    axes = layout.images[0].axes
+    names = [axis.name for axis in axes]
+    reasons = []
+    if len(axes) > 5:
+        reasons.append(f"OME-Zarr 0.5 allows 5 axes, the images have {len(axes)}: {names}")
+    if sum(axis.kind in ("channel", "other") for axis in axes) > 1:
+        reasons.append(
+            f"OME-Zarr 0.5 allows one channel or custom axis, the images have {names}"
+        )
+    ranks = [_RANK[axis.kind] for axis in axes]
+    if ranks != sorted(ranks):
+        reasons.append(
+            "OME-Zarr 0.5 stores time first, then channel, then space; storage_order gives "
+            f"{names}. Use storage_order='ome'"
+        )
+    return reasons
+
+
+def physical_unit(axis: Axis) -> str | None:
+    """Return the axis' unit, or None where no scale is known that it could belong to."""
+    if axis.scale is None:
+        return None
+    return axis.unit or _DEFAULT_UNITS.get(axis.kind)
+
+
+def image_attributes(image: ImageLayout, significant_bits: int | None) -> dict[str, Any]:
+    """Return the `ome` attributes of an image's group."""
+    transforms: list[Any] = [
+        v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])
+    ]
+    translation = [axis_origin(image, axis) for axis in image.axes]
+    if any(translation) or image.position.x_um is not None or image.position.y_um is not None:
+        transforms.append(v05.TranslationTransformation(translation=translation))
+    document = v05.Image(
+        multiscales=[
+            v05.Multiscale(
+                name=image.label,
+                axes=[_axis(axis) for axis in image.axes],
+                datasets=[v05.Dataset(path="0", coordinateTransformations=transforms)],
+            )
+        ],
+        omero=_omero(image, significant_bits),
+    )
+    return document.model_dump(mode="json", exclude_none=True)  # type: ignore[return-value]
+
+
+def root_attributes() -> dict[str, Any]:
+    """Return the `ome` attributes of a root with several images (section 2.2)."""
+    return {"version": VERSION, "bioformats2raw.layout": 3}
+
+
+def series_attributes(images: Iterable[ImageLayout]) -> dict[str, Any]:
+    """Return the `ome` attributes of the `OME` group (section 2.2)."""
+    return {"version": VERSION, "series": [image.path for image in images]}
+
+
+def plate_attributes(plate: Plate, images: Iterable[ImageLayout]) -> dict[str, Any]:
+    """Return the `ome` attributes of a plate's root: all rows and columns, used wells."""
+    fields: dict[tuple[str, str], int] = {}
+    for image in images:
+        if image.well is not None:
+            fields[image.well] = fields.get(image.well, 0) + 1
+    rows = {name: number for number, name in enumerate(plate.rows)}
+    columns = {name: number for number, name in enumerate(plate.columns)}
+    document = v05.Plate(
+        plate=v05.PlateDef(
+            name=plate.name,
+            rows=[v05.Row(name=name) for name in plate.rows],
+            columns=[v05.Column(name=name) for name in plate.columns],
+            wells=[
+                v05.PlateWell(path=f"{row}/{column}", rowIndex=rows[row], columnIndex=columns[column])
+                for row, column in fields
+            ],
+            field_count=max(fields.values()),
+        )
+    )
+    attributes: dict[str, Any] = document.model_dump(mode="json", exclude_none=True)  # type: ignore[assignment]
+    attributes["plate"]["version"] = VERSION  # section 2.5; not in yaozarrs' model
+    return attributes
+
+
+def well_attributes(images: Iterable[ImageLayout]) -> dict[str, Any]:
+    """Return the `ome` attributes of a well's group: its fields in order."""
+    document = v05.Well(
+        well=v05.WellDef(images=[v05.FieldOfView(path=str(image.field)) for image in images])
+    )
+    return document.model_dump(mode="json", exclude_none=True)  # type: ignore[return-value]
+
+
+def axis_origin(image: ImageLayout, axis: Axis) -> float:
+    """Return the coordinate of the axis' index 0: its own origin plus the stage position."""
+    stage = {"x": image.position.x_um, "y": image.position.y_um, "z": image.position.z_um}
+    return (axis.origin or 0.0) + (stage.get(axis.name) or 0.0)
+
+
+def _scale(axis: Axis) -> float:
+    return 1.0 if axis.scale is None else axis.scale  # the specification's word for "unknown"
+
+
+def _axis(axis: Axis) -> Any:
+    unit = physical_unit(axis)
+    match axis.kind:
+        case "time":
+            return v05.TimeAxis(name=axis.name, unit=unit)
+        case "space":
+            return v05.SpaceAxis(name=axis.name, unit=unit)
+        case "channel":
+            return v05.ChannelAxis(name=axis.name)
+        case _:
+            return v05.CustomAxis(name=axis.name, unit=unit)
+
+
+def _omero(image: ImageLayout, significant_bits: int | None) -> v05.Omero | None:
+    if not image.channels:
+        return None
+    low, high = pixel_range(image.dtype, significant_bits)
+    return v05.Omero(
+        channels=[
+            v05.OmeroChannel(
+                label=channel.name,
+                color=color,
+                active=True,
+                window=v05.OmeroWindow(min=low, max=high, start=low, end=high),
+            )
+            for channel, color in zip(
+                image.channels, channel_colors(image.channels), strict=True
+            )
+        ]
+    )
+
+
+def pixel_range(dtype: str, significant_bits: int | None) -> tuple[float, float]:
+    """Return the least and greatest pixel value; 0 and 1 for floating point."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return 0.0, 1.0
+    info = np.iinfo(kind)
+    high = info.max
+    if significant_bits is not None:
+        high = min(high, 2**significant_bits - 1)
+    return float(max(info.min, -high - 1)) if info.min else 0.0, float(high)

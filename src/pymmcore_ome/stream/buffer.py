@@ -1,0 +1,114 @@
+"""`FrameBuffer`: the bounded path between the acquisition and the disk.
+
+One budget of bytes covers every frame from `put` until `release`, wherever it is: waiting,
+or on its way in the backend. At the budget the producer waits; nothing is dropped and
+nothing grows. A failure wakes everybody.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.frames import FrameRecord
+from pymmcore_ome.layout import FrameAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One frame on its way. The buffer owns the array: nobody else writes to it."""
+
+    frame: NDArray[np.generic]
+    address: FrameAddress
+    record: FrameRecord
+
+
+class FrameBuffer:
+    """Hands parcels from one or more producers to one writer, within a byte budget.
+
+    Parameters
+    ----------
+    budget_bytes : int
+        A single frame larger than this passes when nothing else is held.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self.blocked_s = 0.0
+        self.bytes_held = 0
+        self._waiting: deque[Parcel] = deque()
+        self._changed = threading.Condition()
+        self._error: BaseException | None = None
+        self._ended = False
+        self._poked = False
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the path, or None while it is open."""
+        return self._error
+
+    def put(self, parcel: Parcel) -> bool:
+        """Take a parcel in, waiting for room. False: the path failed or ended meanwhile."""
+        nbytes = parcel.frame.nbytes
+        with self._changed:
+            if self._must_wait(nbytes):
+                began = time.perf_counter()
+                self._changed.wait_for(lambda: not self._must_wait(nbytes))
+                self.blocked_s += time.perf_counter() - began
+            if self._error is not None or self._ended:
+                return False
+            self.bytes_held += nbytes
+            self._waiting.append(parcel)
+            self._changed.notify_all()
+        return True
+
+    def take(self, timeout_s: float) -> Parcel | None:
+        """Return the next parcel; None after a poke, at the end, or after the timeout."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._waiting or self._ended or self._poked, timeout=timeout_s
+            )
+            self._poked = False
+            return self._waiting.popleft() if self._waiting else None
+
+    def release(self, nbytes: int) -> None:
+        """Give bytes back to the budget: their pixels are down."""
+        with self._changed:
+            self.bytes_held -= nbytes
+            self._changed.notify_all()
+
+    def poke(self) -> None:
+        """Wake the writer: something that it waits for has happened."""
+        with self._changed:
+            self._poked = True
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Let no more parcels in; those inside are still handed out."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """End the path with an error; the first one is kept. Waiting parcels are let go."""
+        with self._changed:
+            if self._error is None:
+                self._error = error
+            self._ended = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    @property
+    def drained(self) -> bool:
+        """Whether the end was announced and nothing waits any more."""
+        with self._changed:
+            return self._ended and not self._waiting
+
+    def _must_wait(self, nbytes: int) -> bool:
+        full = self.bytes_held > 0 and self.bytes_held + nbytes > self.budget_bytes
+        return full and self._error is None and not self._ended

@@ -1,0 +1,102 @@
+"""`open_stream`: every check first, then the store, then the stream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pymmcore_ome.backends import find_backend
+from pymmcore_ome.disk import check_free, choose_format, default_buffer_bytes, local_path
+from pymmcore_ome.errors import OptionError, StorePathError
+from pymmcore_ome.layout import Layout, layout_of, with_chunks
+from pymmcore_ome.metadata import format_refusals
+from pymmcore_ome.schema import StorageSchema
+
+from .store import Store
+from .stream import Stream
+
+Chunks = Mapping[str, int] | Literal["auto"] | None
+
+
+def open_stream(
+    path: str | os.PathLike[str],
+    schema: StorageSchema,
+    *,
+    format: str | None = None,  # noqa: A002  # the contract's word
+    backend: str | None = None,
+    overwrite: bool = False,
+    compression: str | None = None,
+    chunks: Chunks = None,
+    shards: Mapping[str, int] | None = None,
+    buffer_bytes: int | None = None,
+    acquisition: Mapping[str, Any] | None = None,
+) -> Stream:
+    """Make a store and return the stream that fills it.
+
+    Everything that can be known to be wrong is refused before a file is made, all reasons
+    at once.
+
+    Parameters
+    ----------
+    path : path-like
+        A local path; parents are made.
+    schema : StorageSchema
+    format : ``"ome-zarr"`` | ``"ome-tiff"``, optional
+        From the suffix when None.
+    backend : str, optional
+        One of `available_backends`. None: the format's default.
+    overwrite : bool
+        Replace a store that is there. A folder that is no store is never replaced.
+    compression : str, optional
+        ``"zstd"``, ``"gzip"`` or ``"blosc"``, with ``:level``; overrides the schema's.
+    chunks, shards : mapping of axis name to elements, optional
+        Override the schema's. None or ``"auto"``: chunks of one frame, no shards.
+    buffer_bytes : int, optional
+        Frames held in memory at most. None: a quarter of the free memory, at most 1 GiB.
+    acquisition : mapping, optional
+        Kept as it is at the root of the store (the sequence, the summary metadata).
+
+    Returns
+    -------
+    Stream
+
+    Raises
+    ------
+    OptionError, SchemaError
+        Options or a schema that cannot be written.
+    StorePathError
+        A path that cannot be used; StoreExistsError when something is there.
+    """
+    chosen = choose_format(path, format)
+    backend_class = find_backend(backend, chosen)
+    if buffer_bytes is not None and buffer_bytes < 1:
+        raise OptionError(f"buffer_bytes must be at least 1, got {buffer_bytes}.")
+    if compression is not None:
+        schema = schema.replace(compression=compression)
+    layout = with_chunks(layout_of(schema), _chunk_sizes(chunks), shards)
+    _refuse(layout, [*format_refusals(layout, chosen), *backend_class.refusals(layout, schema.compression)])
+    target = local_path(path)
+    check_free(target, overwrite)
+    try:
+        store = Store.create(
+            target, layout, backend_class(), overwrite=overwrite, acquisition=acquisition or {}
+        )
+    except StorePathError:
+        raise
+    except OSError as error:
+        raise StorePathError(f"{target} could not be made: {error}. Nothing was left behind.") from error
+    return Stream(store, buffer_bytes or default_buffer_bytes())
+
+
+def _chunk_sizes(chunks: Chunks) -> Mapping[str, int] | None:
+    if isinstance(chunks, str):
+        if chunks != "auto":
+            raise OptionError(f"chunks must be 'auto' or sizes by axis name, got {chunks!r}.")
+        return None
+    return chunks
+
+
+def _refuse(layout: Layout, reasons: list[str]) -> None:
+    if reasons:
+        raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")

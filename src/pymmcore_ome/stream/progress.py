@@ -1,0 +1,78 @@
+"""`Progress` and `Summary`: what a stream says of itself, while it runs and at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pymmcore_ome.metadata import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A snapshot of a running stream.
+
+    Attributes
+    ----------
+    frames_planned : int | None
+        None when unbounded.
+    frames_appended, frames_skipped : int
+        Taken from the caller; announced as missing by the caller.
+    frames_written : int
+        Whose pixels are down.
+    bytes_written, bytes_in_flight, buffer_bytes : int
+        Pixels down; held in memory now; allowed in memory.
+    blocked_s, elapsed_s : float
+        Seconds that `append` waited for room; seconds since the stream was opened.
+    """
+
+    frames_planned: int | None
+    frames_appended: int
+    frames_skipped: int
+    frames_written: int
+    bytes_written: int
+    bytes_in_flight: int
+    buffer_bytes: int
+    blocked_s: float
+    elapsed_s: float
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames written a second, over the whole run."""
+        return self.frames_written / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes written a second, over the whole run."""
+        return self.bytes_written / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a closed stream leaves behind.
+
+    Attributes
+    ----------
+    path : Path
+    status : str
+        ``"complete"``, ``"canceled"`` or ``"failed"``.
+    reason : str | None
+    frames_planned : int | None
+        None when the plan was unbounded.
+    frames_written, frames_skipped, bytes_written : int
+    duration_s : float
+    """
+
+    path: Path
+    status: Status
+    reason: str | None
+    frames_planned: int | None
+    frames_written: int
+    frames_skipped: int
+    bytes_written: int
+    duration_s: float
+
+    @property
+    def frames_missing(self) -> int:
+        """Planned frames that are not on disk, skipped ones included."""
+        return max(0, (self.frames_planned or 0) - self.frames_written)

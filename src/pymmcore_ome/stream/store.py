@@ -1,0 +1,95 @@
+"""`Store`: the files of one store while it is written: arrays, documents, frame table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pymmcore_ome.backends import ArrayBackend
+from pymmcore_ome.disk import fresh_folder, write_whole
+from pymmcore_ome.frames import TABLE_NAME, Journal
+from pymmcore_ome.layout import Layout
+from pymmcore_ome.metadata import StoreRecord, closing_documents, store_documents
+
+from .progress import Summary
+
+
+@dataclass
+class Store:
+    """One OME-Zarr store that is being written. Made whole by `create`, ended by `finish`."""
+
+    path: Path
+    layout: Layout
+    backend: ArrayBackend
+    journal: Journal
+    record: StoreRecord
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        layout: Layout,
+        backend: ArrayBackend,
+        *,
+        overwrite: bool,
+        acquisition: Mapping[str, Any],
+    ) -> Store:
+        """Make the store with all its arrays and documents, without pixels.
+
+        Raises
+        ------
+        StorePathError
+            When it cannot be made. Nothing is left behind, and what was there before is
+            there again.
+        """
+        record = StoreRecord(
+            version=version("pymmcore-ome"),
+            schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
+            backend=backend.name,
+            started=_now(),
+            frames={"planned": layout.frame_count, "written": None, "skipped": None},
+            acquisition=acquisition,
+        )
+        with fresh_folder(path, overwrite):
+            backend.create(path, layout, layout.schema.compression)
+            shapes = [image.shape for image in layout.images]
+            for key, content in store_documents(layout, record, shapes):
+                target = path / key
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            journal = Journal(path / TABLE_NAME)
+        return cls(path, layout, backend, journal, record)
+
+    def finish(self, summary: Summary, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Close the arrays and the frame table, and write how it ended.
+
+        Raises
+        ------
+        OSError
+            When a file could not be written; the others are still closed.
+        """
+        try:
+            self.backend.close()
+        finally:
+            self.journal.close()
+        ended = replace(
+            self.record,
+            status=summary.status,
+            reason=summary.reason,
+            ended=_now(),
+            frames={
+                "planned": summary.frames_planned,
+                "written": summary.frames_written,
+                "skipped": summary.frames_skipped,
+            },
+        )
+        for key, content in closing_documents(self.layout, ended, shapes):
+            write_whole(self.path / key, content)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")

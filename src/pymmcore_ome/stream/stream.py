@@ -1,0 +1,278 @@
+"""`Stream`: frames in, a store out. The only object that a producer talks to.
+
+It checks each frame, finds its place, and hands it to the bounded buffer. It never moves a
+frame to make it fit, never overwrites one, and never reports a loss as success.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.errors import (
+    FrameError,
+    PlanFullError,
+    PymmcoreOmeError,
+    RepeatedFrameError,
+    StreamClosedError,
+    WriteError,
+)
+from pymmcore_ome.frames import FrameRecord
+from pymmcore_ome.layout import FrameAddress, FrameRouter, Layout, Occupancy
+from pymmcore_ome.metadata import Status
+
+from .buffer import FrameBuffer, Parcel
+from .progress import Progress, Summary
+from .store import Store
+from .writer import Writer
+
+
+class Stream:
+    """An open store that takes frames. Made by `open_stream`.
+
+    `append` and `skip` may be called from any thread, one at a time in the order that is
+    meant; `progress` and `close` from any thread. As a context manager it closes at the end
+    of the block: ``"complete"``, ``"canceled"`` after a KeyboardInterrupt, ``"failed"`` after
+    any other error.
+    """
+
+    def __init__(self, store: Store, buffer_bytes: int) -> None:
+        layout = store.layout
+        self._store = store
+        self._layout = layout
+        self._router = FrameRouter(layout)
+        self._occupancy = Occupancy(layout)
+        self._shape = layout.frame_shape
+        self._dtype = np.dtype(layout.schema.dtype)
+        self._buffer = FrameBuffer(buffer_bytes)
+        self._writer = Writer(self._buffer, store.backend, store.journal, layout)
+        self._lock = threading.Lock()
+        self._closing = threading.Lock()
+        self._appended = self._skipped = self._arrival = 0
+        self._closed = False
+        self._summary: Summary | None = None
+        self._began = time.monotonic()
+        self._writer.start()
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything goes."""
+        return self._layout
+
+    def append(
+        self,
+        frame: NDArray[Any],
+        *,
+        at: Mapping[str, int] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        copy: bool = True,
+    ) -> FrameAddress:
+        """Store one frame; wait while the buffer is full.
+
+        Parameters
+        ----------
+        frame : array, (height, width)
+            Of the schema's dtype, in any byte order and memory layout.
+        at : mapping of str to int, optional
+            Its acquisition index, such as ``event.index``; missing axes are 0. None: the
+            next place of the plan (frames placed by index do not move that on).
+        metadata : mapping, optional
+            ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, ``z_um`` and ``channel`` go to
+            their place; the rest is kept as it is in the frame table.
+        copy : bool
+            True: the caller may reuse the array at once. False: the caller hands it over
+            and never touches it again.
+
+        Returns
+        -------
+        FrameAddress
+            Where the frame goes.
+
+        Raises
+        ------
+        FrameError, PlacementError
+            The frame does not fit, or has no place. It was not taken; the stream goes on.
+        WriteError
+            An earlier frame could not be written. The stream is over.
+        StreamClosedError
+        """
+        array = np.asarray(frame)
+        with self._lock:
+            self._check_open()
+            self._check_frame(array, at)
+            if at is None:
+                index = self._router.index_of(self._arrival)
+                address = self._router.by_index(index)
+            else:
+                index = dict(at)
+                address = self._router.by_index(at)
+            self._claim(address, index)
+            self._arrival += at is None
+            self._appended += 1
+        if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
+            array = np.array(array, dtype=self._dtype, order="C", copy=True)
+        image = self._layout.images[address.image_number]
+        channel = (
+            image.channels[address.index[image.channel_axis]].name
+            if image.channel_axis is not None and image.channels
+            else None
+        )
+        record = FrameRecord.of(address.image, address.index, index, channel, metadata)
+        if not self._buffer.put(Parcel(array, address, record)):
+            self._check_open()
+            raise StreamClosedError("The stream was closed while this frame waited.")
+        return address
+
+    def skip(self, frames: int = 1) -> None:
+        """Leave the next places of the plan empty: these frames will not come.
+
+        Raises
+        ------
+        PlanFullError
+            When the plan has fewer places left.
+        """
+        with self._lock:
+            self._check_open()
+            planned = self._layout.frame_count
+            if frames < 0 or (planned is not None and self._arrival + frames > planned):
+                left = "any number" if planned is None else planned - self._arrival
+                raise PlanFullError(f"Cannot skip {frames} frames: {left} are left in the plan.")
+            self._arrival += frames
+            self._skipped += frames
+
+    @property
+    def progress(self) -> Progress:
+        """A snapshot of frames, bytes and times."""
+        return Progress(
+            frames_planned=self._layout.frame_count,
+            frames_appended=self._appended,
+            frames_skipped=self._skipped,
+            frames_written=self._writer.frames_written,
+            bytes_written=self._writer.bytes_written,
+            bytes_in_flight=self._buffer.bytes_held,
+            buffer_bytes=self._buffer.budget_bytes,
+            blocked_s=self._buffer.blocked_s,
+            elapsed_s=self._summary.duration_s if self._summary else self._elapsed(),
+        )
+
+    def close(self, *, status: Status = "complete", reason: str | None = None) -> Summary:
+        """Wait until every frame is down, finish the documents, and say what was stored.
+
+        Returns when everything is down, however long that takes. Closing again returns the
+        same summary, or raises the same error.
+
+        Parameters
+        ----------
+        status, reason
+            What to write into the store if no write failed: ``"complete"``, or
+            ``"canceled"`` or ``"failed"`` with the reason in words.
+
+        Raises
+        ------
+        WriteError
+            If anything did not reach the disk. The store then says ``"failed"`` and why.
+        """
+        with self._closing:
+            if self._summary is None:
+                with self._lock:
+                    self._closed = True
+                self._buffer.end()
+                self._writer.join()
+                if (error := self._buffer.error) is not None:
+                    status, reason = "failed", str(error)
+                self._summary = self._finish(status, reason)
+            if self._buffer.error is not None:
+                raise self._write_error()
+            return self._summary
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        canceled = isinstance(error, (KeyboardInterrupt, GeneratorExit))
+        try:
+            self.close(
+                status="canceled" if canceled else "failed",
+                reason=f"{type(error).__name__}: {error}",
+            )
+        except WriteError as late:
+            if not isinstance(error, WriteError):
+                raise late from error
+
+    def _finish(self, status: Status, reason: str | None) -> Summary:
+        summary = Summary(
+            path=self._store.path,
+            status=status,
+            reason=reason,
+            frames_planned=self._layout.frame_count,
+            frames_written=self._writer.frames_written,
+            frames_skipped=self._skipped,
+            bytes_written=self._writer.bytes_written,
+            duration_s=self._elapsed(),
+        )
+        try:
+            self._store.finish(summary, self._writer.shapes)
+        except OSError as error:
+            failure = WriteError(
+                f"{self._store.path}: the pixels are down, but the store could not be "
+                f"finished: {error}. Its frames stay readable; its status is 'incomplete'."
+            )
+            failure.__cause__ = error
+            self._buffer.fail(failure)
+        return summary
+
+    def _claim(self, address: FrameAddress, index: Mapping[str, int]) -> None:
+        holder = self._occupancy.holder(address)
+        if holder is not None:
+            shown = ", ".join(f"{key!s}: {value}" for key, value in index.items())
+            raise RepeatedFrameError(
+                f"Frame {self._appended} at {{{shown}}}: its place (image {address.image!r}, "
+                f"index {address.index}) already holds frame {holder}. It was not taken, so "
+                "that neither is lost; give it an index of its own."
+            )
+        self._occupancy.take(address, self._appended)
+
+    def _check_open(self) -> None:
+        if self._buffer.error is not None:
+            raise self._write_error()
+        if self._closed:
+            raise StreamClosedError(
+                f"The stream to {self._store.path} was closed; open a new one to write more."
+            )
+
+    def _check_frame(self, array: NDArray[Any], at: Mapping[str, int] | None) -> None:
+        if array.shape == self._shape and (
+            array.dtype == self._dtype or array.dtype.newbyteorder("=") == self._dtype
+        ):
+            return
+        where = "" if at is None else f" at {{{', '.join(f'{k!s}: {v}' for k, v in at.items())}}}"
+        raise FrameError(
+            f"Frame {self._appended}{where}: got {array.shape} {array.dtype}, the schema "
+            f"declares {self._shape} {self._dtype}. Check the camera's ROI, binning and bit "
+            "depth. The frame was not taken; what was written before is safe."
+        )
+
+    def _write_error(self) -> PymmcoreOmeError:
+        error = self._buffer.error
+        if isinstance(error, PymmcoreOmeError):
+            return error
+        failure = WriteError(f"The writer of {self._store.path} stopped: {error!r}.")
+        failure.__cause__ = error
+        return failure
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began

@@ -1,0 +1,133 @@
+"""`Writer`: the thread that moves frames from the buffer to the backend and the frame table.
+
+It writes in order of arrival, checks every write as it finishes, oldest first, and records a
+frame only when its pixels are down. The first error ends it; it never swallows one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Final
+
+from pymmcore_ome.backends import ArrayBackend, WriteFuture
+from pymmcore_ome.errors import WriteError
+from pymmcore_ome.frames import Journal
+from pymmcore_ome.layout import Layout
+
+from .buffer import FrameBuffer, Parcel
+
+_MAX_WRITES_IN_FLIGHT: Final = 64
+_FLUSH_EVERY_S: Final = 1.0
+
+
+class Writer(threading.Thread):
+    """Drains a buffer until its end.
+
+    Attributes
+    ----------
+    frames_written, bytes_written : int
+        Whose pixels are down and whose records are in the frame table.
+    shapes : list of tuple of int
+        The present shape of every image's array.
+    """
+
+    def __init__(
+        self, buffer: FrameBuffer, backend: ArrayBackend, journal: Journal, layout: Layout
+    ) -> None:
+        super().__init__(name="pymmcore-ome writer", daemon=True)
+        self.frames_written = 0
+        self.bytes_written = 0
+        self.shapes = [image.shape for image in layout.images]
+        self._images = layout.images
+        self._buffer = buffer
+        self._backend = backend
+        self._journal = journal
+        self._in_flight: deque[tuple[Parcel, WriteFuture]] = deque()
+        self._flushed_at = time.monotonic()
+
+    def run(self) -> None:
+        """Write until the buffer ends, or the first error, which the buffer then keeps."""
+        try:
+            while not (self._buffer.drained and not self._in_flight):
+                parcel = self._buffer.take(_FLUSH_EVERY_S)
+                self._reap(wait=self._buffer.drained)
+                if parcel is not None:
+                    self._write(parcel)
+                self._flush(idle=parcel is None)
+            self._journal.flush()
+        except BaseException as error:  # noqa: BLE001  # the one place where an error is latched
+            self._buffer.fail(error)
+            self._save_what_is_down()
+
+    def _write(self, parcel: Parcel) -> None:
+        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT:
+            self._settle(*self._in_flight.popleft())
+        address, frame = parcel.address, parcel.frame
+        number = address.image_number
+        try:
+            self._grow(number, address.index)
+            block = frame.reshape((1,) * len(address.index) + frame.shape)
+            future = self._backend.write(number, (*address.index, 0, 0), block)
+        except Exception as error:
+            raise self._failure(parcel, error) from error
+        if future is None:
+            self._record(parcel)
+            return
+        self._in_flight.append((parcel, future))
+        future.add_done_callback(lambda _: self._buffer.poke())
+
+    def _grow(self, number: int, index: tuple[int, ...]) -> None:
+        axis = self._images[number].unbounded_axis
+        shape = self.shapes[number]
+        if axis is None or index[axis] < shape[axis]:
+            return
+        larger = (*shape[:axis], index[axis] + 1, *shape[axis + 1 :])
+        self._backend.grow(number, larger)
+        self.shapes[number] = larger
+
+    def _reap(self, wait: bool) -> None:
+        while self._in_flight and (wait or self._in_flight[0][1].done()):
+            self._settle(*self._in_flight.popleft())
+
+    def _settle(self, parcel: Parcel, future: WriteFuture) -> None:
+        try:
+            future.result()
+        except Exception as error:
+            raise self._failure(parcel, error) from error
+        self._record(parcel)
+
+    def _record(self, parcel: Parcel) -> None:
+        self._journal.append(parcel.record)
+        self.frames_written += 1
+        self.bytes_written += parcel.frame.nbytes
+        self._buffer.release(parcel.frame.nbytes)
+
+    def _flush(self, idle: bool) -> None:
+        now = time.monotonic()
+        if idle or now - self._flushed_at >= _FLUSH_EVERY_S:
+            self._journal.flush()
+            self._flushed_at = now
+
+    def _save_what_is_down(self) -> None:
+        """Record the writes that did finish, so that the frame table lists all that is there."""
+        while self._in_flight:
+            parcel, future = self._in_flight.popleft()
+            try:
+                self._settle(parcel, future)
+            except (WriteError, OSError):
+                self._buffer.release(parcel.frame.nbytes)
+        try:
+            self._journal.flush()
+        except OSError as error:
+            self._buffer.fail(error)
+
+    @staticmethod
+    def _failure(parcel: Parcel, error: Exception) -> WriteError:
+        at = ", ".join(f"{k}: {v}" for k, v in parcel.record.event_index.items())
+        return WriteError(
+            f"The frame at {{{at}}} (image {parcel.address.image!r}, index "
+            f"{parcel.address.index}) could not be written: {error}. Frames written before it "
+            "are safe and listed in the frame table. Check the disk."
+        )

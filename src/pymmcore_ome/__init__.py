@@ -1,0 +1,43 @@
+"""pymmcore-ome: Micro-Manager acquisitions into OME-Zarr and OME-TIFF, frame by frame.
+
+The public names are these. Everything is importable without a microscope; only `install`
+and `Output` need pymmcore-plus, and are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from .backends import available_backends
+from .dataset import Dataset, open_dataset, validate
+from .layout import FrameAddress, FrameRouter
+from .schema import Camera, Channel, Dimension, Plate, Position, StorageSchema
+from .stream import Progress, Stream, Summary, open_stream
+
+if TYPE_CHECKING:
+    from .acquisition import Installation, Output, install, schema_from_useq
+
+__version__ = version("pymmcore-ome")
+
+__all__ = [
+    "Camera", "Channel", "Dataset", "Dimension", "FrameAddress", "FrameRouter", "Installation",
+    "Output", "Plate", "Position", "Progress", "StorageSchema", "Stream", "Summary",
+    "available_backends", "errors", "install", "open_dataset", "open_stream",
+    "schema_from_useq", "validate",
+]  # fmt: skip
+
+_ACQUISITION = ("Installation", "Output", "install", "schema_from_useq")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ACQUISITION:
+        from . import acquisition
+
+        return getattr(acquisition, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

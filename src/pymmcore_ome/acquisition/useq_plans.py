@@ -7,6 +7,7 @@ here, with the plan's name and how to write it instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 import useq
@@ -127,7 +128,7 @@ def _even(name: str, values: list[float], unit: str, step: float | None) -> Dime
     """Return a dimension with a scale where steps are even, else with its coordinates."""
     if not values:
         return None
-    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(values)]
     if steps:
         step = steps[0]
     if any(abs(s - steps[0]) > _TOLERANCE * max(1.0, abs(steps[0])) for s in steps):

@@ -122,7 +122,11 @@ def _one_kind(cameras: Sequence[Camera]) -> Camera:
                 f"Camera {camera.name!r} delivers RGB frames, which are not supported yet. "
                 "Set it to a monochrome pixel type."
             )
-        if (camera.height, camera.width, camera.dtype) != (first.height, first.width, first.dtype):
+        if (camera.height, camera.width, camera.dtype) != (
+            first.height,
+            first.width,
+            first.dtype,
+        ):
             raise SequenceError(
                 f"Cameras {first.name!r} and {camera.name!r} differ in size or dtype, which is "
                 "not supported yet. Give them the same ROI, binning and bit depth."

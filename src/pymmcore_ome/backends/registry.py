@@ -27,29 +27,37 @@ def available_backends() -> tuple[str, ...]:
     return tuple(sorted(name for name, _ in _loaded()))
 
 
-def find_backend(name: str | None, format: Format) -> type[ArrayBackend]:  # noqa: A002
+def find_backend(
+    backend: str | type[ArrayBackend] | None,
+    format: Format,  # noqa: A002
+) -> type[ArrayBackend]:
     """Return the backend of this name, or the default one of the format.
+
+    A backend's class stands for itself, so that one can be tried without an entry point.
 
     Raises
     ------
     OptionError
         When there is none of that name here, or it writes another format.
     """
-    wanted = name or _DEFAULTS[format]
-    found = dict(_loaded())
-    if wanted not in found:
-        fit = sorted(n for n, backend in found.items() if backend.format == format)
+    if isinstance(backend, type):
+        chosen = backend
+    else:
+        wanted = backend or _DEFAULTS[format]
+        found = dict(_loaded())
+        if wanted not in found:
+            fit = sorted(name for name, known in found.items() if known.format == format)
+            raise OptionError(
+                f"Backend {wanted!r} for {format} is not available. Available for {format}: "
+                f"{', '.join(fit) or 'none'}."
+            )
+        chosen = found[wanted]
+    if chosen.format != format:
         raise OptionError(
-            f"Backend {wanted!r} for {format} is not available. Available for {format}: "
-            f"{', '.join(fit) or 'none'}."
-        )
-    backend = found[wanted]
-    if backend.format != format:
-        raise OptionError(
-            f"Backend {wanted!r} writes {backend.format}, but the path or format= asks for "
+            f"Backend {chosen.name!r} writes {chosen.format}, but the path or format= asks for "
             f"{format}."
         )
-    return backend
+    return chosen
 
 
 def _loaded() -> Iterator[tuple[str, type[ArrayBackend]]]:

@@ -28,7 +28,7 @@ class ZarrReader:
         try:
             found = json.loads(document.read_bytes())
             self.shape = tuple(int(size) for size in found["shape"])
-            self.dtype = np.dtype(found["data_type"])
+            self.dtype: np.dtype[Any] = np.dtype(found["data_type"])
             self.dimension_names = tuple(found.get("dimension_names") or ())
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NotAStoreError(f"{document} is not a Zarr array document: {error}.") from error
@@ -52,7 +52,10 @@ class ZarrReader:
 
     def _opened(self) -> Any:
         if self._array is None:
-            spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{self._folder.as_posix()}/"}}
+            spec = {
+                "driver": "zarr3",
+                "kvstore": {"driver": "file", "path": f"{self._folder.as_posix()}/"},
+            }
             self._array = ts.open(spec, open=True, read=True).result()
         return self._array
 

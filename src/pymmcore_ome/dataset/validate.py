@@ -97,7 +97,9 @@ def _missing(dataset: Dataset, places: Counter[tuple[str, tuple[int, ...]]]) -> 
     if planned is None or planned == len(places):
         return
     missing = (
-        address for address in FrameRouter(dataset.layout) if (address.image, address.index) not in places
+        address
+        for address in FrameRouter(dataset.layout)
+        if (address.image, address.index) not in places
     )
     shown = [
         f"{address.image or 'the image'} {address.index}"

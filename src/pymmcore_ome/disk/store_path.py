@@ -94,7 +94,8 @@ def check_free(path: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise StoreExistsError(
-            f"{path} exists already. Choose another name, or pass overwrite=True to replace it."
+            f"{path} exists already. Choose another name, or replace it with overwrite=True "
+            "(--overwrite on the command line)."
         )
     if not is_store(path):
         raise StoreExistsError(

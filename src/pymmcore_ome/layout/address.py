@@ -19,5 +19,5 @@ class FrameAddress(NamedTuple):
     """
 
     image: str
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # type: ignore[assignment]  # the contract's word hides tuple.index
     image_number: int

@@ -87,7 +87,9 @@ class ImageLayout:
         return tuple(
             min(axis.chunk_size, axis.size or axis.chunk_size)
             if axis.chunk_size
-            else (axis.size or 1) if axis.name in ("y", "x") else 1
+            else (axis.size or 1)
+            if axis.name in ("y", "x")
+            else 1
             for axis in self.axes
         )
 

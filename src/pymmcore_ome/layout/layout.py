@@ -93,12 +93,12 @@ def with_chunks(
         On an axis that no image has, or a shard that is no multiple of its chunk.
     """
     chunks, shards = dict(chunks or {}), dict(shards or {})
-    if known := set(layout.images[0].axis_names):
-        for name in (*chunks, *shards):
-            if name not in known:
-                raise OptionError(
-                    f"chunks or shards name axis {name!r}; the axes are {sorted(known)}."
-                )
+    known = layout.images[0].axis_names
+    for name, size in (*chunks.items(), *shards.items()):
+        if name not in known:
+            raise OptionError(f"chunks or shards name axis {name!r}; the axes are {list(known)}.")
+        if size < 1:
+            raise OptionError(f"Axis {name!r}: chunks and shards have at least 1 element.")
     made: dict[tuple[Axis, ...], tuple[Axis, ...]] = {}
     images = []
     for image in layout.images:
@@ -114,9 +114,12 @@ def with_chunks(
         images.append(replace(image, axes=made[image.axes]))
     for image in images[:1]:
         for axis, chunk, shard in zip(
-            image.axes, image.chunk_shape, image.shard_shape or image.chunk_shape, strict=True
+            image.axes,
+            image.chunk_shape,
+            image.shard_shape or image.chunk_shape,
+            strict=True,
         ):
-            if chunk < 1 or shard % chunk:
+            if shard % chunk:
                 raise OptionError(
                     f"Axis {axis.name!r}: the shard ({shard} elements) must be a whole multiple "
                     f"of the chunk ({chunk} elements)."
@@ -196,9 +199,17 @@ def _images(
         path, well, field = paths.claim(position)
         images.append(
             ImageLayout(
-                number=number, path=path, name=name, label=label, axes=axes,
-                dtype=schema.dtype, position=position, channels=channels, well=well, field=field,
-            )  # fmt: skip
+                number=number,
+                path=path,
+                name=name,
+                label=label,
+                axes=axes,
+                dtype=schema.dtype,
+                position=position,
+                channels=channels,
+                well=well,
+                field=field,
+            )
         )
     return tuple(images)
 

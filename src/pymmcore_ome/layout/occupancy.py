@@ -39,7 +39,9 @@ class Occupancy:
         places = self._taken.get(address.image_number)
         if places is None:
             image = self._images[address.image_number]
-            places = self._taken[address.image_number] = array("I", bytes(4 * prod(image.shape[:-2])))
+            places = self._taken[address.image_number] = array(
+                "I", bytes(4 * prod(image.shape[:-2]))
+            )
         if place >= len(places):
             places.extend(array("I", bytes(4 * (max(place + 1, 2 * len(places)) - len(places)))))
         places[place] = frame_number + 1
@@ -57,9 +59,7 @@ class Occupancy:
     def _make_steps(self, image_number: int) -> tuple[int, ...]:
         """Return the step of each axis, the unbounded one slowest so that it may grow."""
         image = self._images[image_number]
-        order = sorted(
-            range(len(image.axes) - 2), key=lambda n: (n != image.unbounded_axis, n)
-        )
+        order = sorted(range(len(image.axes) - 2), key=lambda n: (n != image.unbounded_axis, n))
         steps = [0] * len(order)
         step = 1
         for axis in reversed(order):

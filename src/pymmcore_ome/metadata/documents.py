@@ -37,7 +37,10 @@ def store_documents(
         yield from _plate_groups(layout)
     for image in layout.images:
         if image.path:
-            attributes = {"ome": ngff.image_attributes(image, bits), KEY: image_notes(image)}
+            attributes = {
+                "ome": ngff.image_attributes(image, bits),
+                KEY: image_notes(image),
+            }
             yield f"{image.path}/zarr.json", _group(attributes)
     if layout.images[0].path and layout.plate is None:
         yield "OME/zarr.json", _group({"ome": ngff.series_attributes(layout.images)})
@@ -93,6 +96,4 @@ def _plate_groups(layout: Layout) -> Iterator[tuple[str, bytes]]:
 
 
 def _group(attributes: Mapping[str, Any]) -> bytes:
-    return json_bytes(
-        {"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=2
-    )
+    return json_bytes({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=2)

@@ -30,9 +30,7 @@ def refusals(layout: Layout) -> list[str]:
     if len(axes) > 5:
         reasons.append(f"OME-Zarr 0.5 allows 5 axes, the images have {len(axes)}: {names}")
     if sum(axis.kind in ("channel", "other") for axis in axes) > 1:
-        reasons.append(
-            f"OME-Zarr 0.5 allows one channel or custom axis, the images have {names}"
-        )
+        reasons.append(f"OME-Zarr 0.5 allows one channel or custom axis, the images have {names}")
     ranks = [_RANK[axis.kind] for axis in axes]
     if ranks != sorted(ranks):
         reasons.append(
@@ -51,9 +49,7 @@ def physical_unit(axis: Axis) -> str | None:
 
 def image_attributes(image: ImageLayout, significant_bits: int | None) -> dict[str, Any]:
     """Return the `ome` attributes of an image's group."""
-    transforms: list[Any] = [
-        v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])
-    ]
+    transforms: list[Any] = [v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])]
     translation = [axis_origin(image, axis) for axis in image.axes]
     if any(translation) or image.position.x_um is not None or image.position.y_um is not None:
         transforms.append(v05.TranslationTransformation(translation=translation))
@@ -67,7 +63,7 @@ def image_attributes(image: ImageLayout, significant_bits: int | None) -> dict[s
         ],
         omero=_omero(image, significant_bits),
     )
-    return document.model_dump(mode="json", exclude_none=True)  # type: ignore[return-value]
+    return document.model_dump(mode="json", exclude_none=True)
 
 
 def root_attributes() -> dict[str, Any]:
@@ -94,13 +90,15 @@ def plate_attributes(plate: Plate, images: Iterable[ImageLayout]) -> dict[str, A
             rows=[v05.Row(name=name) for name in plate.rows],
             columns=[v05.Column(name=name) for name in plate.columns],
             wells=[
-                v05.PlateWell(path=f"{row}/{column}", rowIndex=rows[row], columnIndex=columns[column])
+                v05.PlateWell(
+                    path=f"{row}/{column}", rowIndex=rows[row], columnIndex=columns[column]
+                )
                 for row, column in fields
             ],
             field_count=max(fields.values()),
         )
     )
-    attributes: dict[str, Any] = document.model_dump(mode="json", exclude_none=True)  # type: ignore[assignment]
+    attributes: dict[str, Any] = document.model_dump(mode="json", exclude_none=True)
     attributes["plate"]["version"] = VERSION  # section 2.5; not in yaozarrs' model
     return attributes
 
@@ -110,7 +108,7 @@ def well_attributes(images: Iterable[ImageLayout]) -> dict[str, Any]:
     document = v05.Well(
         well=v05.WellDef(images=[v05.FieldOfView(path=str(image.field)) for image in images])
     )
-    return document.model_dump(mode="json", exclude_none=True)  # type: ignore[return-value]
+    return document.model_dump(mode="json", exclude_none=True)
 
 
 def axis_origin(image: ImageLayout, axis: Axis) -> float:
@@ -148,9 +146,7 @@ def _omero(image: ImageLayout, significant_bits: int | None) -> v05.Omero | None
                 active=True,
                 window=v05.OmeroWindow(min=low, max=high, start=low, end=high),
             )
-            for channel, color in zip(
-                image.channels, channel_colors(image.channels), strict=True
-            )
+            for channel, color in zip(image.channels, channel_colors(image.channels), strict=True)
         ]
     )
 

@@ -89,8 +89,7 @@ def _physical(axis: Axis) -> dict[str, Any]:
 def _channels(image: ImageLayout, count: int) -> list[ome.Channel]:
     if not image.channels:
         return [
-            ome.Channel(id=f"Channel:{image.number}:{n}", samples_per_pixel=1)
-            for n in range(count)
+            ome.Channel(id=f"Channel:{image.number}:{n}", samples_per_pixel=1) for n in range(count)
         ]
     return [
         ome.Channel(

@@ -33,11 +33,15 @@ class Camera(Model):
     significant_bits: int | None = Field(default=None, ge=1, le=64)
 
     def __init__(
-        self, name: str, height: int, width: int, dtype: object, rgb: bool = False, **fields: object
+        self,
+        name: str,
+        height: int,
+        width: int,
+        dtype: object,
+        rgb: bool = False,
+        **fields: object,
     ) -> None:
-        super().__init__(
-            name=name, height=height, width=width, dtype=dtype, rgb=rgb, **fields
-        )
+        super().__init__(name=name, height=height, width=width, dtype=dtype, rgb=rgb, **fields)
 
     @field_validator("dtype", mode="before")
     @classmethod

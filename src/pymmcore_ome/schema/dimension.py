@@ -47,7 +47,9 @@ class Dimension(Model):
 
     name: str
     size: int | None = Field(default=None, ge=1)
-    coords: tuple[Position, ...] | tuple[Channel, ...] | tuple[float, ...] | tuple[str, ...] | None = None
+    coords: (
+        tuple[Position, ...] | tuple[Channel, ...] | tuple[float, ...] | tuple[str, ...] | None
+    ) = None
     scale: float | None = None
     origin: float | None = None
     unit: str | None = None

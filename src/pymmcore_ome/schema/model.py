@@ -52,9 +52,7 @@ class Model(BaseModel):
 
     def to_yaml(self) -> str:
         """Return the description as YAML, for people to read and edit."""
-        return yaml.safe_dump(
-            self.model_dump(mode="json", exclude_defaults=True), sort_keys=False
-        )
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:

@@ -13,7 +13,8 @@ from pymmcore_ome.errors import UnsafeNameError
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(
-    r"(ome|zarr\.json|frames\.jsonl|\.z\w+|__.*|con|prn|aux|nul|(com|lpt)\d)(\..*)?", re.IGNORECASE
+    r"(ome|zarr\.json|frames\.jsonl|\.z\w+|__.*|con|prn|aux|nul|(com|lpt)\d)(\..*)?",
+    re.IGNORECASE,
 )
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
 _MAX_LENGTH = 120

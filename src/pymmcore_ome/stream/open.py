@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pymmcore_ome.backends import find_backend
+from pymmcore_ome.backends import ArrayBackend, find_backend
 from pymmcore_ome.disk import check_free, choose_format, default_buffer_bytes, local_path
 from pymmcore_ome.errors import OptionError, StorePathError
 from pymmcore_ome.layout import Layout, layout_of, with_chunks
@@ -24,7 +24,7 @@ def open_stream(
     schema: StorageSchema,
     *,
     format: str | None = None,  # noqa: A002  # the contract's word
-    backend: str | None = None,
+    backend: str | type[ArrayBackend] | None = None,
     overwrite: bool = False,
     compression: str | None = None,
     chunks: Chunks = None,
@@ -44,7 +44,7 @@ def open_stream(
     schema : StorageSchema
     format : ``"ome-zarr"`` | ``"ome-tiff"``, optional
         From the suffix when None.
-    backend : str, optional
+    backend : str or ArrayBackend subclass, optional
         One of `available_backends`. None: the format's default.
     overwrite : bool
         Replace a store that is there. A folder that is no store is never replaced.
@@ -75,17 +75,29 @@ def open_stream(
     if compression is not None:
         schema = schema.replace(compression=compression)
     layout = with_chunks(layout_of(schema), _chunk_sizes(chunks), shards)
-    _refuse(layout, [*format_refusals(layout, chosen), *backend_class.refusals(layout, schema.compression)])
+    _refuse(
+        layout,
+        [
+            *format_refusals(layout, chosen),
+            *backend_class.refusals(layout, schema.compression),
+        ],
+    )
     target = local_path(path)
     check_free(target, overwrite)
     try:
         store = Store.create(
-            target, layout, backend_class(), overwrite=overwrite, acquisition=acquisition or {}
+            target,
+            layout,
+            backend_class(),
+            overwrite=overwrite,
+            acquisition=acquisition or {},
         )
     except StorePathError:
         raise
     except OSError as error:
-        raise StorePathError(f"{target} could not be made: {error}. Nothing was left behind.") from error
+        raise StorePathError(
+            f"{target} could not be made: {error}. Nothing was left behind."
+        ) from error
     return Stream(store, buffer_bytes or default_buffer_bytes())
 
 

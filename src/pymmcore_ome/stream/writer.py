@@ -57,7 +57,7 @@ class Writer(threading.Thread):
                     self._write(parcel)
                 self._flush(idle=parcel is None)
             self._journal.flush()
-        except BaseException as error:  # noqa: BLE001  # the one place where an error is latched
+        except BaseException as error:  # the one place where an error is latched
             self._buffer.fail(error)
             self._save_what_is_down()
 

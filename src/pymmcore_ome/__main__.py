@@ -1,0 +1,5 @@
+"""`python -m pymmcore_ome` is the command `pymmcore-ome`."""
+
+from pymmcore_ome.cli.app import main
+
+main()

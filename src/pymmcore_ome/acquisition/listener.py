@@ -1,0 +1,189 @@
+"""`EngineListener`: hears all that an engine does during one run, and tells the sinks.
+
+It shadows the public methods of the engine on the instance, for the duration of one run, and
+takes every shadow away again. The engine's class, its identity and its results stay as they
+are. Everything happens in the acquisition thread, so an error raises where it arises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from types import GeneratorType
+from typing import Any, Final
+
+from pymmcore_plus.mda import PMDAEngine
+
+from pymmcore_ome.metadata import Status
+
+from .sink import Sink
+
+_METHODS: Final = (
+    "setup_sequence",
+    "setup_event",
+    "exec_event",
+    "teardown_sequence",
+    "event_iterator",
+)
+
+
+class EngineListener:
+    """Feeds sinks from an engine, for one run. A context manager.
+
+    Parameters
+    ----------
+    engine : PMDAEngine
+    sinks : sequence of Sink
+    ending : callable
+        Asked at the end of the run for its status and reason, as far as the runner knows.
+    """
+
+    def __init__(
+        self,
+        engine: PMDAEngine,
+        sinks: Sequence[Sink],
+        ending: Callable[[], tuple[Status, str | None]],
+    ) -> None:
+        self._engine: Any = engine
+        self._sinks = sinks
+        self._ending = ending
+        self._before: dict[str, Any] = {}
+        self._cameras = 1
+        self.error: BaseException | None = None  # what ended the run, wherever it arose
+        self.close_error: Exception | None = None  # what a sink said at its end
+
+    def __enter__(self) -> EngineListener:
+        for name in _METHODS:
+            original = getattr(self._engine, name, None)
+            if original is not None:
+                self._before[name] = self._engine.__dict__.get(name)
+                setattr(self._engine, name, getattr(self, f"_{name}")(original))
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        for name, before in self._before.items():
+            if before is None:
+                self._engine.__dict__.pop(name, None)
+            else:
+                setattr(self._engine, name, before)
+        self._before.clear()
+        # an engine without teardown_sequence, or an interrupt that went past it
+        self._close(error)
+
+    def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def setup_sequence(sequence: Any) -> Any:
+            summary = original(sequence)
+            with self._noting():
+                infos: Sequence[Any] = (summary or {}).get("image_infos") or ({},)
+                self._cameras = int(infos[0].get("num_camera_adapter_channels", 1))
+                for sink in self._sinks:
+                    sink.setup(sequence, summary)
+            return summary
+
+        return setup_sequence
+
+    def _setup_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def setup_event(event: Any) -> Any:
+            try:
+                return original(event)
+            except Exception as error:
+                if type(error).__name__ == "SkipEvent":  # since pymmcore-plus 0.18
+                    for sink in self._sinks:
+                        sink.skip(len(getattr(event, "events", (event,))) * self._cameras)
+                else:
+                    self.error = error
+                raise
+
+        return setup_event
+
+    def _exec_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def exec_event(event: Any) -> Iterable[Any]:
+            return self._relay(original, event)
+
+        return exec_event
+
+    def _relay(self, original: Callable[..., Any], event: Any) -> Generator[Any, Any, None]:
+        """Yield what the engine yields, after the sinks have it; send back what is sent."""
+        with self._noting():
+            payloads: Iterator[Any] = iter(original(event) or ())
+            advance = _advance_of(payloads)
+            signal = None
+            while True:
+                try:
+                    payload = advance(signal)
+                except StopIteration:
+                    return
+                try:
+                    self._hand_over(payload)
+                except BaseException:
+                    _stop(payloads)
+                    raise
+                signal = yield payload
+
+    def _hand_over(self, payload: Any) -> None:
+        for sink in self._sinks:
+            if payload is None:
+                sink.skip(1)
+            else:
+                sink.append(*payload)
+
+    def _event_iterator(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def event_iterator(events: Iterable[Any]) -> Iterator[Any]:
+            with self._noting():
+                yield from original(events)
+
+        return event_iterator
+
+    def _teardown_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def teardown_sequence(sequence: Any) -> Any:
+            self._close(None)
+            return original(sequence)
+
+        return teardown_sequence
+
+    def _close(self, error: BaseException | None) -> None:
+        """End every sink; keep the first error for `run` to raise."""
+        error = self.error or error
+        status, reason = self._ending()
+        if isinstance(error, KeyboardInterrupt):
+            status, reason = "canceled", "KeyboardInterrupt"
+        elif error is not None:
+            status, reason = "failed", str(error) or repr(error)
+        for sink in self._sinks:
+            try:
+                sink.close(status, reason)
+            except Exception as failure:  # raised by Installation.run, after the stage is back
+                self.close_error = self.close_error or failure
+
+    def _noting(self) -> _Noting:
+        return _Noting(self)
+
+
+class _Noting:
+    """Remembers an error on its way out; swallows nothing."""
+
+    def __init__(self, listener: EngineListener) -> None:
+        self._listener = listener
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, (Exception, KeyboardInterrupt)) and self._listener.error is None:
+            self._listener.error = error
+
+
+def _advance_of(payloads: Iterator[Any]) -> Callable[[Any], Any]:
+    """Return what fetches the next payload; a generator is sent the runner's signal."""
+    if isinstance(payloads, GeneratorType):
+        return payloads.send
+    return lambda _: next(payloads)
+
+
+def _stop(payloads: Iterator[Any]) -> None:
+    """Ask an engine's generator to stop its camera, as the runner does on cancel."""
+    if isinstance(payloads, GeneratorType):
+        try:
+            payloads.send("cancel")
+        except StopIteration:
+            return
+        payloads.close()

@@ -1,0 +1,104 @@
+"""What pymmcore-plus says of the microscope and of each frame, in our words.
+
+Reads the summary metadata (`SummaryMetaV1`) and the frame metadata (`FrameMetaV1`); asks no
+device anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import useq
+
+from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.frames import json_bytes
+from pymmcore_ome.schema import Camera
+
+#: Frame metadata that has a place of its own, or that only repeats the event.
+_PLACED: Final = frozenset(
+    {"format", "version", "mda_event", "runner_time_ms", "exposure_ms", "position"}
+)
+
+
+def cameras_of(summary: Mapping[str, Any] | None) -> list[Camera]:
+    """Return the cameras that will deliver frames.
+
+    The first entry of `image_infos` is the active camera; a multi-camera adapter delivers
+    as many frames of that kind as it has channels.
+
+    Raises
+    ------
+    AcquisitionError
+        When the engine described no camera.
+    """
+    infos = (summary or {}).get("image_infos") or ()
+    if not infos:
+        raise AcquisitionError(
+            "The engine's setup_sequence returned no image_infos, so the frames' size is not "
+            "known. Load a camera, or use an engine that returns the summary metadata."
+        )
+    info = infos[0]
+    camera = Camera(
+        info["camera_label"],
+        info["height"],
+        info["width"],
+        info["dtype"],
+        rgb=len(info.get("plane_shape", ())) > 2,
+        significant_bits=_bits(info.get("pixel_format")),
+    )
+    count = int(info.get("num_camera_adapter_channels", 1))
+    if count <= 1:
+        return [camera]
+    return [camera.replace(name=f"{camera.name} {number}") for number in range(count)]
+
+
+def pixel_size_of(summary: Mapping[str, Any] | None) -> float | None:
+    """Return the pixel size in micrometres, or None when it is not set."""
+    infos = (summary or {}).get("image_infos") or ()
+    size = infos[0].get("pixel_size_um") if infos else None
+    return float(size) if size else None
+
+
+def acquisition_notes(
+    sequence: useq.MDASequence, summary: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the sequence and the summary metadata as plain JSON values."""
+    told = {key: value for key, value in (summary or {}).items() if key != "mda_sequence"}
+    notes: dict[str, Any] = json.loads(
+        json_bytes({"sequence": sequence.model_dump(exclude_unset=True), "summary": told})
+    )
+    return notes
+
+
+def frame_metadata(event: useq.MDAEvent, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a frame's metadata with the keys that `Stream.append` knows.
+
+    Stage coordinates are those that were measured; where the frame has none (hardware-
+    sequenced frames), those that the event asked for.
+    """
+    measured = meta.get("position") or {}
+    time_ms, exposure_ms = meta.get("runner_time_ms"), meta.get("exposure_ms")
+    known: dict[str, Any] = {
+        "delta_t_s": None if time_ms is None else time_ms / 1000,
+        "exposure_ms": event.exposure if exposure_ms is None else exposure_ms,
+        "x_um": measured.get("x", event.x_pos),
+        "y_um": measured.get("y", event.y_pos),
+        "z_um": measured.get("z", event.z_pos),
+        "channel": event.channel.config if event.channel else None,
+    }
+    rest = {key: value for key, value in meta.items() if key not in _PLACED and value != ()}
+    if event.pos_name is not None:
+        rest["pos_name"] = event.pos_name
+    own = {key: value for key, value in event.metadata.items() if key != "runner_t0"}
+    if own:
+        rest["event_metadata"] = own
+    # made plain here, in the acquisition thread: what it refers to may change afterwards
+    return {**known, **(json.loads(json_bytes(rest)) if rest else {})}
+
+
+def _bits(pixel_format: str | None) -> int | None:
+    found = re.fullmatch(r"(?:Mono|RGB)(\d+)", pixel_format or "")
+    return int(found.group(1)) if found else None

@@ -1,0 +1,172 @@
+"""`Output`: where and how a run is to be saved; the object for `mda.run(output=…)`.
+
+With `install` the run goes through the engine and errors raise out of `run`. Without it the
+same object is a plain frameReady handler: an error is kept, the run is cancelled, and
+`result` raises it. No exception ever leaves a slot, because Qt would end the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import useq
+from numpy.typing import NDArray
+
+from pymmcore_ome.backends import ArrayBackend, find_backend
+from pymmcore_ome.disk import check_free, choose_format, local_path
+from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
+from pymmcore_ome.metadata import Status
+from pymmcore_ome.stream import Progress, Summary
+from pymmcore_ome.stream.open import Chunks
+
+from .sink import Sink
+
+logger = logging.getLogger("pymmcore-ome")
+
+
+class Output:
+    """A place to save a run, with its options.
+
+    May serve several runs, one after the other; each makes the store anew, so that all but
+    the first need `overwrite`.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.ome.zarr`` or ``.zarr`` unless `format` is given.
+    format, backend, overwrite, compression, chunks, shards, buffer_bytes
+        As `open_stream`.
+    levels : int, optional
+        Resolution levels. Only 1, the full resolution, is written by this version.
+    cancel : callable, optional
+        What stops the run when a frame cannot be stored and the package is not installed on
+        the core, e.g. ``core.mda.cancel``. None: that of ``CMMCorePlus.instance()``.
+
+    Raises
+    ------
+    OptionError, StorePathError
+        At once, on an unknown suffix, format or backend, or a path that is none.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002  # the contract's word
+        backend: str | type[ArrayBackend] | None = None,
+        overwrite: bool = False,
+        compression: str | None = None,
+        chunks: Chunks = None,
+        shards: Mapping[str, int] | None = None,
+        levels: int | None = None,
+        buffer_bytes: int | None = None,
+        cancel: Callable[[], Any] | None = None,
+    ) -> None:
+        self.path = local_path(path)
+        self.format = choose_format(path, format)
+        find_backend(backend, self.format)
+        if levels not in (None, 1):
+            raise OptionError(f"levels={levels}: only the full resolution (1) can be written.")
+        self.overwrite = overwrite
+        self._options: dict[str, Any] = {
+            "backend": backend,
+            "compression": compression,
+            "chunks": chunks,
+            "shards": shards,
+            "buffer_bytes": buffer_bytes,
+        }
+        self._cancel = cancel
+        self._sink: Sink | None = None
+        self._error: BaseException | None = None
+        self._canceled = False
+
+    def stream_options(self) -> dict[str, Any]:
+        """Return the keyword arguments for `open_stream`."""
+        return {"format": self.format, "overwrite": self.overwrite, **self._options}
+
+    def check(self) -> None:
+        """Raise unless a store can be made at the path now; changes nothing."""
+        check_free(self.path, self.overwrite)
+
+    def begin(self) -> Sink:
+        """Return a new sink for the next run."""
+        if self._sink is not None and self._sink.is_open:
+            raise AcquisitionError(f"Another run is still writing to {self.path}.")
+        self._sink, self._error, self._canceled = Sink(self), None, False
+        return self._sink
+
+    def end(self, error: BaseException | None) -> None:
+        """Keep how a run ended, for `result`."""
+        self._error = error
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the present or last run is; None before its store is made."""
+        stream = self._sink.stream if self._sink is not None else None
+        return None if stream is None else stream.progress
+
+    def result(self) -> Summary:
+        """Return what the last run stored.
+
+        Raises
+        ------
+        PymmcoreOmeError
+            The error that ended the run, or AcquisitionError when no run has ended.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._sink is None or self._sink.summary is None:
+            raise AcquisitionError(f"No run has been saved to {self.path} yet.")
+        return self._sink.summary
+
+    # ------------------------------------------------ as a frameReady handler, without install
+
+    def sequenceStarted(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
+        """Make the store (signal of pymmcore-plus)."""
+        self._guard(lambda: self.begin().setup(sequence, summary))
+
+    def frameReady(
+        self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]
+    ) -> None:
+        """Store a frame (signal of pymmcore-plus)."""
+        sink = self._sink
+        if self._error is None and sink is not None:
+            self._guard(lambda: sink.append(image, event, meta))
+
+    def sequenceCanceled(self, sequence: useq.MDASequence) -> None:
+        """Note that the run was cancelled (signal of pymmcore-plus)."""
+        self._canceled = True
+
+    def sequenceFinished(self, sequence: useq.MDASequence) -> None:
+        """End the store (signal of pymmcore-plus)."""
+        sink = self._sink
+        if sink is None:
+            return
+        status: Status = "canceled" if self._canceled else "complete"
+        reason = None
+        if self._error is not None:
+            status, reason = "failed", str(self._error)
+        self._guard(lambda: sink.close(status, reason))
+
+    def _guard(self, action: Callable[[], object]) -> None:
+        """Do it; keep the first error, and cancel the run that it makes worthless."""
+        try:
+            action()
+        except Exception as error:  # the one place where a slot's error is latched
+            if self._error is None:
+                self._error = error
+                if not isinstance(error, PymmcoreOmeError):
+                    logger.exception("Saving to %s failed", self.path)
+                logger.error("Saving to %s failed, the run is cancelled: %s", self.path, error)
+                self._stop_run()
+
+    def _stop_run(self) -> None:
+        cancel = self._cancel
+        if cancel is None:
+            from pymmcore_plus import CMMCorePlus
+
+            cancel = CMMCorePlus.instance().mda.cancel
+        cancel()

@@ -1,0 +1,1 @@
+"""The window face: the only room that may import Qt. It holds no panel yet."""

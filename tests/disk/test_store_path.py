@@ -1,0 +1,111 @@
+"""Paths: the format from the suffix; nothing that is not a store is ever deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pymmcore_ome.disk import check_free, choose_format, fresh_folder, local_path, write_whole
+from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
+
+GROUP = '{"zarr_format": 3, "node_type": "group", "attributes": {}}'
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.ome.zarr", "ome-zarr"),
+        ("a.ZARR", "ome-zarr"),
+        ("x/a.b.ome.tiff", "ome-tiff"),
+        ("a.tif", "ome-tiff"),
+    ],
+)
+def test_format_comes_from_the_suffix(path: str, expected: str) -> None:
+    assert choose_format(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"), [("a.png", None), ("a", None), ("a.zarr/x", None), ("a.zarr", "zarr")]
+)
+def test_unknown_format_is_refused(path: str, asked: str | None) -> None:
+    with pytest.raises(OptionError):
+        choose_format(path, asked)
+
+
+@pytest.mark.parametrize("path", ["", "s3://bucket/a.zarr", "a\0b.zarr"])
+def test_what_is_no_local_path_is_refused(path: str) -> None:
+    with pytest.raises(StorePathError):
+        local_path(path)
+
+
+def test_store_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    store.mkdir()
+    (store / "zarr.json").write_text(GROUP)
+    with pytest.raises(StoreExistsError, match="overwrite"):
+        check_free(store, overwrite=False)
+    with fresh_folder(store, overwrite=True) as folder:
+        assert list(folder.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("content", [None, "not json", '{"node_type": "array"}', "[]"])
+def test_folder_that_is_no_store_is_never_deleted(tmp_path: Path, content: str | None) -> None:
+    folder = tmp_path / "holiday.zarr"
+    folder.mkdir()
+    (folder / "photo.jpg").write_text("precious")
+    if content is not None:
+        (folder / "zarr.json").write_text(content)
+    with (
+        pytest.raises(StoreExistsError, match="not an OME-Zarr store"),
+        fresh_folder(folder, overwrite=True),
+    ):
+        pass
+    assert (folder / "photo.jpg").read_text() == "precious"
+
+
+def test_file_and_link_are_never_replaced(tmp_path: Path) -> None:
+    real = tmp_path / "real.zarr"
+    real.mkdir()
+    (real / "zarr.json").write_text(GROUP)
+    link, file = tmp_path / "link.zarr", tmp_path / "file.zarr"
+    link.symlink_to(real)
+    file.write_text("data")
+    for path in (link, file):
+        with pytest.raises(StoreExistsError):
+            check_free(path, overwrite=True)
+
+
+def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    store.mkdir()
+    (store / "zarr.json").write_text(GROUP)
+    (store / "pixels").write_text("old")
+
+    def make() -> None:
+        with fresh_folder(store, overwrite=True) as folder:
+            (folder / "half").write_text("new")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        make()
+    assert (store / "pixels").read_text() == "old"
+    assert not (store / "half").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_parent_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StorePathError, match="cannot be made"),
+        fresh_folder(tmp_path / "file" / "a.zarr", overwrite=False),
+    ):
+        pass
+
+
+def test_write_whole_replaces_and_leaves_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "zarr.json"
+    write_whole(path, b"one")
+    write_whole(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [p.name for p in tmp_path.iterdir()] == ["zarr.json"]

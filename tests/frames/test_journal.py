@@ -1,0 +1,80 @@
+"""The frame table: one JSON line a frame, whatever the metadata holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymmcore_ome.frames import FrameRecord, Journal, read_table
+
+
+def record(metadata: dict[str, object] | None = None) -> FrameRecord:
+    return FrameRecord.of("0", (1, 2), {"t": 1}, "DAPI", metadata)
+
+
+def test_known_keys_become_columns_and_the_rest_is_kept() -> None:
+    row = json.loads(
+        record({"delta_t_s": 1, "x_um": np.float32(2.5), "exposure_ms": None, "foo": [1]}).to_line()
+    )
+    assert (row["delta_t_s"], row["x_um"], row["exposure_ms"]) == (1.0, 2.5, None)
+    assert row["metadata"] == {"foo": [1]}
+    assert row["channel"] == "DAPI"
+
+
+def test_column_that_is_no_number_is_kept_in_metadata() -> None:
+    made = record({"z_um": "high", "channel": "Cy5"})
+    assert made.z_um is None
+    assert made.metadata == {"z_um": "high"}
+    assert made.channel == "Cy5"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), None),
+        (np.int64(3), 3),
+        (np.arange(2), [0, 1]),
+        (b"\xff", "_w=="),
+        ({1: 2}, {"1": 2}),
+        (Path("a"), "a"),
+    ],
+)
+def test_metadata_that_json_cannot_hold_is_said_otherwise(value: object, expected: object) -> None:
+    assert json.loads(record({"v": value}).to_line())["metadata"]["v"] == expected
+
+
+def test_object_without_any_json_form_is_its_text() -> None:
+    text = json.loads(record({"v": object()}).to_line())["metadata"]["v"]
+    assert text.startswith("<object object")
+
+
+@given(st.lists(st.dictionaries(st.text(), st.one_of(st.text(), st.floats(), st.integers()))))
+def test_table_reads_back_what_was_appended(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "frames.jsonl"
+    journal = Journal(path)
+    for row in rows:
+        journal.append(record(row))
+    journal.close()
+    found = list(read_table(path))
+    assert [row["metadata"].keys() for row in found] == [record(r).metadata.keys() for r in rows]
+    assert all(row["index"] == (1, 2) for row in found)
+
+
+def test_line_cut_short_by_a_crash_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "frames.jsonl"
+    journal = Journal(path)
+    journal.append(record())
+    journal.append(record())
+    journal.close()
+    path.write_bytes(path.read_bytes()[:-5])
+    assert len(list(read_table(path))) == 1
+
+
+def test_missing_table_has_no_frames(tmp_path: Path) -> None:
+    assert list(read_table(tmp_path / "none.jsonl")) == []

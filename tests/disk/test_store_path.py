@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from pymmcore_ome.disk import check_free, choose_format, fresh_folder, local_path, write_whole
 from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
 

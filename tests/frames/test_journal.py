@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pymmcore_ome.frames import FrameRecord, Journal, read_table
 
 

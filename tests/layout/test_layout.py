@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pymmcore_ome import Dimension, Plate, Position, StorageSchema
 from pymmcore_ome.errors import OptionError
 from pymmcore_ome.layout import Layout, layout_of, with_chunks

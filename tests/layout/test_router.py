@@ -8,6 +8,7 @@ import pytest
 import useq
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pymmcore_ome import Dimension, FrameRouter, StorageSchema
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError
 from pymmcore_ome.layout import Occupancy, layout_of

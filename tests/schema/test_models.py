@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pymmcore_ome import Camera, Channel, Dimension, Plate, Position, StorageSchema
 from pymmcore_ome.errors import PymmcoreOmeError, SchemaError, UnsafeNameError
 from pymmcore_ome.schema.names import safe_name, unsafe_reason

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pymmcore_ome as po
 import pytest
+
+import pymmcore_ome as po
 from helpers import read_by_zarr
 from pymmcore_ome import Dimension, StorageSchema, errors
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
@@ -159,12 +160,8 @@ def test_unbounded_axis_grows_as_frames_come(tmp_path: Path, order: str) -> None
     dataset = po.open_dataset(path)
     for n in range(18):
         image, index, number = router.by_arrival(n)
-        np.testing.assert_array_equal(
-            read_by_zarr(path, image)[index], encoded_frame(n, SHAPE)
-        )
-        np.testing.assert_array_equal(
-            dataset.images[number][index], encoded_frame(n, SHAPE)
-        )
+        np.testing.assert_array_equal(read_by_zarr(path, image)[index], encoded_frame(n, SHAPE))
+        np.testing.assert_array_equal(dataset.images[number][index], encoded_frame(n, SHAPE))
     axis = dataset.images[0].axes.index(order[0])
     assert dataset.images[0].shape[axis] == 5
     assert dataset.images[1].shape[axis] == 4
@@ -174,7 +171,11 @@ def test_unbounded_axis_grows_as_frames_come(tmp_path: Path, order: str) -> None
 @pytest.mark.parametrize(
     ("frame", "error", "words"),
     [
-        (np.zeros((8, 6), "uint16"), errors.FrameError, r"got \(8, 6\) uint16, the schema declares"),
+        (
+            np.zeros((8, 6), "uint16"),
+            errors.FrameError,
+            r"got \(8, 6\) uint16, the schema declares",
+        ),
         (np.zeros(SHAPE, "uint8"), errors.FrameError, "got .* uint8"),
         (np.zeros(SHAPE, "int16"), errors.FrameError, "got .* int16"),
         (np.zeros((*SHAPE, 3), "uint16"), errors.FrameError, "got"),
@@ -419,9 +420,7 @@ def test_failed_writer_wakes_a_blocked_producer(
             raise OSError("the disk is gone")
 
     caught: list[BaseException] = []
-    stream = po.open_stream(
-        tmp_path / "a.ome.zarr", small_schema, backend=Stuck, buffer_bytes=96
-    )
+    stream = po.open_stream(tmp_path / "a.ome.zarr", small_schema, backend=Stuck, buffer_bytes=96)
 
     def produce() -> None:
         try:

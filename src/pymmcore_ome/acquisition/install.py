@@ -183,8 +183,9 @@ def install(core: CMMCorePlus | None = None, **options: Any) -> Installation:
     >>> from pymmcore_plus import CMMCorePlus
     >>> import pymmcore_ome as po
     >>> core = CMMCorePlus()
-    >>> with po.install(core):
-    ...     ...  # core.mda.run(sequence, output="experiment.ome.zarr")
+    >>> installation = po.install(core)
+    >>> core.mda.run([], output=None)  # or output="experiment.ome.zarr", and it is saved
+    >>> installation.uninstall()
     """
     core = CMMCorePlus.instance() if core is None else core
     Output("check.ome.zarr", **options)  # options that no output knows are refused here

@@ -1,1 +1,1 @@
-"""The terminal face."""
+"""The terminal face: the command `pymmcore-ome`."""

@@ -34,12 +34,17 @@ def acquire(
         Whatever ended the run.
     """
     errors: list[BaseException] = []
+    # waited for instead of the thread: an interrupted join() marks a living thread as ended
+    # (the release in Thread._wait_for_tstate_lock, bpo-45274; gone since Python 3.13)
+    ended = threading.Event()
 
     def run() -> None:
         try:
             core.mda.run(sequence, output=output)
         except BaseException as error:  # handed to the main thread below
             errors.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=run, name="acquisition")
     columns = (
@@ -53,17 +58,17 @@ def acquire(
     with install(core), Progress(*columns, console=console) as bar:
         task = bar.add_task("Acquiring", total=None, rate="")
         thread.start()
-        _wait(thread, core, lambda: _show(bar, task, output))
+        _wait(ended, core, lambda: _show(bar, task, output))
         _show(bar, task, output)
     if errors:
         raise errors[0]
     return output.result()
 
 
-def _wait(thread: threading.Thread, core: CMMCorePlus, show: Callable[[], None]) -> None:
-    while thread.is_alive():
+def _wait(ended: threading.Event, core: CMMCorePlus, show: Callable[[], None]) -> None:
+    while not ended.is_set():
         try:
-            thread.join(0.1)
+            ended.wait(0.1)
             show()
         except KeyboardInterrupt:
             core.mda.cancel()

@@ -1,0 +1,176 @@
+"""The documents: valid OME-Zarr 0.5 and OME-XML that say what the schema says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaozarrs
+from ome_types import from_xml
+
+import pymmcore_ome as po
+from pymmcore_ome import Channel, Dimension, Plate, Position, StorageSchema
+from pymmcore_ome.metadata.colors import channel_colors
+
+YX = [
+    Dimension(name="y", size=6, scale=0.1, unit="micrometer"),
+    Dimension(name="x", size=8, scale=0.2, unit="micrometer"),
+]
+
+
+def made(path: Path, *dims: Dimension, **fields: Any) -> Path:
+    """Make an empty store and return its path."""
+    schema = StorageSchema(dimensions=[*dims, *YX], dtype=fields.pop("dtype", "uint16"), **fields)
+    po.open_stream(path / "a.ome.zarr", schema).close()
+    yaozarrs.validate_zarr_store(str(path / "a.ome.zarr"))
+    return path / "a.ome.zarr"
+
+
+def ome(path: Path) -> dict[str, Any]:
+    return json.loads((path / "zarr.json").read_text())["attributes"]["ome"]
+
+
+def transforms(path: Path) -> dict[str, list[float]]:
+    found = ome(path)["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    return {item["type"]: item[item["type"]] for item in found}
+
+
+def test_single_image_is_the_root(tmp_path: Path) -> None:
+    path = made(
+        tmp_path,
+        Dimension(name="t", size=3, scale=2.5, unit="second"),
+        Dimension(name="c", coords=["DAPI", Channel(name="X", color="#123456")]),
+        Dimension(name="z", size=4, scale=0.5, origin=-1.5, unit="micrometer"),
+    )
+    multiscale = ome(path)["multiscales"][0]
+    assert [(a["name"], a["type"], a.get("unit")) for a in multiscale["axes"]] == [
+        ("t", "time", "second"), ("c", "channel", None), ("z", "space", "micrometer"),
+        ("y", "space", "micrometer"), ("x", "space", "micrometer"),
+    ]  # fmt: skip
+    assert transforms(path)["scale"] == [2.5, 1, 0.5, 0.1, 0.2]
+    assert transforms(path)["translation"] == [0, 0, -1.5, 0, 0]
+    assert [(c["label"], c["color"]) for c in ome(path)["omero"]["channels"]] == [
+        ("DAPI", "0000FF"), ("X", "123456"),
+    ]  # fmt: skip
+    array = json.loads((path / "0" / "zarr.json").read_text())
+    assert array["dimension_names"] == ["t", "c", "z", "y", "x"]
+    assert array["shape"] == [3, 2, 4, 6, 8]
+
+
+def test_several_positions_are_bioformats2raw_with_series_and_xml(tmp_path: Path) -> None:
+    path = made(
+        tmp_path,
+        Dimension(name="p", coords=[
+            Position(name="left", x_um=10, y_um=-5, z_um=2),
+            Position(name="right", label="rechts/oben"),
+        ]),
+        Dimension(name="c", coords=["DAPI", "FITC"]),
+        Dimension(name="z", size=4, scale=0.5, origin=1, unit="micrometer"),
+        significant_bits=12,
+    )  # fmt: skip
+    assert ome(path) == {"version": "0.5", "bioformats2raw.layout": 3}
+    assert ome(path / "OME")["series"] == ["0", "1"]
+    assert [ome(path / n)["multiscales"][0]["name"] for n in "01"] == ["left", "rechts/oben"]
+    assert transforms(path / "0")["translation"] == [0, 3, -5, 10]
+    xml = from_xml((path / "OME" / "METADATA.ome.xml").read_text(), validate=True)
+    assert [image.name for image in xml.images] == ["left", "rechts/oben"]
+    pixels = xml.images[0].pixels
+    assert (pixels.size_c, pixels.size_z, pixels.size_t) == (2, 4, 1)
+    assert (pixels.physical_size_x, pixels.physical_size_y, pixels.physical_size_z) == (
+        0.2,
+        0.1,
+        0.5,
+    )
+    assert pixels.significant_bits == 12
+    assert [c.name for c in pixels.channels] == ["DAPI", "FITC"]
+    assert xml.images[0].stage_label is not None
+    assert (xml.images[0].stage_label.x, xml.images[0].stage_label.y) == (10, -5)
+
+
+@pytest.mark.parametrize("order", ["ome", "acquisition", ["t", "z"]])
+def test_xml_dimension_order_is_the_arrays_order_reversed(tmp_path: Path, order: Any) -> None:
+    dims = [Dimension(name="p", size=2), Dimension(name="t", size=2), Dimension(name="z", size=3)]
+    path = made(tmp_path, *dims, storage_order=order)
+    pixels = from_xml((path / "OME" / "METADATA.ome.xml").read_text()).images[0].pixels
+    names = json.loads((path / "0/0/zarr.json").read_text())["dimension_names"]
+    written = [letter for letter in pixels.dimension_order.value if letter.lower() in names]
+    assert "".join(written) == "".join(reversed(names)).upper()
+
+
+def test_plate_lists_all_rows_and_columns_and_only_used_wells(tmp_path: Path) -> None:
+    wells = [("A", "1"), ("A", "1"), ("C", "2")]
+    path = made(
+        tmp_path,
+        Dimension(name="p", coords=[
+            Position(name=f"{r}{c}", plate_row=r, plate_column=c) for r, c in wells
+        ]),
+        plate=Plate("my plate", rows=["A", "B", "C"], columns=["1", "2"]),
+    )  # fmt: skip
+    plate = ome(path)["plate"]
+    assert plate["name"] == "my plate"
+    assert plate["version"] == "0.5"
+    assert plate["field_count"] == 2
+    assert [r["name"] for r in plate["rows"]] == ["A", "B", "C"]
+    assert plate["wells"] == [
+        {"path": "A/1", "rowIndex": 0, "columnIndex": 0},
+        {"path": "C/2", "rowIndex": 2, "columnIndex": 1},
+    ]
+    assert [i["path"] for i in ome(path / "A/1")["well"]["images"]] == ["0", "1"]
+    assert not (path / "B").exists()
+
+
+def test_uneven_steps_are_kept_as_coordinates_without_a_unit_on_the_scale(tmp_path: Path) -> None:
+    path = made(tmp_path, Dimension(name="z", coords=[0.0, 1.0, 5.0], unit="micrometer"))
+    notes = json.loads((path / "zarr.json").read_text())["attributes"]["pymmcore_ome"]["image"]
+    assert notes["coordinates"] == {"z": [0, 1, 5]}
+    assert notes["units"] == {"z": "micrometer"}
+    assert "unit" not in ome(path)["multiscales"][0]["axes"][0]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits", "window"),
+    [("uint8", None, (0, 255)), ("uint16", 12, (0, 4095)), ("int16", None, (-32768, 32767)),
+     ("float32", None, (0, 1))],
+)  # fmt: skip
+def test_omero_window_is_the_range_of_the_pixels(
+    tmp_path: Path, dtype: str, bits: int | None, window: tuple[float, float]
+) -> None:
+    dim = Dimension(name="c", coords=["a"])
+    path = made(tmp_path, dim, dtype=dtype, significant_bits=bits)
+    found = ome(path)["omero"]["channels"][0]["window"]
+    assert (found["min"], found["max"]) == window
+
+
+def test_custom_axis_takes_the_channels_place(tmp_path: Path) -> None:
+    path = made(tmp_path, Dimension(name="angle", size=3, scale=90, unit="degree"))
+    assert ome(path)["multiscales"][0]["axes"][0]["name"] == "angle"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["DAPI", "FITC", "Cy5"], ["0000FF", "00FF00", "FF00FF"]),
+        (["whatever"], ["FFFFFF"]),
+        (["GFP"], ["00FF00"]),
+    ],
+)
+def test_channel_colors_follow_the_names(names: list[str], expected: list[str]) -> None:
+    assert channel_colors([Channel(name=n) for n in names]) == expected
+
+
+def test_channel_colors_differ_where_names_do_not_tell() -> None:
+    found = channel_colors([Channel(name=n) for n in ("GFP", "EGFP", "a", "b", "c")])
+    assert len(set(found)) == 5
+
+
+def test_root_holds_the_schema_and_the_acquisition(
+    tmp_path: Path, small_schema: StorageSchema
+) -> None:
+    path = tmp_path / "b.ome.zarr"
+    po.open_stream(path, small_schema, acquisition={"note": [1, float("nan")]}).close()
+    dataset = po.open_dataset(path)
+    assert dataset.schema == small_schema
+    assert dataset.acquisition == {"note": [1, None]}
+    assert dataset.record.frames == {"planned": 12, "written": 0, "skipped": 0}

@@ -52,6 +52,16 @@ def test_install_is_idempotent_and_leaves_the_core_as_it_was(core: CMMCorePlus) 
     assert vars(core.mda) == before
 
 
+def test_install_again_mends_a_shadow_that_was_taken_away(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    with po.install(core) as installation:
+        del core.mda.run
+        assert po.install(core) is installation
+        core.mda.run(useq.MDASequence(channels=["DAPI"]), output=tmp_path / "a.ome.zarr")
+    assert po.open_dataset(tmp_path / "a.ome.zarr").status == "complete"
+
+
 def test_options_of_install_reach_string_paths(core: CMMCorePlus, tmp_path: Path) -> None:
     path = tmp_path / "a.ome.zarr"
     with po.install(core, compression="gzip"):

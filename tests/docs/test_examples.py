@@ -33,9 +33,7 @@ def test_python_blocks_of_a_page_run_one_after_the_other(
         for number, block in enumerate(blocks):
             exec(compile(block, f"{page.name} block {number}", "exec"), names)
     finally:
-        runner = CMMCorePlus.instance().mda
-        runner.__dict__.pop("run", None)
-        runner.__dict__.pop("cancel", None)
+        pymmcore_ome.install(CMMCorePlus.instance()).uninstall()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

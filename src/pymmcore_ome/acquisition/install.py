@@ -38,6 +38,10 @@ class Installation:
         self._cancel = self._runner.cancel
         self._one_run = threading.RLock()
         self._cancel_asked = False
+        self.activate()
+
+    def activate(self) -> None:
+        """Put the shadows in place, also where something else took them away."""
         for name in _SHADOWED:
             setattr(self._runner, name, getattr(self, name))
 
@@ -192,6 +196,7 @@ def install(core: CMMCorePlus | None = None, **options: Any) -> Installation:
     found = _installed.get(core.mda)
     if found is not None:
         found.options = options
+        found.activate()
         return found
     installation = _installed[core.mda] = Installation(core, options)
     return installation

@@ -5,6 +5,7 @@ Exit codes: 0 all is well, 1 it could not be done or is not valid, 2 the command
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -53,12 +54,14 @@ def demo(
     problems = validate(summary.path)
     print_problems(out, problems)
     out.print("\nOpen it:", style="bold")
-    for hint in (
+    hints = [
         f"napari --plugin napari-ome-zarr {output}",
-        f"python -c \"import zarr; print(zarr.open('{output.as_posix()}/0/0'))\"",
         'python -c "import pymmcore_ome as po; '
         f"print(po.open_dataset('{output.as_posix()}').images)\"",
-    ):
+    ]
+    if find_spec("zarr"):
+        hints.append(f"python -c \"import zarr; print(zarr.open('{output.as_posix()}/0/0'))\"")
+    for hint in hints:
         out.print(Text(f"  {hint}"), soft_wrap=True)
     raise typer.Exit(1 if problems else 0)
 

@@ -45,7 +45,10 @@ class Sink:
             When the sequence, the camera or the path cannot be used.
         """
         schema = schema_from_useq(
-            sequence, cameras=cameras_of(summary), pixel_size_um=pixel_size_of(summary)
+            sequence,
+            cameras=cameras_of(summary),
+            pixel_size_um=pixel_size_of(summary),
+            is_set_up=True,
         )
         self._stream = open_stream(
             self._output.path,

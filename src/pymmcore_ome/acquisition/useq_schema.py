@@ -1,28 +1,21 @@
 """`schema_from_useq`: from a useq sequence and its cameras to a storage schema.
 
-Rectangular sequences only: what is not one loop nest is refused, never laid out wrongly.
-The sequence's own object must have been set up by the engine before (see
-docs/explanation/architecture.md, "the caching trap"); its plans are read, never changed.
+Two ways that lead to the same places: arithmetic on the plans where the sequence is a loop
+nest (`useq_grid`), and a walk over its events for everything else (`useq_walk`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import useq
 
 from pymmcore_ome.errors import SequenceError
-from pymmcore_ome.schema import Camera, Dimension, Plate, StorageSchema
+from pymmcore_ome.schema import Camera, Dimension, StorageSchema
 
-from .useq_plans import (
-    channel_dimension,
-    listed,
-    plate_of,
-    position_of,
-    time_dimension,
-    z_dimension,
-)
+from .useq_grid import grid_parts, is_loop_nest
+from .useq_parts import Parts
+from .useq_walk import walked_parts
 
 
 def schema_from_useq(
@@ -31,85 +24,61 @@ def schema_from_useq(
     cameras: Sequence[Camera],
     pixel_size_um: float | None = None,
     compression: str | None = None,
+    is_set_up: bool = False,
 ) -> StorageSchema:
     """Return the schema of what a sequence will deliver.
+
+    `list(sequence)` is the truth: every event that acquires a frame has a place, and no two
+    the same. Images are the distinct pairs of position and grid tile, in order of first
+    visit, each with its own axes, sizes and channels.
 
     Parameters
     ----------
     sequence : useq.MDASequence
-        After the engine's `setup_sequence`, which sets the field of view of grids.
+        Never changed. Where its events must be walked (about 70 µs each), a copy is walked.
     cameras : sequence of Camera
         What delivers the frames. Several of one size and dtype fold into the channels.
     pixel_size_um : float, optional
         Micrometres a pixel. None or 0: not known.
     compression : str, optional
         As `StorageSchema`.
+    is_set_up : bool
+        The engine has set the sequence up already (it sets the field of view of grids), so
+        that its own object may be walked, and random points are those that the run will visit.
 
     Raises
     ------
     SequenceError
-        When the sequence is not rectangular, with every reason; when it has no frame.
+        When useq itself cannot iterate the sequence, naming the plan at fault; when the
+        cameras cannot be stored together.
     """
     camera = _one_kind(cameras)
-    if reasons := list(irregularities(sequence)):
-        raise SequenceError(
-            "This sequence is not rectangular, which is not supported yet: "
-            f"{'; '.join(reasons)}. Run the parts as sequences of their own."
-        )
-    plans = {
-        "t": sequence.time_plan,
-        "p": sequence.stage_positions,
-        "g": sequence.grid_plan,
-        "c": sequence.channels,
-        "z": sequence.z_plan,
-    }
-    dimensions: list[Dimension] = []
-    for axis in map(str, sequence.axis_order):
-        if plans[axis] and (found := _dimension(axis, sequence)) is not None:
-            dimensions.append(found)
-    if not dimensions:
-        raise SequenceError(
-            "The sequence has no frame: none of its axes has a plan. Give it channels, "
-            "positions, a time plan, a z plan or a grid."
-        )
+    if is_loop_nest(sequence):
+        parts = grid_parts(sequence)
+    else:
+        parts = walked_parts(sequence if is_set_up else sequence.model_copy(deep=True))
     if len(cameras) > 1:
-        dimensions.append(Dimension(name="cam", coords=[c.name for c in cameras]))
-    scale = pixel_size_um or None
-    dimensions += [
-        Dimension(name="y", size=camera.height, scale=scale, unit=scale and "micrometer"),
-        Dimension(name="x", size=camera.width, scale=scale, unit=scale and "micrometer"),
-    ]
+        parts = parts.with_cameras([camera.name for camera in cameras])
+    return _schema(parts, camera, pixel_size_um or None, compression)
+
+
+def _schema(
+    parts: Parts, camera: Camera, scale: float | None, compression: str | None
+) -> StorageSchema:
+    unit = None if scale is None else "micrometer"
+    frame = (
+        Dimension(name="y", size=camera.height, scale=scale, unit=unit),
+        Dimension(name="x", size=camera.width, scale=scale, unit=unit),
+    )
     return StorageSchema(
-        dimensions=dimensions,
+        dimensions=(*parts.dimensions, *frame),
         dtype=camera.dtype,
-        plate=_plate(sequence, dimensions),
+        plate=parts.plate,
         compression=compression,
         significant_bits=camera.significant_bits,
+        images=parts.images,
+        order=parts.order,
     )
-
-
-def irregularities(sequence: useq.MDASequence) -> Iterator[str]:
-    """Yield why a sequence is not one rectangular loop nest; nothing when it is."""
-    axes = [str(axis) for axis in sequence.axis_order]
-    if "p" in axes and not isinstance(sequence.stage_positions, useq.WellPlatePlan):
-        for number, position in enumerate(sequence.stage_positions):
-            if position.sequence is not None and not _only_autofocus(position.sequence):
-                yield f"position {position.name or number} has a sequence of its own"
-                break
-    if "c" in axes:
-        for channel in sequence.channels:
-            if not channel.do_stack and sequence.z_plan:
-                yield f"channel {channel.config} has do_stack=False"
-            if channel.acquire_every > 1 and sequence.time_plan and "t" in axes:
-                yield f"channel {channel.config} has acquire_every={channel.acquire_every}"
-    grid = sequence.grid_plan
-    if "g" in axes and isinstance(grid, useq.RandomPoints) and grid.random_seed is None:
-        yield "the grid plan has random points without a random_seed"
-
-
-def _only_autofocus(sub: useq.MDASequence) -> bool:
-    plans = (sub.time_plan, sub.z_plan, sub.grid_plan, sub.channels, sub.stage_positions)
-    return sub.autofocus_plan is not None and not any(bool(plan) for plan in plans)
 
 
 def _one_kind(cameras: Sequence[Camera]) -> Camera:
@@ -122,47 +91,9 @@ def _one_kind(cameras: Sequence[Camera]) -> Camera:
                 f"Camera {camera.name!r} delivers RGB frames, which are not supported yet. "
                 "Set it to a monochrome pixel type."
             )
-        if (camera.height, camera.width, camera.dtype) != (
-            first.height,
-            first.width,
-            first.dtype,
-        ):
+        if (camera.height, camera.width, camera.dtype) != (first.height, first.width, first.dtype):
             raise SequenceError(
                 f"Cameras {first.name!r} and {camera.name!r} differ in size or dtype, which is "
                 "not supported yet. Give them the same ROI, binning and bit depth."
             )
     return first
-
-
-def _dimension(axis: str, sequence: useq.MDASequence) -> Dimension | None:
-    match axis:
-        case "t":
-            return time_dimension(sequence.time_plan)
-        case "z":
-            return z_dimension(sequence.z_plan)
-        case "c":
-            return channel_dimension(sequence.channels)
-        case "g":
-            tiles: Any = listed("grid_plan", lambda: list(sequence.grid_plan or ()))
-            coords = [position_of(tile, keep_z=False) for tile in tiles]
-            return Dimension(name="g", coords=coords) if coords else None
-        case _:
-            return _positions(sequence)
-
-
-def _positions(sequence: useq.MDASequence) -> Dimension | None:
-    axes = {str(axis) for axis in sequence.axis_order}
-    grid, z = sequence.grid_plan, sequence.z_plan
-    on_absolute_grid = "g" in axes and grid is not None and not grid.is_relative
-    on_absolute_z = "z" in axes and z is not None and not z.is_relative
-    coords = [
-        position_of(position, keep_xy=not on_absolute_grid, keep_z=not on_absolute_z)
-        for position in listed("stage_positions", lambda: list(sequence.stage_positions))
-    ]
-    return Dimension(name="p", coords=coords) if coords else None
-
-
-def _plate(sequence: useq.MDASequence, dimensions: list[Dimension]) -> Plate | None:
-    if not any(dimension.name == "p" for dimension in dimensions):
-        return None
-    return plate_of(sequence.stage_positions)

@@ -6,6 +6,7 @@ import os
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 import yaozarrs
@@ -96,14 +97,19 @@ def _missing(dataset: Dataset, places: Counter[tuple[str, tuple[int, ...]]]) -> 
     planned = dataset.layout.frame_count
     if planned is None or planned == len(places):
         return
-    missing = (
-        address
-        for address in FrameRouter(dataset.layout)
-        if (address.image, address.index) not in places
-    )
+    router = FrameRouter(dataset.layout)
+    if dataset.layout.order is None:  # all places of all images, in no order of time
+        expected = (
+            (image.path, index)
+            for image in dataset.layout.images
+            for index in product(*map(range, image.shape[:-2]))
+        )
+    else:
+        expected = ((address.image, address.index) for address in router)
+    missing = (place for place in expected if place not in places)
     shown = [
-        f"{address.image or 'the image'} {address.index}"
-        for address, _ in zip(missing, range(_SHOWN), strict=False)
+        f"{image or 'the image'} {index}"
+        for (image, index), _ in zip(missing, range(_SHOWN), strict=False)
     ]
     more = ", …" if planned - len(places) > len(shown) else ""
     yield (

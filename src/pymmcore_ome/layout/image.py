@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from pymmcore_ome.schema import Channel, Position
 from pymmcore_ome.schema.dimension import Kind
@@ -28,6 +29,15 @@ class Axis:
     shard_size: int | None = None
 
 
+class Lane(NamedTuple):
+    """How far one step of an acquisition loop moves along a storage axis."""
+
+    name: str
+    size: int | None
+    axis: int
+    step: int
+
+
 @dataclass(frozen=True)
 class ImageLayout:
     """One image: a place in the store, a name, and an array with axes in storage order.
@@ -48,6 +58,10 @@ class ImageLayout:
     channels : tuple of Channel
         One an index of the channel axis; empty without one.
     well, field : (row, column) names and the field's number in the well, or None.
+    lanes : tuple of Lane
+        How an acquisition index moves along the axes.
+    repeat_axis, repeat_step : int
+        Axis along which repeats of an index are laid (-1: none), and how far apart.
     """
 
     number: int
@@ -60,6 +74,9 @@ class ImageLayout:
     channels: tuple[Channel, ...] = ()
     well: tuple[str, str] | None = None
     field: int | None = None
+    lanes: tuple[Lane, ...] = ()
+    repeat_axis: int = -1
+    repeat_step: int = 1
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

@@ -9,25 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Final, NamedTuple
+from math import prod
 
 from pymmcore_ome.errors import OptionError
-from pymmcore_ome.schema import Channel, Dimension, Plate, StorageSchema
+from pymmcore_ome.schema import ImagePlan, Plate, Position, StorageSchema
 
 from .image import Axis, ImageLayout
-from .naming import GroupPaths, UniqueNames, combine
-
-_OME_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
-
-
-class Loop(NamedTuple):
-    """One loop of the acquisition, and how far a step of it moves in storage."""
-
-    name: str
-    size: int | None
-    image_step: int  # images a step moves on; 0 for a loop along an axis
-    axis: int  # number of the storage axis; -1 for a loop over images
-    axis_step: int
+from .lanes import ImageAxes, image_axes
+from .naming import GroupPaths, UniqueNames, combine, image_name
+from .order import FrameOrder, GridOrder, Loop, ReplayOrder
 
 
 @dataclass(frozen=True)
@@ -39,14 +29,23 @@ class Layout:
     schema : StorageSchema
     images : tuple of ImageLayout
         In order of first visit.
-    loops : tuple of Loop
-        Acquisition order, slowest first.
-    plate : Plate | None
+    selectors : tuple of str
+        The axes of an acquisition index that select an image.
+    strides : tuple of int | None
+        For a loop nest: images that one step of each selector moves on.
+    numbers : mapping | None
+        Otherwise: from the selectors' values to the image's number.
+    order : FrameOrder | None
+        When frames come; None: only by index.
     """
 
     schema: StorageSchema
     images: tuple[ImageLayout, ...]
-    loops: tuple[Loop, ...]
+    selectors: tuple[str, ...]
+    selector_sizes: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    numbers: Mapping[tuple[int, ...], int] | None
+    order: FrameOrder | None
 
     @property
     def plate(self) -> Plate | None:
@@ -56,12 +55,9 @@ class Layout:
     @property
     def frame_count(self) -> int | None:
         """Number of planned frames; None when unbounded."""
-        count = 1
-        for loop in self.loops:
-            if loop.size is None:
-                return None
-            count *= loop.size
-        return count
+        if self.order is not None:
+            return self.order.count
+        return sum(prod(image.shape[:-2]) for image in self.images)
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -71,15 +67,92 @@ class Layout:
 
 def layout_of(schema: StorageSchema) -> Layout:
     """Lay a schema out: images in order of first visit, each with its axes."""
+    return _layout_of_loops(schema) if schema.images is None else _layout_of_plans(schema)
+
+
+def _layout_of_loops(schema: StorageSchema) -> Layout:
     dims = schema.frame_dimensions
-    folded = [d for d in dims if d.kind == "camera"]
-    stored = [d for d in dims if d.kind not in ("position", "camera")]
-    if folded and not any(d.kind == "channel" for d in stored):
-        stored.append(Dimension(name="c", size=1))
-    ordered = _storage_order(schema, stored)
-    axes, channels = _axes(schema, ordered, folded)
-    images = _images(schema, axes, channels)
-    return Layout(schema=schema, images=images, loops=_loops(dims, ordered, folded))
+    axes = image_axes(schema, dims)
+    positions = [d for d in dims if d.kind == "position"]
+    # names read "position_tile" whichever of the two the acquisition visits first
+    naming_order = sorted(range(len(positions)), key=lambda n: positions[n].name != "p")
+    sizes = [d.size or 0 for d in positions]
+    maker = _ImageMaker(schema, prod(sizes))
+    for parts in product(*(enumerate(d.positions) for d in positions)):
+        name, label = image_name(
+            [(positions[n].name, parts[n][0], parts[n][1]) for n in naming_order]
+        )
+        maker.add(axes, name, label, combine([part for _, part in parts]))
+    return Layout(
+        schema=schema,
+        images=tuple(maker.images),
+        selectors=tuple(d.name for d in positions),
+        selector_sizes=tuple(sizes),
+        strides=tuple(prod(sizes[n + 1 :]) for n in range(len(sizes))),
+        numbers=None,
+        order=GridOrder(
+            [Loop(d.name, d.size) for d in dims],
+            next((d.channels for d in dims if d.kind == "channel"), ()),
+        ),
+    )
+
+
+def _layout_of_plans(schema: StorageSchema) -> Layout:
+    plans = schema.images or ()
+    selectors = tuple(dict.fromkeys(name for plan in plans for name in plan.at))
+    known: dict[tuple[object, ...], ImageAxes] = {}
+    numbers: dict[tuple[int, ...], int] = {}
+    maker = _ImageMaker(schema, len(plans))
+    for number, plan in enumerate(plans):
+        key = (plan.dimensions, plan.repeats)
+        if key not in known:
+            known[key] = image_axes(schema, plan.dimensions, plan.repeats)
+        numbers[tuple(plan.at.get(name, 0) for name in selectors)] = number
+        maker.add(known[key], *_plan_name(plan), plan.position)
+    return Layout(
+        schema=schema,
+        images=tuple(maker.images),
+        selectors=selectors,
+        selector_sizes=tuple(max(p.at.get(name, 0) for p in plans) + 1 for name in selectors),
+        strides=None,
+        numbers=numbers,
+        order=None if schema.order is None else ReplayOrder(schema.order),
+    )
+
+
+def _plan_name(plan: ImagePlan) -> tuple[str, str]:
+    name = plan.position.name or image_name([(k, v, Position()) for k, v in plan.at.items()])[0]
+    return name, plan.position.label or name
+
+
+class _ImageMaker:
+    """Makes images in order of first visit, with unique names and the right paths."""
+
+    def __init__(self, schema: StorageSchema, count: int) -> None:
+        self.images: list[ImageLayout] = []
+        self._dtype = schema.dtype
+        self._names = UniqueNames()
+        self._paths = GroupPaths(count, schema.plate is not None)
+
+    def add(self, axes: ImageAxes, name: str, label: str, position: Position) -> None:
+        path, well, field = self._paths.claim(position)
+        self.images.append(
+            ImageLayout(
+                number=len(self.images),
+                path=path,
+                name=self._names.claim(name),
+                label=label,
+                axes=axes.axes,
+                dtype=self._dtype,
+                position=position,
+                channels=axes.channels,
+                well=well,
+                field=field,
+                lanes=axes.lanes,
+                repeat_axis=axes.repeat_axis,
+                repeat_step=axes.repeat_step,
+            )
+        )
 
 
 def with_chunks(
@@ -93,7 +166,7 @@ def with_chunks(
         On an axis that no image has, or a shard that is no multiple of its chunk.
     """
     chunks, shards = dict(chunks or {}), dict(shards or {})
-    known = layout.images[0].axis_names
+    known = dict.fromkeys(name for image in layout.images for name in image.axis_names)
     for name, size in (*chunks.items(), *shards.items()):
         if name not in known:
             raise OptionError(f"chunks or shards name axis {name!r}; the axes are {list(known)}.")
@@ -111,127 +184,17 @@ def with_chunks(
                 )
                 for axis in image.axes
             )
+            _check_shards(replace(image, axes=made[image.axes]))
         images.append(replace(image, axes=made[image.axes]))
-    for image in images[:1]:
-        for axis, chunk, shard in zip(
-            image.axes,
-            image.chunk_shape,
-            image.shard_shape or image.chunk_shape,
-            strict=True,
-        ):
-            if shard % chunk:
-                raise OptionError(
-                    f"Axis {axis.name!r}: the shard ({shard} elements) must be a whole multiple "
-                    f"of the chunk ({chunk} elements)."
-                )
     return replace(layout, images=tuple(images))
 
 
-def _storage_order(schema: StorageSchema, stored: list[Dimension]) -> list[Dimension]:
-    if schema.storage_order == "acquisition":
-        return stored
-    if schema.storage_order == "ome":
-        return sorted(stored, key=lambda d: _OME_RANK[d.kind])
-    rank = {name: n for n, name in enumerate(schema.storage_order)}
-    return sorted(stored, key=lambda d: rank.get(d.name, len(rank)))
-
-
-def _axes(
-    schema: StorageSchema, ordered: list[Dimension], folded: list[Dimension]
-) -> tuple[tuple[Axis, ...], tuple[Channel, ...]]:
-    channels: tuple[Channel, ...] = ()
-    axes = []
-    for dim in (*ordered, *schema.dimensions[-2:]):
-        size, coords = dim.size, dim.coords
-        if dim.kind == "channel":
-            channels = _fold_cameras(dim, folded)
-            size, coords = (len(channels) or None), None
-        axes.append(
-            Axis(
-                name=dim.name,
-                kind=dim.kind,
-                size=size,
-                scale=dim.scale,
-                origin=dim.origin,
-                unit=dim.unit,
-                coords=coords,  # type: ignore[arg-type]  # positions and channels are not axes
-                chunk_size=dim.chunk_size,
-                shard_size=dim.shard_size,
+def _check_shards(image: ImageLayout) -> None:
+    for axis, chunk, shard in zip(
+        image.axes, image.chunk_shape, image.shard_shape or image.chunk_shape, strict=True
+    ):
+        if shard % chunk:
+            raise OptionError(
+                f"Axis {axis.name!r}: the shard ({shard} elements) must be a whole multiple "
+                f"of the chunk ({chunk} elements)."
             )
-        )
-    return tuple(axes), channels
-
-
-def _fold_cameras(dim: Dimension, folded: list[Dimension]) -> tuple[Channel, ...]:
-    """Return one channel a camera and channel, cameras fastest."""
-    channels = dim.channels
-    for cameras in folded:
-        names = cameras.coords or tuple(f"Camera {n}" for n in range(cameras.size or 0))
-        bare = dim.coords is None
-        channels = tuple(
-            channel.replace(name=str(name) if bare else f"{channel.name} {name}", color=None)
-            for channel in channels
-            for name in names
-        )
-    return channels
-
-
-def _images(
-    schema: StorageSchema, axes: tuple[Axis, ...], channels: tuple[Channel, ...]
-) -> tuple[ImageLayout, ...]:
-    dims = [d for d in schema.frame_dimensions if d.kind == "position"]
-    count = 1
-    for dim in dims:
-        count *= dim.size or 0
-    # names read "position_tile" whichever of the two the acquisition visits first
-    naming_order = sorted(range(len(dims)), key=lambda n: dims[n].name != "p")
-    names, paths = UniqueNames(), GroupPaths(count, schema.plate is not None)
-    images = []
-    for number, parts in enumerate(product(*(enumerate(d.positions) for d in dims))):
-        position = combine([part for _, part in parts])
-        named = []
-        for n in naming_order:
-            index, part = parts[n]
-            fallback = f"Pos{index}" if dims[n].name == "p" else f"{index:04d}"
-            named.append((part.name or fallback, part.label or part.name or fallback))
-        name = names.claim("_".join(safe for safe, _ in named) or "Pos0")
-        label = "_".join(text for _, text in named) or name
-        path, well, field = paths.claim(position)
-        images.append(
-            ImageLayout(
-                number=number,
-                path=path,
-                name=name,
-                label=label,
-                axes=axes,
-                dtype=schema.dtype,
-                position=position,
-                channels=channels,
-                well=well,
-                field=field,
-            )
-        )
-    return tuple(images)
-
-
-def _loops(
-    dims: tuple[Dimension, ...], ordered: list[Dimension], folded: list[Dimension]
-) -> tuple[Loop, ...]:
-    cameras = 1
-    for dim in folded:
-        cameras *= dim.size or 1
-    axis_of = {dim.name: n for n, dim in enumerate(ordered)}
-    channel_axis = next((n for n, d in enumerate(ordered) if d.kind == "channel"), -1)
-    image_step, camera_step = 1, 1
-    loops = []
-    for dim in reversed(dims):
-        if dim.kind == "position":
-            loops.append(Loop(dim.name, dim.size, image_step, -1, 0))
-            image_step *= dim.size or 0
-        elif dim.kind == "camera":
-            loops.append(Loop(dim.name, dim.size, 0, channel_axis, camera_step))
-            camera_step *= dim.size or 1
-        else:
-            step = cameras if dim.kind == "channel" else 1
-            loops.append(Loop(dim.name, dim.size, 0, axis_of[dim.name], step))
-    return tuple(reversed(loops))

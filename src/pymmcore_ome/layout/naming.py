@@ -25,6 +25,19 @@ def combine(parts: Sequence[Position]) -> Position:
     return Position.model_construct(**fields)  # type: ignore[arg-type]  # parts were validated
 
 
+def image_name(parts: Sequence[tuple[str, int, Position]]) -> tuple[str, str]:
+    """Return an image's name and label from (axis, index, position) of its selectors.
+
+    A position without a name is ``Pos0``, a tile ``0000``, by its index.
+    """
+    names, labels = [], []
+    for axis, index, part in parts:
+        fallback = f"Pos{index}" if axis == "p" else f"{index:04d}"
+        names.append(part.name or fallback)
+        labels.append(part.label or part.name or fallback)
+    return "_".join(names) or "Pos0", "_".join(labels) or "Pos0"
+
+
 class UniqueNames:
     """Hands out names that differ from all before, also where case does not count."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from itertools import count
+from typing import Any
 
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError
 from pymmcore_ome.schema import StorageSchema
@@ -43,54 +43,97 @@ class FrameRouter:
 
     def __init__(self, schema: StorageSchema | Layout) -> None:
         self.layout = schema if isinstance(schema, Layout) else layout_of(schema)
-        self._loops = self.layout.loops
-        self._names = frozenset(loop.name for loop in self._loops)
-        self._paths = tuple(image.path for image in self.layout.images)
-        self._rank = len(self.layout.images[0].axes) - 2
-        self._count = self.layout.frame_count
+        layout = self.layout
+        self._order = layout.order
+        self._numbers = layout.numbers
+        self._selectors = tuple(
+            zip(
+                layout.selectors,
+                layout.selector_sizes,
+                layout.strides or (0,) * len(layout.selectors),
+                strict=True,
+            )
+        )
+        self._targets = tuple(
+            (image.path, image.lanes, len(image.axes) - 2) for image in layout.images
+        )
 
     def __len__(self) -> int:
         """Number of planned frames; TypeError for an unbounded plan, as for any iterator."""
-        if self._count is None:
+        count = self.layout.frame_count
+        if count is None:
             raise TypeError("an unbounded plan has no length")
-        return self._count
+        return count
 
     def __iter__(self) -> Iterator[FrameAddress]:
         """Yield the address of every frame, in acquisition order; endless when unbounded."""
-        numbers = count() if self._count is None else range(self._count)
-        return (self.by_arrival(number) for number in numbers)
+        return (address for _, address in self.frames())
+
+    def frames(self) -> Iterator[tuple[dict[str, int], FrameAddress]]:
+        """Yield the acquisition index and the address of every frame, in acquisition order.
+
+        Raises
+        ------
+        PlanFullError
+            When the schema says what exists, but not in which order it comes.
+        """
+        if self._order is None:
+            raise PlanFullError("The schema has no order of frames; place them with at=.")
+        seen: dict[FrameAddress, int] = {}
+        for index in self._order:
+            address = self.by_index(index)
+            if self.repeats(address) > 1:
+                repeat = seen[address] = seen.get(address, -1) + 1
+                address = self.repeated(address, repeat)
+            yield index, address
 
     def by_index(self, at: Mapping[str, int]) -> FrameAddress:
         """Return the place of an index such as `event.index`; missing axes are 0.
+
+        For an index that comes several times, the place of the first.
 
         Raises
         ------
         OutsidePlanError
             When a value is negative, no whole number, or beyond its axis.
         """
-        image = matched = 0
-        index = [0] * self._rank
-        for name, size, image_step, axis, axis_step in self._loops:
-            if name not in at:
-                continue
-            matched += 1
+        matched = image = 0
+        values = []
+        for name, size, stride in self._selectors:
+            value = 0
+            if name in at:
+                matched += 1
+                value = at[name]
+                if type(value) is not int:
+                    value = _whole(value)
+                if not 0 <= value < size:
+                    raise self._outside(at, name, size)
+            image += value * stride
+            values.append(value)
+        if self._numbers is not None:
             try:
-                value = operator.index(at[name])
-            except TypeError:
-                raise self._outside(at, f"{name} is {at[name]!r}, not a whole number") from None
-            if value < 0 or (size is not None and value >= size):
-                last = "" if size is None else f" to {size - 1}"
-                raise self._outside(at, f"{name} runs from 0{last}")
-            if axis < 0:
-                image += value * image_step
-            else:
-                index[axis] += value * axis_step
+                image = self._numbers[tuple(values)]
+            except KeyError:
+                raise self._outside(at, None, None) from None
+        path, lanes, rank = self._targets[image]
+        index = [0] * rank
+        for name, lane_size, axis, step in lanes:
+            if name in at:
+                matched += 1
+                value = at[name]
+                if type(value) is not int:
+                    value = _whole(value)
+                if value < 0 or (lane_size is not None and value >= lane_size):
+                    raise self._outside(at, name, lane_size)
+                index[axis] += value * step
         if matched != len(at):
-            self._check_unknown(at)
-        return FrameAddress(self._paths[image], tuple(index), image)
+            self._check_unknown(at, image)
+        return FrameAddress(path, tuple(index), image)
 
     def by_arrival(self, number: int) -> FrameAddress:
         """Return the place of the frame that arrives as `number`, counted from 0.
+
+        For an index that comes several times, the place of the first; iterate for all.
 
         Raises
         ------
@@ -101,31 +144,80 @@ class FrameRouter:
 
     def index_of(self, number: int) -> dict[str, int]:
         """Return the acquisition index of the frame that arrives as `number`."""
-        if number < 0 or (self._count is not None and number >= self._count):
+        count = self.layout.frame_count
+        if self._order is None or number < 0 or (count is not None and number >= count):
             raise PlanFullError(
-                f"Frame {number}: the plan has {self._count} frames, counted from 0. Check "
+                f"Frame {number}: the plan has {count} frames in order, counted from 0. Check "
                 "the sizes of the schema's dimensions, or place frames with at=."
             )
-        index: dict[str, int] = {}
-        for name, size, *_ in reversed(self._loops):
-            number, index[name] = (0, number) if size is None else divmod(number, size)
-        return dict(reversed(index.items()))
+        return self._order.index_of(number)
 
-    def _check_unknown(self, at: Mapping[str, int]) -> None:
+    def repeats(self, address: FrameAddress) -> int:
+        """How often the index of this place may come."""
+        image = self.layout.images[address.image_number]
+        if image.repeat_axis < 0:
+            return 1
+        size = image.axes[image.repeat_axis].size
+        return 1 if size is None else size // image.repeat_step
+
+    def repeated(self, address: FrameAddress, repeat: int) -> FrameAddress:
+        """Return the place of a repeat of the index, 0 being the first.
+
+        Raises
+        ------
+        OutsidePlanError
+            When the index comes less often.
+        """
+        if repeat == 0:
+            return address
+        if repeat >= self.repeats(address):
+            raise OutsidePlanError(
+                f"The index of image {address.image!r} at {address.index} comes "
+                f"{self.repeats(address)} times in the plan; this is one more."
+            )
+        image = self.layout.images[address.image_number]
+        index = list(address.index)
+        index[image.repeat_axis] += repeat * image.repeat_step
+        return address._replace(index=tuple(index))
+
+    def _check_unknown(self, at: Mapping[str, int], image: int) -> None:
+        names = {name for name, *_ in (*self._selectors, *self._targets[image][1])}
         for key, value in at.items():
-            if str(key) not in self._names and operator.index(value) != 0:
-                raise self._outside(at, f"the plan has no axis {str(key)!r}")
-        strange = [key for key in at if str(key) in self._names and key not in self._names]
-        if strange:
-            raise self._outside(at, f"axis names must be text, got {strange!r}")
+            if str(key) not in names and _whole(value) != 0:
+                raise self._outside(at, str(key), None)
+            if str(key) in names and key not in names:
+                raise OutsidePlanError(f"Axis names must be text, got {key!r} in {dict(at)}.")
 
-    def _outside(self, at: Mapping[str, int], why: str) -> OutsidePlanError:
+    def _outside(
+        self, at: Mapping[str, int], axis: str | None, size: int | None
+    ) -> OutsidePlanError:
         shown = ", ".join(f"{key!s}: {value}" for key, value in at.items())
-        plan = ", ".join(
-            f"{loop.name}: {'unbounded' if loop.size is None else loop.size}"
-            for loop in self._loops
-        )
+        if axis is None:
+            why = "no image of the plan has this position"
+        elif size is None and not isinstance(at.get(axis), int):
+            why = f"{axis} is {at.get(axis)!r}, not a whole number"
+        elif size is None:
+            why = f"the plan has no axis {axis!r} here, or the value is negative"
+        else:
+            why = f"{axis} runs from 0 to {size - 1}"
         return OutsidePlanError(
-            f"Frame at {{{shown}}}: {why}. The plan is {{{plan}}}. Check event.index, or the "
-            "schema's dimensions."
+            f"Frame at {{{shown}}}: {why}. The plan is {self._plan()}. Check event.index, or "
+            "the schema's dimensions."
         )
+
+    def _plan(self) -> str:
+        if self._numbers is not None:
+            return f"{len(self._targets)} images of their own sizes"
+        loops = [*((n, s) for n, s, _ in self._selectors), *((n, s) for n, s, *_ in self._lanes())]
+        return "{" + ", ".join(f"{n}: {'unbounded' if s is None else s}" for n, s in loops) + "}"
+
+    def _lanes(self) -> Any:
+        return self._targets[0][1]
+
+
+def _whole(value: Any) -> int:
+    """Return a whole number as int; anything else as -1, which no axis has."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return -1

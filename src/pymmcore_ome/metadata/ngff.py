@@ -24,7 +24,11 @@ _DEFAULT_UNITS: Final = {"time": "second", "space": "micrometer"}
 
 def refusals(layout: Layout) -> list[str]:
     """Return every reason why OME-Zarr 0.5 cannot hold the layout (section 2.1, axes)."""
-    axes = layout.images[0].axes
+    distinct = dict.fromkeys(image.axes for image in layout.images)
+    return list(dict.fromkeys(reason for axes in distinct for reason in _refusals(axes)))
+
+
+def _refusals(axes: tuple[Axis, ...]) -> list[str]:
     names = [axis.name for axis in axes]
     reasons = []
     if len(axes) > 5:

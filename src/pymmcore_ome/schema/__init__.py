@@ -3,8 +3,13 @@
 from .camera import Camera
 from .channel import Channel
 from .dimension import Dimension
+from .event_order import EventOrder
+from .image_plan import ImagePlan
 from .plate import Plate
 from .position import Position
 from .storage import StorageSchema
 
-__all__ = ["Camera", "Channel", "Dimension", "Plate", "Position", "StorageSchema"]
+__all__ = [
+    "Camera", "Channel", "Dimension", "EventOrder", "ImagePlan", "Plate", "Position",
+    "StorageSchema",
+]  # fmt: skip

@@ -27,6 +27,10 @@ class Channel(Model):
         Wavelengths in nanometres.
     fluorophore : str | None
         Name of the dye.
+    every : int
+        Acquired at every n-th time point only, beginning with the first.
+    plane : int | None
+        Acquired at this z index only. None: at all.
     """
 
     name: str = Field(min_length=1)
@@ -36,6 +40,8 @@ class Channel(Model):
     excitation_nm: float | None = Field(default=None, gt=0)
     emission_nm: float | None = Field(default=None, gt=0)
     fluorophore: str | None = None
+    every: int = Field(default=1, ge=1)
+    plane: int | None = Field(default=None, ge=0)
 
     @field_validator("color")
     @classmethod

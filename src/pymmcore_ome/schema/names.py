@@ -11,7 +11,7 @@ import re
 
 from pymmcore_ome.errors import UnsafeNameError
 
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+_FORBIDDEN = frozenset('<>:"/\\|?*')
 _RESERVED = re.compile(
     r"(ome|zarr\.json|frames\.jsonl|\.z\w+|__.*|con|prn|aux|nul|(com|lpt)\d)(\..*)?",
     re.IGNORECASE,
@@ -26,8 +26,8 @@ def unsafe_reason(name: str) -> str | None:
         return "it is empty"
     if len(name) > _MAX_LENGTH:
         return f"it has {len(name)} characters, at most {_MAX_LENGTH} are allowed"
-    if found := _FORBIDDEN.search(name):
-        return f"it contains {found.group()!r}"
+    if found := next((char for char in name if _is_forbidden(char)), None):
+        return f"it contains {found!r}"
     if name.strip(". ") != name:
         return "it begins or ends with a dot or a space"
     if _RESERVED.fullmatch(name):
@@ -59,5 +59,15 @@ def check_alphanumeric(name: str, what: str) -> str:
 
 def safe_name(text: str) -> str:
     """Return the nearest safe name to any text; the same text gives the same name."""
-    name = _FORBIDDEN.sub("_", text).strip(". ")[: _MAX_LENGTH - 2].strip(". ") or "unnamed"
+    name = (
+        "".join("_" if _is_forbidden(char) else char for char in text)
+        .strip(". ")[: _MAX_LENGTH - 2]
+        .strip(". ")
+        or "unnamed"
+    )
     return f"n_{name}" if _RESERVED.fullmatch(name) else name
+
+
+def _is_forbidden(char: str) -> bool:
+    """Whether some file system, or a person's eye, would trip over this character."""
+    return char in _FORBIDDEN or not char.isprintable()

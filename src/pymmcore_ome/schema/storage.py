@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from .dimension import Dimension
+from .event_order import EventOrder
+from .image_plan import ImagePlan
 from .model import Model
 from .pixels import check_dtype
 from .plate import Plate
+from .position import Position
 
 
 class StorageSchema(Model):
     """The images, axes, sizes, channels and plate of one store.
 
-    It says what exists, and by the order of its dimensions when each frame is expected. It
-    knows no file, no backend and no acquisition library.
+    It says what exists, and when each frame is expected. It knows no file, no backend and no
+    acquisition library. Two forms:
+
+    - **a loop nest**: `dimensions` in order of acquisition; every image has the same axes.
+    - **images of their own**: `images` lists them, each with its own dimensions, `dimensions`
+      is y and x alone, and `order` says when frames come.
 
     Parameters
     ----------
@@ -33,6 +41,10 @@ class StorageSchema(Model):
         Name, or ``"name:level"``. None: no compression.
     significant_bits : int | None
         Bits that carry signal. None: all bits of the dtype.
+    images : sequence of ImagePlan | None
+        In order of first visit.
+    order : EventOrder | None
+        With `images`. None: frames can only be placed by index.
 
     Raises
     ------
@@ -46,6 +58,8 @@ class StorageSchema(Model):
     plate: Plate | None = None
     compression: str | None = None
     significant_bits: int | None = None
+    images: tuple[ImagePlan, ...] | None = None
+    order: EventOrder | None = None
 
     @field_validator("dtype", mode="before")
     @classmethod
@@ -59,51 +73,59 @@ class StorageSchema(Model):
             raise ValueError(f"dimensions must end in y and x, got {names}")
         if len(set(names)) < len(names):
             raise ValueError(f"dimension names repeat: {names}")
+        self._check_sizes()
+        self._check_images()
+        self._check_order()
+        if self.plate is not None:
+            _check_wells(self.plate, self._position_groups())
+        return self
+
+    def _check_sizes(self) -> None:
         for number, dim in enumerate(self.dimensions):
             if dim.size is not None:
                 continue
+            if dim.name in ("y", "x"):
+                raise ValueError("y and x need a size")
             if number > 0 or dim.kind in ("position", "camera"):
                 raise ValueError(
                     f"dimension {dim.name!r} has no size; only the first dimension may be "
                     "unbounded, and neither positions nor cameras"
                 )
-            if dim.name in ("y", "x"):
-                raise ValueError("y and x need a size")
-        self._check_order()
-        self._check_wells()
-        return self
+
+    def _check_images(self) -> None:
+        if self.images is None:
+            if self.order is not None:
+                raise ValueError("order goes with images; a loop nest has its own order")
+            return
+        if len(self.dimensions) > 2:
+            raise ValueError("with images, dimensions are y and x alone")
+        if not self.images:
+            raise ValueError("images must not be empty")
+        places = {tuple(sorted((k, v) for k, v in i.at.items() if v)) for i in self.images}
+        if len(places) < len(self.images):
+            raise ValueError("two images have the same index in at=")
 
     def _check_order(self) -> None:
         if isinstance(self.storage_order, str):
             return
         asked = [name for name in self.storage_order if name not in ("y", "x")]
         tail = [name for name in self.storage_order if name in ("y", "x")]
-        have = [d.name for d in self.dimensions[:-2] if d.kind not in ("position", "camera")]
+        loops: Iterable[Dimension] = self.frame_dimensions
+        if self.images is not None:
+            loops = (dim for image in self.images for dim in image.dimensions)
+        have = {d.name for d in loops if d.kind not in ("position", "camera")}
         if sorted(asked) != sorted(have) or tail not in ([], ["y", "x"]):
             raise ValueError(
-                f"storage_order {list(self.storage_order)} must name each of {have} once, "
-                "then optionally y and x"
+                f"storage_order {list(self.storage_order)} must name each of {sorted(have)} "
+                "once, then optionally y and x"
             )
         if tail and list(self.storage_order[-2:]) != tail:
             raise ValueError("storage_order must end in y and x: frames stay whole")
 
-    def _check_wells(self) -> None:
-        if self.plate is None:
-            return
-        positions = [p for dim in self.dimensions for p in dim.positions]
-        if not any(p.plate_row for p in positions):
-            raise ValueError("a plate is given, but no position names a well of it")
-        rows, columns = set(self.plate.rows), set(self.plate.columns)
-        for dim in self.dimensions:
-            wells = [p for p in dim.positions if p.plate_row is not None]
-            if wells and len(wells) < len(dim.positions):
-                raise ValueError("a plate is given, but not every position names a well")
-            for p in wells:
-                if p.plate_row not in rows or p.plate_column not in columns:
-                    raise ValueError(
-                        f"position {p.name!r} is in well {p.plate_row}{p.plate_column}, "
-                        f"which plate {self.plate.name!r} does not have"
-                    )
+    def _position_groups(self) -> list[tuple[Position, ...]]:
+        if self.images is not None:
+            return [tuple(image.position for image in self.images)]
+        return [dim.positions for dim in self.dimensions if dim.kind == "position"]
 
     @property
     def height(self) -> int:
@@ -119,3 +141,20 @@ class StorageSchema(Model):
     def frame_dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions that count frames: all but y and x, in acquisition order."""
         return self.dimensions[:-2]
+
+
+def _check_wells(plate: Plate, groups: list[tuple[Position, ...]]) -> None:
+    if not any(position.plate_row for group in groups for position in group):
+        raise ValueError("a plate is given, but no position names a well of it")
+    rows, columns = set(plate.rows), set(plate.columns)
+    for group in groups:
+        wells = [position for position in group if position.plate_row is not None]
+        if wells and len(wells) < len(group):
+            raise ValueError("a plate is given, but not every position names a well")
+        for position in wells:
+            if position.plate_row not in rows or position.plate_column not in columns:
+                raise ValueError(
+                    f"position {position.name!r} is in well "
+                    f"{position.plate_row}{position.plate_column}, which plate {plate.name!r} "
+                    "does not have"
+                )

@@ -55,6 +55,8 @@ class Stream:
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._appended = self._skipped = self._arrival = 0
+        self._arrivals = self._router.frames()
+        self._next: tuple[dict[str, int], FrameAddress] | None = None
         self._closed = False
         self._summary: Summary | None = None
         self._began = time.monotonic()
@@ -107,13 +109,15 @@ class Stream:
             self._check_open()
             self._check_frame(array, at)
             if at is None:
-                index = self._router.index_of(self._arrival)
-                address = self._router.by_index(index)
+                index, address = self._next_place()
+                self._check_free(address, index)
             else:
                 index = dict(at)
-                address = self._router.by_index(at)
-            self._claim(address, index)
-            self._arrival += at is None
+                address = self._free_place(self._router.by_index(at), index)
+            self._occupancy.take(address, self._appended)
+            if at is None:
+                self._next = None
+                self._arrival += 1
             self._appended += 1
         if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
             array = np.array(array, dtype=self._dtype, order="C", copy=True)
@@ -143,6 +147,10 @@ class Stream:
             if frames < 0 or (planned is not None and self._arrival + frames > planned):
                 left = "any number" if planned is None else planned - self._arrival
                 raise PlanFullError(f"Cannot skip {frames} frames: {left} are left in the plan.")
+            for _ in range(frames):
+                if self._layout.order is not None:
+                    self._next_place()
+                    self._next = None
             self._arrival += frames
             self._skipped += frames
 
@@ -235,7 +243,28 @@ class Stream:
             self._buffer.fail(failure)
         return summary
 
-    def _claim(self, address: FrameAddress, index: Mapping[str, int]) -> None:
+    def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
+        """Return the next place of the plan, without moving on."""
+        if self._next is None:
+            self._next = next(self._arrivals, None)
+        if self._next is None:
+            raise PlanFullError(
+                f"Frame {self._appended}: the plan has {self._layout.frame_count} frames, and "
+                "each has its place. Check the sizes of the schema's dimensions."
+            )
+        return self._next
+
+    def _free_place(self, address: FrameAddress, index: Mapping[str, int]) -> FrameAddress:
+        """Return the first free place of an index; most come once, some several times."""
+        repeats = self._router.repeats(address)
+        for repeat in range(repeats):
+            place = self._router.repeated(address, repeat)
+            if self._occupancy.holder(place) is None:
+                return place
+        self._check_free(place, index)
+        return place
+
+    def _check_free(self, address: FrameAddress, index: Mapping[str, int]) -> None:
         holder = self._occupancy.holder(address)
         if holder is not None:
             shown = ", ".join(f"{key!s}: {value}" for key, value in index.items())
@@ -244,7 +273,6 @@ class Stream:
                 f"index {address.index}) already holds frame {holder}. It was not taken, so "
                 "that neither is lost; give it an index of its own."
             )
-        self._occupancy.take(address, self._appended)
 
     def _check_open(self) -> None:
         if self._buffer.error is not None:

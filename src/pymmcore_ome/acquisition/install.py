@@ -16,7 +16,7 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 from pymmcore_ome.disk import format_of_suffix
-from pymmcore_ome.errors import AcquisitionError, SequenceError
+from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.metadata import Status
 
 from .listener import EngineListener
@@ -76,7 +76,7 @@ class Installation:
         Parameters
         ----------
         events
-            A `useq.MDASequence` where it is to be saved by us; anything else otherwise.
+            A `useq.MDASequence`, or any iterable of events whose number is not known.
         output
             A path, an `Output`, a handler, or a list of them. Paths that end in ``.zarr``,
             ``.tiff`` or ``.tif`` are ours; all others go where they always went.
@@ -96,16 +96,11 @@ class Installation:
             with self._one_run:
                 self._run(events, output=output, **options)
             return
-        if not isinstance(events, useq.MDASequence):
-            raise SequenceError(
-                "Only a useq.MDASequence can be saved by this version; got "
-                f"{type(events).__name__}. Collect the events into a sequence."
-            )
         with self._one_run:
             self._saved(events, ours, {"output": others or None, **options})
 
     def _saved(
-        self, sequence: useq.MDASequence, outputs: list[Output], options: dict[str, Any]
+        self, events: Iterable[useq.MDAEvent], outputs: list[Output], options: dict[str, Any]
     ) -> None:
         engine = self._runner.engine
         if engine is None:
@@ -118,7 +113,7 @@ class Installation:
         listener = EngineListener(engine, sinks, self._ending)
         try:
             with listener:
-                self._run(sequence, **options)
+                self._run(events, **options)
         except BaseException as raised:
             error = raised
             raise

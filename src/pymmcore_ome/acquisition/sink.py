@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.metadata import Status
+from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import Stream, Summary, open_stream
 
+from .free_run import FreeRun
 from .microscope import acquisition_notes, cameras_of, frame_metadata, pixel_size_of
 from .useq_schema import schema_from_useq
 
@@ -29,43 +31,51 @@ class Sink:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._stream: Stream | None = None
+        self._free_run: FreeRun | None = None
+        self._notes: dict[str, Any] = {}
         self.summary: Summary | None = None
 
     @property
     def stream(self) -> Stream | None:
-        """The open stream, from set-up on."""
+        """The open stream, from set-up on (without a plan: from the first frame on)."""
         return self._stream
 
     def setup(self, sequence: useq.MDASequence, summary: Mapping[str, Any] | None) -> None:
         """Make the store. Called after the engine's own set-up, before anything moves.
+
+        A run from an iterator has no plan: its store is made when the first frame comes.
 
         Raises
         ------
         PymmcoreOmeError
             When the sequence, the camera or the path cannot be used.
         """
-        schema = schema_from_useq(
-            sequence,
-            cameras=cameras_of(summary),
-            pixel_size_um=pixel_size_of(summary),
-            is_set_up=True,
-        )
-        self._stream = open_stream(
-            self._output.path,
-            schema,
-            acquisition=acquisition_notes(sequence, summary),
-            **self._output.stream_options(),
+        cameras, pixel_size_um = cameras_of(summary), pixel_size_of(summary)
+        self._notes = acquisition_notes(sequence, summary)
+        if _has_no_plan(sequence):
+            self._free_run = FreeRun(cameras, pixel_size_um)
+            self._output.check()
+            return
+        self._open(
+            schema_from_useq(sequence, cameras=cameras, pixel_size_um=pixel_size_um, is_set_up=True)
         )
 
     def append(self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
         """Store a frame at its event's index. The array is taken over, not copied."""
+        metadata = frame_metadata(event, meta)
+        at: Mapping[str, int] = event.index
+        if self._free_run is not None:
+            if self._stream is None:
+                self._open(self._free_run.schema(event))
+            at = self._free_run.at(event)
+            metadata["event_index"] = dict(event.index)
         if self._stream is None:
             raise AcquisitionError("A frame came before the sequence was set up.")
-        self._stream.append(image, at=event.index, metadata=frame_metadata(event, meta), copy=False)
+        self._stream.append(image, at=at, metadata=metadata, copy=False)
 
     def skip(self, frames: int) -> None:
         """Note frames that will not come; their places stay empty and nothing shifts."""
-        if self._stream is not None:
+        if self._stream is not None and self._free_run is None:
             self._stream.skip(frames)
 
     def close(self, status: Status = "complete", reason: str | None = None) -> None:
@@ -76,11 +86,25 @@ class Sink:
         WriteError
             When anything did not reach the disk.
         """
-        if self._stream is None or self.summary is not None:
+        if self.summary is not None:
             return
-        self.summary = self._stream.close(status=status, reason=reason)
+        if self._stream is None and self._free_run is not None and status != "failed":
+            self._open(self._free_run.schema(None))
+        if self._stream is not None:
+            self.summary = self._stream.close(status=status, reason=reason)
 
     @property
     def is_open(self) -> bool:
         """Whether frames can still come."""
-        return self._stream is not None and self.summary is None
+        is_set_up = self._stream is not None or self._free_run is not None
+        return is_set_up and self.summary is None
+
+    def _open(self, schema: StorageSchema) -> None:
+        self._stream = open_stream(
+            self._output.path, schema, acquisition=self._notes, **self._output.stream_options()
+        )
+
+
+def _has_no_plan(sequence: useq.MDASequence) -> bool:
+    """Whether the runner was given an iterator: it stands in a sequence of its own kind."""
+    return type(sequence).__name__ == "GeneratorMDASequence"

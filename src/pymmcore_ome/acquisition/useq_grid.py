@@ -31,9 +31,7 @@ def is_loop_nest(sequence: useq.MDASequence) -> bool:
             return False
     grid = sequence.grid_plan
     # each listing of unseeded points gives others; only the events are cached
-    return not (
-        "g" in axes and isinstance(grid, useq.RandomPoints) and grid.random_seed is None
-    )
+    return not ("g" in axes and isinstance(grid, useq.RandomPoints) and grid.random_seed is None)
 
 
 def grid_parts(sequence: useq.MDASequence) -> Parts:

@@ -14,7 +14,6 @@ from pymmcore_ome.errors import SequenceError
 from pymmcore_ome.schema import Camera, Dimension, StorageSchema
 
 from .useq_grid import grid_parts, is_loop_nest
-from .useq_parts import Parts
 from .useq_walk import walked_parts
 
 
@@ -52,26 +51,15 @@ def schema_from_useq(
         When useq itself cannot iterate the sequence, naming the plan at fault; when the
         cameras cannot be stored together.
     """
-    camera = _one_kind(cameras)
+    camera = one_kind(cameras)
     if is_loop_nest(sequence):
         parts = grid_parts(sequence)
     else:
         parts = walked_parts(sequence if is_set_up else sequence.model_copy(deep=True))
     if len(cameras) > 1:
         parts = parts.with_cameras([camera.name for camera in cameras])
-    return _schema(parts, camera, pixel_size_um or None, compression)
-
-
-def _schema(
-    parts: Parts, camera: Camera, scale: float | None, compression: str | None
-) -> StorageSchema:
-    unit = None if scale is None else "micrometer"
-    frame = (
-        Dimension(name="y", size=camera.height, scale=scale, unit=unit),
-        Dimension(name="x", size=camera.width, scale=scale, unit=unit),
-    )
     return StorageSchema(
-        dimensions=(*parts.dimensions, *frame),
+        dimensions=(*parts.dimensions, *frame_dimensions(camera, pixel_size_um)),
         dtype=camera.dtype,
         plate=parts.plate,
         compression=compression,
@@ -81,7 +69,22 @@ def _schema(
     )
 
 
-def _one_kind(cameras: Sequence[Camera]) -> Camera:
+def frame_dimensions(camera: Camera, pixel_size_um: float | None) -> tuple[Dimension, Dimension]:
+    """Return y and x of a camera's frames."""
+    unit = "micrometer" if pixel_size_um else None
+    return (
+        Dimension(name="y", size=camera.height, scale=pixel_size_um or None, unit=unit),
+        Dimension(name="x", size=camera.width, scale=pixel_size_um or None, unit=unit),
+    )
+
+
+def one_kind(cameras: Sequence[Camera]) -> Camera:
+    """Return the camera that stands for all, which must deliver the same kind of frame.
+
+    Raises
+    ------
+    SequenceError
+    """
     if not cameras:
         raise SequenceError("cameras must name at least one camera.")
     first = cameras[0]

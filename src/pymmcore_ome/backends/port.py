@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.disk import Format
-from pymmcore_ome.layout import Layout
+from pymmcore_ome.layout import ImageLayout, Layout
 
 
 class WriteFuture(Protocol):
@@ -29,8 +29,8 @@ class WriteFuture(Protocol):
 class ArrayBackend(ABC):
     """Writes the pixels of one store. Used from one thread, the stream's writer.
 
-    Life: `refusals` (before anything exists), `create`, then `write` and `grow` in any
-    order, then `close` once.
+    Life: `refusals` (before anything exists), `create`, then `write`, `grow` and `add` in
+    any order, then `close` once.
     """
 
     name: ClassVar[str]
@@ -50,6 +50,10 @@ class ArrayBackend(ABC):
         OSError
             When the disk refuses.
         """
+
+    @abstractmethod
+    def add(self, image: ImageLayout) -> None:
+        """Make the array of one more image, which nobody knew of before."""
 
     @abstractmethod
     def write(

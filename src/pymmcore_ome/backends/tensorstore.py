@@ -11,7 +11,7 @@ import tensorstore as ts
 from numpy.typing import NDArray
 
 from pymmcore_ome.disk import Format
-from pymmcore_ome.layout import Layout
+from pymmcore_ome.layout import ImageLayout, Layout
 
 from .compression import parse
 from .port import ArrayBackend, WriteFuture
@@ -32,7 +32,8 @@ class TensorstoreBackend(ArrayBackend):
 
     def __init__(self) -> None:
         self._root = Path()
-        self._layout: Layout | None = None
+        self._images: list[ImageLayout] = []
+        self._compression: str | None = None
         self._open: OrderedDict[int, Any] = OrderedDict()
         self._context = ts.Context()
 
@@ -45,8 +46,12 @@ class TensorstoreBackend(ArrayBackend):
         return []
 
     def create(self, root: Path, layout: Layout, compression: str | None) -> None:
-        self._root, self._layout = root, layout
-        write_array_documents(root, layout, compression)
+        self._root, self._images, self._compression = root, list(layout.images), compression
+        write_array_documents(root, layout.images, compression)
+
+    def add(self, image: ImageLayout) -> None:
+        self._images.append(image)
+        write_array_documents(self._root, [image], self._compression)
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
@@ -70,8 +75,7 @@ class TensorstoreBackend(ArrayBackend):
     def _array(self, image: int) -> Any:
         array = self._open.get(image)
         if array is None:
-            assert self._layout is not None, "create() comes first"
-            folder = array_folder(self._root, self._layout.images[image])
+            folder = array_folder(self._root, self._images[image])
             spec = {
                 "driver": "zarr3",
                 "kvstore": {"driver": "file", "path": f"{folder.as_posix()}/"},

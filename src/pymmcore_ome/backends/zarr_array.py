@@ -6,11 +6,12 @@ be opened before its first frame comes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import ImageLayout, Layout
+from pymmcore_ome.layout import ImageLayout
 
 from .compression import zarr_codecs
 
@@ -54,10 +55,12 @@ def array_folder(root: Path, image: ImageLayout) -> Path:
     return root / image.path / "0" if image.path else root / "0"
 
 
-def write_array_documents(root: Path, layout: Layout, compression: str | None) -> None:
-    """Make the folder and document of every array of the layout."""
+def write_array_documents(
+    root: Path, images: Iterable[ImageLayout], compression: str | None
+) -> None:
+    """Make the folder and document of the array of every image."""
     known: dict[tuple[object, ...], bytes] = {}
-    for image in layout.images:
+    for image in images:
         key = (image.axes, image.dtype)
         if key not in known:
             known[key] = json_bytes(array_document(image, compression), indent=2)

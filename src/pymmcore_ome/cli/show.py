@@ -26,7 +26,7 @@ def describe(dataset: Dataset) -> RenderableType:
     facts.add_row("frames", f"{frames} of {'any number' if planned is None else planned}")
     facts.add_row("written", f"{record.started} to {record.ended or 'not ended'}")
     facts.add_row("by", f"pymmcore-ome {record.version}, {record.backend}")
-    for line in _axis_lines(dataset.images[0]):
+    for line in _axis_lines(dataset.images[0]) if dataset.images else ():
         facts.add_row(*line)
     return Group(_tree(dataset), facts)
 

@@ -17,8 +17,8 @@ from pymmcore_ome.disk import is_store, local_path
 from pymmcore_ome.errors import NotAStoreError
 from pymmcore_ome.frames import TABLE_NAME, read_table
 from pymmcore_ome.layout import ImageLayout, Layout, layout_of
-from pymmcore_ome.metadata import Status, StoreRecord
-from pymmcore_ome.schema import Channel, Position, StorageSchema
+from pymmcore_ome.metadata import KEY, Status, StoreRecord
+from pymmcore_ome.schema import Channel, Dimension, ImagePlan, Position, StorageSchema
 
 
 class Image:
@@ -156,4 +156,27 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
             f"{root} was not written by pymmcore-ome. Open it with a general reader, such as "
             "zarr.open or napari."
         )
-    return Dataset(root, record, layout_of(StorageSchema(**record.schema)))
+    schema = StorageSchema(**record.schema)
+    if schema.grows and schema.images is None:
+        schema = schema.replace(images=_found_images(root) or None)
+    return Dataset(root, record, layout_of(schema))
+
+
+def _found_images(root: Path) -> tuple[ImagePlan, ...]:
+    """Return the images of a growing store that was not finished, as its arrays have them."""
+    series = root / "OME" / "zarr.json"
+    if not series.exists():
+        return ()
+    plans = []
+    for number, path in enumerate(json.loads(series.read_bytes())["attributes"]["ome"]["series"]):
+        notes = json.loads((root / path / "zarr.json").read_bytes())["attributes"][KEY]
+        array = ZarrReader(root / path / "0")
+        sizes = zip(array.dimension_names[:-2], array.shape, strict=False)
+        plans.append(
+            ImagePlan(
+                at={"image": number},
+                position=Position(name=notes["image"]["name"]),
+                dimensions=[Dimension(name=name, size=max(1, size)) for name, size in sizes],
+            )
+        )
+    return tuple(plans)

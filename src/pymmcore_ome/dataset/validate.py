@@ -42,7 +42,7 @@ def _documents(dataset: Dataset) -> Iterator[str]:
         yaozarrs.validate_zarr_store(str(dataset.path))
     except (ValueError, OSError) as error:
         yield f"the OME-Zarr documents are not valid: {error}"
-    if dataset.layout.images[0].path and dataset.layout.plate is None:
+    if not dataset.layout.is_single and dataset.layout.plate is None and dataset.images:
         try:
             root = ET.parse(dataset.path / XML_KEY).getroot()  # our own file, not a stranger's
         except (OSError, ET.ParseError) as error:

@@ -57,10 +57,12 @@ class FrameRecord:
     ) -> FrameRecord:
         """Make a record, sorting the metadata into the columns and the rest.
 
-        A column's value that is no number (its own bad luck, not the frame's) stays in
+        ``event_index`` in the metadata stands before the index that placed the frame. A
+        column's value that is no number (its own bad luck, not the frame's) stays in
         `metadata`, so that nothing is lost.
         """
         rest = dict(metadata or {})
+        event_index = rest.pop("event_index", event_index)
         columns: dict[str, Any] = {"channel": channel}
         for key in COLUMNS:
             if rest.get(key) is None:

@@ -4,9 +4,10 @@ from .address import FrameAddress
 from .image import Axis, ImageLayout
 from .layout import Layout, layout_of, with_chunks
 from .occupancy import Occupancy
+from .placer import Placer
 from .router import FrameRouter
 
 __all__ = [
-    "Axis", "FrameAddress", "FrameRouter", "ImageLayout", "Layout", "Occupancy",
+    "Axis", "FrameAddress", "FrameRouter", "ImageLayout", "Layout", "Occupancy", "Placer",
     "layout_of", "with_chunks",
 ]  # fmt: skip

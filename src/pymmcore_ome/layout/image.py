@@ -89,9 +89,9 @@ class ImageLayout:
         return tuple(axis.name for axis in self.axes)
 
     @cached_property
-    def unbounded_axis(self) -> int | None:
-        """Number of the axis that grows, or None."""
-        return next((n for n, axis in enumerate(self.axes) if axis.size is None), None)
+    def unbounded_axes(self) -> tuple[int, ...]:
+        """Numbers of the axes that grow."""
+        return tuple(n for n, axis in enumerate(self.axes) if axis.size is None)
 
     @cached_property
     def channel_axis(self) -> int | None:

@@ -27,8 +27,8 @@ class Layout:
     Attributes
     ----------
     schema : StorageSchema
-    images : tuple of ImageLayout
-        In order of first visit.
+    images : list of ImageLayout
+        In order of first visit. It is appended to where the schema grows, and never else.
     selectors : tuple of str
         The axes of an acquisition index that select an image.
     strides : tuple of int | None
@@ -40,7 +40,7 @@ class Layout:
     """
 
     schema: StorageSchema
-    images: tuple[ImageLayout, ...]
+    images: list[ImageLayout]
     selectors: tuple[str, ...]
     selector_sizes: tuple[int, ...]
     strides: tuple[int, ...] | None
@@ -55,9 +55,16 @@ class Layout:
     @property
     def frame_count(self) -> int | None:
         """Number of planned frames; None when unbounded."""
+        if self.schema.grows:
+            return None
         if self.order is not None:
             return self.order.count
         return sum(prod(image.shape[:-2]) for image in self.images)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the store itself is the one image."""
+        return not self.schema.grows and self.plate is None and len(self.images) == 1
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -67,6 +74,8 @@ class Layout:
 
 def layout_of(schema: StorageSchema) -> Layout:
     """Lay a schema out: images in order of first visit, each with its axes."""
+    if schema.grows and not schema.images:
+        return Layout(schema, [], (), (), None, {}, None)
     return _layout_of_loops(schema) if schema.images is None else _layout_of_plans(schema)
 
 
@@ -85,7 +94,7 @@ def _layout_of_loops(schema: StorageSchema) -> Layout:
         maker.add(axes, name, label, combine([part for _, part in parts]))
     return Layout(
         schema=schema,
-        images=tuple(maker.images),
+        images=maker.images,
         selectors=tuple(d.name for d in positions),
         selector_sizes=tuple(sizes),
         strides=tuple(prod(sizes[n + 1 :]) for n in range(len(sizes))),
@@ -111,7 +120,7 @@ def _layout_of_plans(schema: StorageSchema) -> Layout:
         maker.add(known[key], *_plan_name(plan), plan.position)
     return Layout(
         schema=schema,
-        images=tuple(maker.images),
+        images=maker.images,
         selectors=selectors,
         selector_sizes=tuple(max(p.at.get(name, 0) for p in plans) + 1 for name in selectors),
         strides=None,
@@ -132,7 +141,8 @@ class _ImageMaker:
         self.images: list[ImageLayout] = []
         self._dtype = schema.dtype
         self._names = UniqueNames()
-        self._paths = GroupPaths(count, schema.plate is not None)
+        single = count == 1 and not schema.grows
+        self._paths = GroupPaths(single=single, plate=schema.plate is not None)
 
     def add(self, axes: ImageAxes, name: str, label: str, position: Position) -> None:
         path, well, field = self._paths.claim(position)
@@ -167,6 +177,10 @@ def with_chunks(
     """
     chunks, shards = dict(chunks or {}), dict(shards or {})
     known = dict.fromkeys(name for image in layout.images for name in image.axis_names)
+    if layout.schema.grows and (chunks or shards):
+        raise OptionError(
+            "chunks and shards cannot be chosen where the number of events is not known."
+        )
     for name, size in (*chunks.items(), *shards.items()):
         if name not in known:
             raise OptionError(f"chunks or shards name axis {name!r}; the axes are {list(known)}.")
@@ -186,7 +200,7 @@ def with_chunks(
             )
             _check_shards(replace(image, axes=made[image.axes]))
         images.append(replace(image, axes=made[image.axes]))
-    return replace(layout, images=tuple(images))
+    return replace(layout, images=images)
 
 
 def _check_shards(image: ImageLayout) -> None:

@@ -59,8 +59,8 @@ class UniqueNames:
 class GroupPaths:
     """Group paths by the NGFF layouts: the root, ``0, 1, …``, or ``row/column/field``."""
 
-    def __init__(self, count: int, plate: bool) -> None:
-        self._single = count == 1 and not plate
+    def __init__(self, *, single: bool, plate: bool) -> None:
+        self._single = single and not plate
         self._fields: dict[tuple[str, str], int] | None = {} if plate else None
         self._next = 0
 

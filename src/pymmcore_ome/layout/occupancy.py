@@ -1,6 +1,7 @@
 """`Occupancy`: which places are taken, so that no frame ever overwrites another.
 
-One 4-byte number a place, made when an image's first frame comes; nothing is stored on disk.
+One 4-byte number a place, made when an image's first frame comes; a dict where several axes
+grow. Nothing is stored on disk.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ class Occupancy:
         self._images = layout.images
         self._taken: dict[int, array[int]] = {}
         self._steps: dict[int, tuple[int, ...]] = {}
-        self.taken_count = 0
+        self._scattered: dict[FrameAddress, int] = {}
 
     def holder(self, address: FrameAddress) -> int | None:
         """Return the number of the frame that has this place, or None when it is free."""
         places = self._taken.get(address.image_number)
         if places is None:
-            return None
+            return self._scattered.get(address)
         place = self._place(address)
         if place >= len(places) or places[place] == _FREE:
             return None
@@ -35,17 +36,19 @@ class Occupancy:
 
     def take(self, address: FrameAddress, frame_number: int) -> None:
         """Give the place to a frame."""
-        place = self._place(address)
         places = self._taken.get(address.image_number)
         if places is None:
             image = self._images[address.image_number]
-            places = self._taken[address.image_number] = array(
-                "I", bytes(4 * prod(image.shape[:-2]))
-            )
+            if len(image.unbounded_axes) > 1:
+                self._scattered[address] = frame_number
+                return
+            places = array("I", bytes(4 * prod(image.shape[:-2])))
+            self._taken[address.image_number] = places
+        place = self._place(address)
         if place >= len(places):
-            places.extend(array("I", bytes(4 * (max(place + 1, 2 * len(places)) - len(places)))))
+            larger = max(place + 1, 2 * len(places))
+            places.extend(array("I", bytes(4 * (larger - len(places)))))
         places[place] = frame_number + 1
-        self.taken_count += 1
 
     def _place(self, address: FrameAddress) -> int:
         steps = self._steps.get(address.image_number)
@@ -59,7 +62,7 @@ class Occupancy:
     def _make_steps(self, image_number: int) -> tuple[int, ...]:
         """Return the step of each axis, the unbounded one slowest so that it may grow."""
         image = self._images[image_number]
-        order = sorted(range(len(image.axes) - 2), key=lambda n: (n != image.unbounded_axis, n))
+        order = sorted(range(len(image.axes) - 2), key=lambda n: (n not in image.unbounded_axes, n))
         steps = [0] * len(order)
         step = 1
         for axis in reversed(order):

@@ -6,7 +6,7 @@ images ``0, 1, …`` and ``OME/METADATA.ome.xml``; a plate with ``row/column/fie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pymmcore_ome.disk import Format
@@ -32,28 +32,39 @@ def store_documents(
 
     A store whose root is there is whole; one that died before has no root and is no store.
     """
-    bits = layout.schema.significant_bits
     if layout.plate is not None:
         yield from _plate_groups(layout)
-    for image in layout.images:
-        if image.path:
-            attributes = {
-                "ome": ngff.image_attributes(image, bits),
-                KEY: image_notes(image),
-            }
-            yield f"{image.path}/zarr.json", _group(attributes)
-    if layout.images[0].path and layout.plate is None:
-        yield "OME/zarr.json", _group({"ome": ngff.series_attributes(layout.images)})
+    yield from image_documents(layout, layout.images)
+    yield from series_documents(layout)
     yield from closing_documents(layout, record, shapes)
+
+
+def image_documents(layout: Layout, images: Iterable[ImageLayout]) -> Iterator[tuple[str, bytes]]:
+    """Yield the group document of every image that is not the root itself."""
+    bits = layout.schema.significant_bits
+    for image in images:
+        if image.path:
+            attributes = {"ome": ngff.image_attributes(image, bits), KEY: image_notes(image)}
+            yield f"{image.path}/zarr.json", _group(attributes)
+
+
+def series_documents(layout: Layout) -> Iterator[tuple[str, bytes]]:
+    """Yield the list of images of a bioformats2raw store; it may not be empty."""
+    if _has_series(layout):
+        yield "OME/zarr.json", _group({"ome": ngff.series_attributes(layout.images)})
 
 
 def closing_documents(
     layout: Layout, record: StoreRecord, shapes: Sequence[tuple[int, ...]]
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the documents that change while a store grows and ends: XML, then the root."""
-    if layout.images[0].path and layout.plate is None:
+    if _has_series(layout):
         yield XML_KEY, ome_xml(layout, shapes)
     yield "zarr.json", _group(_root(layout, record))
+
+
+def _has_series(layout: Layout) -> bool:
+    return not layout.is_single and layout.plate is None and bool(layout.images)
 
 
 def image_notes(image: ImageLayout) -> dict[str, Any]:
@@ -75,7 +86,7 @@ def _root(layout: Layout, record: StoreRecord) -> dict[str, Any]:
     own = record.to_attributes()
     if layout.plate is not None:
         return {"ome": ngff.plate_attributes(layout.plate, layout.images), KEY: own}
-    if layout.images[0].path:
+    if not layout.is_single:
         return {"ome": ngff.root_attributes(), KEY: own}
     image = layout.images[0]
     return {

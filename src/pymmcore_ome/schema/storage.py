@@ -45,6 +45,10 @@ class StorageSchema(Model):
         In order of first visit.
     order : EventOrder | None
         With `images`. None: frames can only be placed by index.
+    grows : bool
+        Nobody knows how many frames come: every dimension may lack a size, an image is made
+        when its first frame comes, and frames are placed by index. `images` then is what
+        came, written at the end.
 
     Raises
     ------
@@ -60,6 +64,7 @@ class StorageSchema(Model):
     significant_bits: int | None = None
     images: tuple[ImagePlan, ...] | None = None
     order: EventOrder | None = None
+    grows: bool = False
 
     @field_validator("dtype", mode="before")
     @classmethod
@@ -86,6 +91,8 @@ class StorageSchema(Model):
                 continue
             if dim.name in ("y", "x"):
                 raise ValueError("y and x need a size")
+            if self.grows and dim.kind not in ("position", "camera"):
+                continue
             if number > 0 or dim.kind in ("position", "camera"):
                 raise ValueError(
                     f"dimension {dim.name!r} has no size; only the first dimension may be "
@@ -96,6 +103,8 @@ class StorageSchema(Model):
         if self.images is None:
             if self.order is not None:
                 raise ValueError("order goes with images; a loop nest has its own order")
+            return
+        if self.grows:
             return
         if len(self.dimensions) > 2:
             raise ValueError("with images, dimensions are y and x alone")

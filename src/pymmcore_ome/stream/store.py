@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -12,8 +12,15 @@ from typing import Any
 from pymmcore_ome.backends import ArrayBackend
 from pymmcore_ome.disk import fresh_folder, write_whole
 from pymmcore_ome.frames import TABLE_NAME, Journal
-from pymmcore_ome.layout import Layout
-from pymmcore_ome.metadata import StoreRecord, closing_documents, store_documents
+from pymmcore_ome.layout import ImageLayout, Layout, layout_of
+from pymmcore_ome.metadata import (
+    StoreRecord,
+    closing_documents,
+    image_documents,
+    series_documents,
+    store_documents,
+)
+from pymmcore_ome.schema import StorageSchema
 
 from .progress import Summary
 
@@ -48,7 +55,7 @@ class Store:
         """
         record = StoreRecord(
             version=version("pymmcore-ome"),
-            schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
+            schema=_plain(layout.schema),
             backend=backend.name,
             started=_now(),
             frames={"planned": layout.frame_count, "written": None, "skipped": None},
@@ -64,7 +71,23 @@ class Store:
             journal = Journal(path / TABLE_NAME)
         return cls(path, layout, backend, journal, record)
 
-    def finish(self, summary: Summary, shapes: Sequence[tuple[int, ...]]) -> None:
+    def add(self, image: ImageLayout) -> None:
+        """Make one more image, in a store that grows.
+
+        Raises
+        ------
+        OSError
+        """
+        self.backend.add(image)
+        self._write(image_documents(self.layout, [image]))
+        self._write(series_documents(self.layout))
+
+    def finish(
+        self,
+        summary: Summary,
+        shapes: Sequence[tuple[int, ...]],
+        final_schema: StorageSchema | None,
+    ) -> None:
         """Close the arrays and the frame table, and write how it ended.
 
         Raises
@@ -76,6 +99,10 @@ class Store:
             self.backend.close()
         finally:
             self.journal.close()
+        if final_schema is not None:
+            self.layout = layout_of(final_schema)
+            self._write(image_documents(self.layout, self.layout.images))
+            self.record = replace(self.record, schema=_plain(final_schema))
         ended = replace(
             self.record,
             status=summary.status,
@@ -87,8 +114,18 @@ class Store:
                 "skipped": summary.frames_skipped,
             },
         )
-        for key, content in closing_documents(self.layout, ended, shapes):
-            write_whole(self.path / key, content)
+        self._write(closing_documents(self.layout, ended, shapes))
+
+    def _write(self, documents: Iterable[tuple[str, bytes]]) -> None:
+        for key, content in documents:
+            target = self.path / key
+            if self.path.exists():  # a store that was deleted is not made anew
+                target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, content)
+
+
+def _plain(schema: StorageSchema) -> dict[str, Any]:
+    return schema.model_dump(mode="json", exclude_defaults=True)
 
 
 def _now() -> str:

@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.errors import (
     FrameError,
-    PlanFullError,
     PymmcoreOmeError,
-    RepeatedFrameError,
     StreamClosedError,
     WriteError,
 )
 from pymmcore_ome.frames import FrameRecord
-from pymmcore_ome.layout import FrameAddress, FrameRouter, Layout, Occupancy
+from pymmcore_ome.layout import FrameAddress, Layout, Placer
 from pymmcore_ome.metadata import Status
 
 from .buffer import FrameBuffer, Parcel
@@ -46,17 +44,13 @@ class Stream:
         layout = store.layout
         self._store = store
         self._layout = layout
-        self._router = FrameRouter(layout)
-        self._occupancy = Occupancy(layout)
+        self._placer = Placer(layout)
         self._shape = layout.frame_shape
         self._dtype = np.dtype(layout.schema.dtype)
         self._buffer = FrameBuffer(buffer_bytes)
-        self._writer = Writer(self._buffer, store.backend, store.journal, layout)
+        self._writer = Writer(self._buffer, store)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
-        self._appended = self._skipped = self._arrival = 0
-        self._arrivals = self._router.frames()
-        self._next: tuple[dict[str, int], FrameAddress] | None = None
         self._closed = False
         self._summary: Summary | None = None
         self._began = time.monotonic()
@@ -108,17 +102,7 @@ class Stream:
         with self._lock:
             self._check_open()
             self._check_frame(array, at)
-            if at is None:
-                index, address = self._next_place()
-                self._check_free(address, index)
-            else:
-                index = dict(at)
-                address = self._free_place(self._router.by_index(at), index)
-            self._occupancy.take(address, self._appended)
-            if at is None:
-                self._next = None
-                self._arrival += 1
-            self._appended += 1
+            index, address = self._placer.place(at, metadata or {})
         if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
             array = np.array(array, dtype=self._dtype, order="C", copy=True)
         image = self._layout.images[address.image_number]
@@ -143,24 +127,15 @@ class Stream:
         """
         with self._lock:
             self._check_open()
-            planned = self._layout.frame_count
-            if frames < 0 or (planned is not None and self._arrival + frames > planned):
-                left = "any number" if planned is None else planned - self._arrival
-                raise PlanFullError(f"Cannot skip {frames} frames: {left} are left in the plan.")
-            for _ in range(frames):
-                if self._layout.order is not None:
-                    self._next_place()
-                    self._next = None
-            self._arrival += frames
-            self._skipped += frames
+            self._placer.skip(frames)
 
     @property
     def progress(self) -> Progress:
         """A snapshot of frames, bytes and times."""
         return Progress(
             frames_planned=self._layout.frame_count,
-            frames_appended=self._appended,
-            frames_skipped=self._skipped,
+            frames_appended=self._placer.placed,
+            frames_skipped=self._placer.skipped,
             frames_written=self._writer.frames_written,
             bytes_written=self._writer.bytes_written,
             bytes_in_flight=self._buffer.bytes_held,
@@ -228,12 +203,14 @@ class Stream:
             reason=reason,
             frames_planned=self._layout.frame_count,
             frames_written=self._writer.frames_written,
-            frames_skipped=self._skipped,
+            frames_skipped=self._placer.skipped,
             bytes_written=self._writer.bytes_written,
             duration_s=self._elapsed(),
         )
         try:
-            self._store.finish(summary, self._writer.shapes)
+            growing = self._placer.growing
+            schema = None if growing is None else growing.final_schema(self._writer.shapes)
+            self._store.finish(summary, self._writer.shapes, schema)
         except OSError as error:
             failure = WriteError(
                 f"{self._store.path}: the pixels are down, but the store could not be "
@@ -242,37 +219,6 @@ class Stream:
             failure.__cause__ = error
             self._buffer.fail(failure)
         return summary
-
-    def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
-        """Return the next place of the plan, without moving on."""
-        if self._next is None:
-            self._next = next(self._arrivals, None)
-        if self._next is None:
-            raise PlanFullError(
-                f"Frame {self._appended}: the plan has {self._layout.frame_count} frames, and "
-                "each has its place. Check the sizes of the schema's dimensions."
-            )
-        return self._next
-
-    def _free_place(self, address: FrameAddress, index: Mapping[str, int]) -> FrameAddress:
-        """Return the first free place of an index; most come once, some several times."""
-        repeats = self._router.repeats(address)
-        for repeat in range(repeats):
-            place = self._router.repeated(address, repeat)
-            if self._occupancy.holder(place) is None:
-                return place
-        self._check_free(place, index)
-        return place
-
-    def _check_free(self, address: FrameAddress, index: Mapping[str, int]) -> None:
-        holder = self._occupancy.holder(address)
-        if holder is not None:
-            shown = ", ".join(f"{key!s}: {value}" for key, value in index.items())
-            raise RepeatedFrameError(
-                f"Frame {self._appended} at {{{shown}}}: its place (image {address.image!r}, "
-                f"index {address.index}) already holds frame {holder}. It was not taken, so "
-                "that neither is lost; give it an index of its own."
-            )
 
     def _check_open(self) -> None:
         if self._buffer.error is not None:
@@ -289,7 +235,7 @@ class Stream:
             return
         where = "" if at is None else f" at {{{', '.join(f'{k!s}: {v}' for k, v in at.items())}}}"
         raise FrameError(
-            f"Frame {self._appended}{where}: got {array.shape} {array.dtype}, the schema "
+            f"Frame {self._placer.placed}{where}: got {array.shape} {array.dtype}, the schema "
             f"declares {self._shape} {self._dtype}. Check the camera's ROI, binning and bit "
             "depth. The frame was not taken; what was written before is safe."
         )

@@ -11,12 +11,11 @@ import time
 from collections import deque
 from typing import Final
 
-from pymmcore_ome.backends import ArrayBackend, WriteFuture
+from pymmcore_ome.backends import WriteFuture
 from pymmcore_ome.errors import WriteError
-from pymmcore_ome.frames import Journal
-from pymmcore_ome.layout import Layout
 
 from .buffer import FrameBuffer, Parcel
+from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
@@ -33,17 +32,16 @@ class Writer(threading.Thread):
         The present shape of every image's array.
     """
 
-    def __init__(
-        self, buffer: FrameBuffer, backend: ArrayBackend, journal: Journal, layout: Layout
-    ) -> None:
+    def __init__(self, buffer: FrameBuffer, store: Store) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
         self.frames_written = 0
         self.bytes_written = 0
-        self.shapes = [image.shape for image in layout.images]
-        self._images = layout.images
+        self.shapes = [image.shape for image in store.layout.images]
+        self._images = store.layout.images
+        self._store = store
         self._buffer = buffer
-        self._backend = backend
-        self._journal = journal
+        self._backend = store.backend
+        self._journal = store.journal
         self._in_flight: deque[tuple[Parcel, WriteFuture]] = deque()
         self._flushed_at = time.monotonic()
 
@@ -67,6 +65,7 @@ class Writer(threading.Thread):
         address, frame = parcel.address, parcel.frame
         number = address.image_number
         try:
+            self._add_images(number)
             self._grow(number, address.index)
             block = frame.reshape((1,) * len(address.index) + frame.shape)
             future = self._backend.write(number, (*address.index, 0, 0), block)
@@ -78,14 +77,20 @@ class Writer(threading.Thread):
         self._in_flight.append((parcel, future))
         future.add_done_callback(lambda _: self._buffer.poke())
 
+    def _add_images(self, number: int) -> None:
+        while number >= len(self.shapes):
+            image = self._images[len(self.shapes)]
+            self._store.add(image)
+            self.shapes.append(image.shape)
+
     def _grow(self, number: int, index: tuple[int, ...]) -> None:
-        axis = self._images[number].unbounded_axis
         shape = self.shapes[number]
-        if axis is None or index[axis] < shape[axis]:
-            return
-        larger = (*shape[:axis], index[axis] + 1, *shape[axis + 1 :])
-        self._backend.grow(number, larger)
-        self.shapes[number] = larger
+        larger = list(shape)
+        for axis in self._images[number].unbounded_axes:
+            larger[axis] = max(shape[axis], index[axis] + 1)
+        if tuple(larger) != shape:
+            self._backend.grow(number, tuple(larger))
+            self.shapes[number] = tuple(larger)
 
     def _reap(self, wait: bool) -> None:
         while self._in_flight and (wait or self._in_flight[0][1].done()):

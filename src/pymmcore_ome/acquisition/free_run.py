@@ -1,0 +1,73 @@
+"""`FreeRun`: where frames go when events come from an iterator, and nobody knows how many.
+
+Decided by the first event: with an index, frames are placed by it, and every position becomes
+an image that grows; without one, frames follow each other on one time axis.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import useq
+
+from pymmcore_ome.schema import Camera, Dimension, StorageSchema
+
+from .useq_schema import frame_dimensions, one_kind
+
+
+class FreeRun:
+    """Places the frames of a run without a plan.
+
+    Parameters
+    ----------
+    cameras : sequence of Camera
+        Of one size and dtype.
+    pixel_size_um : float | None
+    """
+
+    def __init__(self, cameras: Sequence[Camera], pixel_size_um: float | None) -> None:
+        self._camera = one_kind(cameras)
+        self._names = [camera.name for camera in cameras]
+        self._scale = pixel_size_um
+        self._is_indexed: bool | None = None
+        self._arrived: Counter[int] = Counter()
+        self._next_time = 0
+
+    def schema(self, first: useq.MDAEvent | None) -> StorageSchema:
+        """Return the schema, by the first event; None: no event ever came."""
+        self._is_indexed = first is not None and bool(_without_camera(first))
+        names = "tcz" if self._is_indexed else "t"
+        cameras = [Dimension(name="cam", coords=self._names)] if len(self._names) > 1 else []
+        return StorageSchema(
+            dimensions=[
+                *(Dimension(name=name) for name in names),
+                *cameras,
+                *frame_dimensions(self._camera, self._scale),
+            ],
+            dtype=self._camera.dtype,
+            significant_bits=self._camera.significant_bits,
+            grows=self._is_indexed,
+        )
+
+    def at(self, event: useq.MDAEvent) -> dict[str, int]:
+        """Return where an event's frame goes.
+
+        Without an index: the next time of its camera. In a run with indices, an event
+        without one goes behind the last time so far.
+        """
+        index = _without_camera(event)
+        camera = {str(k): int(v) for k, v in event.index.items() if str(k) == "cam"}
+        if not self._is_indexed:
+            number = camera.get("cam", 0)
+            self._arrived[number] += 1
+            return {"t": self._arrived[number] - 1, **camera}
+        if not index and camera.get("cam", 0) == 0:
+            self._next_time += 1
+        time = index.get("t", 0) if index else self._next_time - 1
+        self._next_time = max(self._next_time, time + 1)
+        return {**index, **camera} if index else {"t": time, **camera}
+
+
+def _without_camera(event: useq.MDAEvent) -> dict[str, int]:
+    return {str(k): int(v) for k, v in event.index.items() if str(k) != "cam"}

@@ -1,0 +1,118 @@
+"""`Placer`: gives every frame a place of its own, and remembers which are taken.
+
+It refuses a place that is taken, a place outside the plan, and one frame too many; what it
+refuses leaves it as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymmcore_ome.errors import PlanFullError, RepeatedFrameError
+
+from .address import FrameAddress
+from .growing import GrowingRouter
+from .layout import Layout
+from .occupancy import Occupancy
+from .router import FrameRouter
+
+
+class Placer:
+    """Places frames one after the other. One thread at a time.
+
+    Attributes
+    ----------
+    placed, skipped : int
+        Frames that have a place; places of the plan that were skipped.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.placed = self.skipped = 0
+        self._layout = layout
+        self._growing = GrowingRouter(layout) if layout.schema.grows else None
+        self._router = FrameRouter(layout)
+        self._occupancy = Occupancy(layout)
+        self._arrivals = self._router.frames()
+        self._arrived = 0
+        self._next: tuple[dict[str, int], FrameAddress] | None = None
+
+    @property
+    def growing(self) -> GrowingRouter | None:
+        """The router that makes images, for a store that grows."""
+        return self._growing
+
+    def place(
+        self, at: Mapping[str, int] | None, about: Mapping[str, Any]
+    ) -> tuple[dict[str, int], FrameAddress]:
+        """Return the next frame's acquisition index and its place, and take that place.
+
+        Raises
+        ------
+        PlacementError
+        """
+        if at is None:
+            index, address = self._next_place()
+            self._check_free(address, index)
+            self._next = None
+            self._arrived += 1
+        else:
+            index = {str(key): value for key, value in at.items()}
+            address = self._free_place(index, about)
+        self._occupancy.take(address, self.placed)
+        self.placed += 1
+        return index, address
+
+    def skip(self, frames: int) -> None:
+        """Leave the next places of the plan empty.
+
+        Raises
+        ------
+        PlanFullError
+            When the plan has fewer left.
+        """
+        planned = self._layout.frame_count
+        if frames < 0 or (planned is not None and self._arrived + frames > planned):
+            left = "any number" if planned is None else planned - self._arrived
+            raise PlanFullError(f"Cannot skip {frames} frames: {left} are left in the plan.")
+        if self._layout.order is not None:
+            for _ in range(frames):
+                self._next_place()
+                self._next = None
+        self._arrived += frames
+        self.skipped += frames
+
+    def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
+        """Return the next place of the plan, without moving on."""
+        if self._next is None:
+            self._next = next(self._arrivals, None)
+        if self._next is None:
+            raise PlanFullError(
+                f"Frame {self.placed}: the plan has {self._layout.frame_count} frames, and "
+                "each has its place. Check the sizes of the schema's dimensions."
+            )
+        return self._next
+
+    def _free_place(self, index: Mapping[str, int], about: Mapping[str, Any]) -> FrameAddress:
+        """Return the first free place of an index; most come once, some several times."""
+        if self._growing is not None:
+            address = self._growing.place(index, about)
+        else:
+            address = self._router.by_index(index)
+            repeats = self._router.repeats(address)
+            for repeat in range(repeats if repeats > 1 else 0):
+                place = self._router.repeated(address, repeat)
+                if self._occupancy.holder(place) is None:
+                    return place
+        self._check_free(address, index)
+        return address
+
+    def _check_free(self, address: FrameAddress, index: Mapping[str, int]) -> None:
+        holder = self._occupancy.holder(address)
+        if holder is not None:
+            shown = ", ".join(f"{key}: {value}" for key, value in index.items())
+            raise RepeatedFrameError(
+                f"Frame {self.placed} at {{{shown}}}: its place (image {address.image!r}, "
+                f"index {address.index}) already holds frame {holder}. It was not taken, so "
+                "that neither is lost; give it an index of its own."
+            )

@@ -16,6 +16,8 @@ from pymmcore_ome.errors import SequenceError
 from pymmcore_ome.schema import Channel, Dimension, Plate, Position
 from pymmcore_ome.schema.names import safe_name
 
+#: What useq raises while it iterates a sequence that it accepted.
+USEQ_FAILURES: Final = (LookupError, ArithmeticError, ValueError, TypeError)
 _TOLERANCE: Final = 1e-6
 T = TypeVar("T")
 
@@ -120,7 +122,7 @@ def listed(plan: str, read: Callable[[], T]) -> T:
             f"{plan} divides by zero in useq: an interval of 0 with a duration, or a duration "
             "with one loop. Give an interval and a number of loops instead."
         ) from error
-    except (KeyError, ValueError, TypeError, OverflowError) as error:
+    except USEQ_FAILURES as error:
         raise SequenceError(f"{plan} cannot be listed by useq: {error!r}.") from error
 
 

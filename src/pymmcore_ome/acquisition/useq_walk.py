@@ -17,8 +17,10 @@ from pymmcore_ome.errors import SequenceError
 from pymmcore_ome.layout.naming import image_name
 from pymmcore_ome.schema import Channel, Dimension, EventOrder, ImagePlan, Position
 
+from .useq_focus import autofocus_kept
 from .useq_parts import Parts
 from .useq_plans import (
+    USEQ_FAILURES,
     channel_dimension,
     listed,
     plate_of,
@@ -51,7 +53,7 @@ def walked_parts(sequence: useq.MDASequence) -> Parts:
     axes += tuple(axis for axis in "tpgcz" if axis not in axes)
     images: dict[tuple[int, int], _Image] = {}
     rows = []
-    for event in _frames(sequence):
+    for event in list(_frames(sequence)):
         index = {str(axis): int(value) for axis, value in event.index.items()}
         image = images.setdefault(
             (index.get("p", 0), index.get("g", 0)),
@@ -70,16 +72,13 @@ def walked_parts(sequence: useq.MDASequence) -> Parts:
 
 def _frames(sequence: useq.MDASequence) -> Iterator[useq.MDAEvent]:
     """Yield the events that acquire a frame; turn useq's own failures into ours."""
-    events = iter(sequence)
-    while True:
-        try:
-            event = next(events)
-        except StopIteration:
-            return
-        except (KeyError, ZeroDivisionError, ValueError, TypeError, OverflowError) as error:
-            raise SequenceError(_fault(sequence, error)) from error
-        if isinstance(event.action, useq.AcquireImage):
-            yield event
+    try:
+        with autofocus_kept(sequence):
+            for event in sequence:
+                if isinstance(event.action, useq.AcquireImage):
+                    yield event
+    except USEQ_FAILURES as error:
+        raise SequenceError(_fault(sequence, error)) from error
 
 
 def _note(image: _Image, index: dict[str, int], event: useq.MDAEvent) -> None:
@@ -217,6 +216,13 @@ def _fault(sequence: useq.MDASequence, error: Exception) -> str:
         return (
             f"keep_shutter_open_across={across} cannot be iterated by useq where positions have "
             "different axes. Leave it out, or give every position the same axes."
+        )
+    focused = [prefix for prefix, part in named if part.autofocus_plan is not None]
+    if isinstance(error, IndexError) and focused:
+        return (
+            f"{focused[0]}autofocus_plan cannot be iterated by useq: a position's own z plan has "
+            "more planes than the z_plan of the whole sequence, or that has none. Leave the "
+            "z_plan of the whole sequence out, or give it as many planes."
         )
     for prefix, part in named:
         for channel in part.channels:

@@ -84,11 +84,12 @@ class Placer:
 
     def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
         """Return the next place of the plan, without moving on."""
+        planned = self._layout.frame_count
         if self._next is None:
             self._next = next(self._arrivals, None)
-        if self._next is None:
+        if self._next is None or (planned is not None and self.placed >= planned):
             raise PlanFullError(
-                f"Frame {self.placed}: the plan has {self._layout.frame_count} frames, and "
+                f"Frame {self.placed}: the plan has {planned} frames, and "
                 "each has its place. Check the sizes of the schema's dimensions."
             )
         return self._next

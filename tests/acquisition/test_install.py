@@ -118,15 +118,12 @@ def test_existing_path_is_refused_before_anything_moves(core: CMMCorePlus, tmp_p
 @pytest.mark.parametrize(
     "sequence",
     [
-        useq.MDASequence(),
-        useq.MDASequence(
-            channels=[{"config": "DAPI", "do_stack": False}], z_plan={"range": 2, "step": 1}
-        ),
-        [useq.MDAEvent(index={"t": 0})],
+        useq.MDASequence(time_plan={"interval": 0, "duration": 3}),
+        useq.MDASequence(channels=[{"config": "DAPI", "do_stack": False}], z_plan={"relative": []}),
     ],
-    ids=["empty", "irregular", "events"],
+    ids=["divides by zero", "no plane"],
 )
-def test_sequence_that_cannot_be_saved_is_refused_and_nothing_is_left(
+def test_sequence_that_useq_cannot_iterate_is_refused_and_nothing_is_left(
     core: CMMCorePlus, tmp_path: Path, sequence: Any
 ) -> None:
     with po.install(core), listening(core) as delivered, pytest.raises(errors.SequenceError):

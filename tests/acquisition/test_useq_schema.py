@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pymmcore_ome as po
-from pymmcore_ome import Camera, FrameRouter, errors
+from pymmcore_ome import Camera, Dimension, FrameRouter, errors
+from pymmcore_ome.acquisition.useq_grid import grid_parts, is_loop_nest
+from pymmcore_ome.acquisition.useq_parts import Parts
+from pymmcore_ome.acquisition.useq_walk import walked_parts
 
 CAMERA = Camera("Camera", 6, 8, "uint16")
 
@@ -96,13 +99,11 @@ def test_every_event_of_a_rectangular_sequence_has_its_own_place(
     sequence: useq.MDASequence,
 ) -> None:
     events = list(sequence)
-    if not events:
-        with pytest.raises(errors.SequenceError, match="no frame"):
-            schema_of(sequence)
-        return
     router = FrameRouter(schema_of(sequence))
     images = router.layout.images
     assert len(router) == len(events)
+    if not events:
+        return
     visits: dict[tuple[Any, Any], int] = {}
     for event, by_arrival in zip(events, router, strict=True):
         index = {str(k): v for k, v in event.index.items()}
@@ -137,32 +138,49 @@ def check_coordinate(
 
 
 Z = {"range": 2, "step": 1}
-IRREGULAR = {
-    "sub-sequence": dict(
-        stage_positions=[(0, 0, 0), useq.Position(x=1, sequence=useq.MDASequence(z_plan=Z))]
-    ),
-    "metadata-only sub-sequence": dict(
-        stage_positions=[useq.Position(x=1, sequence=useq.MDASequence(metadata={"a": 1}))],
-        channels=["DAPI", "FITC"],
-    ),
-    "do_stack": dict(channels=["DAPI", {"config": "FITC", "do_stack": False}], z_plan=Z),
-    "acquire_every": dict(
-        channels=["DAPI", {"config": "FITC", "acquire_every": 2}],
-        time_plan={"interval": 1, "loops": 3},
-    ),
-    "random points": dict(grid_plan={"num_points": 3, "max_width": 10, "max_height": 10}),
-    "empty": {},
-    "no planes": dict(z_plan={"relative": []}),
-    "divides by zero": dict(time_plan={"interval": 0, "duration": 3}),
-    "one loop in a duration": dict(time_plan={"duration": 3, "loops": 1}),
-}
 
 
-@pytest.mark.parametrize("name", IRREGULAR)
-def test_what_is_not_rectangular_is_refused_with_a_reason(name: str) -> None:
-    with pytest.raises(errors.SequenceError) as caught:
-        schema_of(useq.MDASequence(**IRREGULAR[name]))
-    assert len(str(caught.value)) > 40
+@pytest.mark.filterwarnings("ignore:Position x=.*is ignored")
+@pytest.mark.filterwarnings("ignore:Global grid plan will override")
+@pytest.mark.filterwarnings("ignore:Channels with skipped frames")
+@settings(max_examples=200, deadline=None)
+@given(rectangular(), st.data())
+def test_arithmetic_and_walk_lead_to_the_same_places(
+    sequence: useq.MDASequence, data: st.DataObject
+) -> None:
+    every = data.draw(st.integers(1, 3))
+    stack = data.draw(st.booleans()) or not sequence.z_plan or not list(sequence.z_plan)
+    if sequence.channels:
+        sparse = sequence.channels[-1].replace(acquire_every=every, do_stack=stack)
+        sequence = sequence.replace(channels=[*sequence.channels[:-1], sparse])
+    assert is_loop_nest(sequence)
+    grid, walked = (
+        FrameRouter(_as_schema(parts(sequence.model_copy(deep=True))))
+        for parts in (grid_parts, walked_parts)
+    )
+    assert list(grid) == list(walked)
+    assert len(grid) == len(walked)
+    for number, address in enumerate(grid):
+        assert grid.by_arrival(number) == walked.by_arrival(number) == address
+    if len(grid) == 0:
+        return
+    seen = {address.image_number for address in grid}
+    assert seen == set(range(len(walked.layout.images)))
+    for one, other in zip(grid.layout.images, walked.layout.images, strict=False):
+        assert (one.path, one.name, one.label, one.shape) == (
+            other.path, other.name, other.label, other.shape,
+        )  # fmt: skip
+        assert one.axes == other.axes
+        assert [c.name for c in one.channels] == [c.name for c in other.channels]
+        assert (one.position.z_um, one.well) == (other.position.z_um, other.well)
+        assert one.position.x_um == pytest.approx(other.position.x_um)
+
+
+def _as_schema(parts: Parts) -> po.StorageSchema:
+    return po.StorageSchema(
+        dimensions=(*parts.dimensions, Dimension(name="y", size=6), Dimension(name="x", size=8)),
+        dtype="uint16", plate=parts.plate, images=parts.images, order=parts.order,
+    )  # fmt: skip
 
 
 def test_user_names_are_kept_beside_safe_ones() -> None:
@@ -187,6 +205,8 @@ def test_plain_positions_form_a_plate_when_each_names_its_well() -> None:
     assert found.plate is not None
     assert found.plate.rows[-1] == "AB"
     assert [i.path for i in FrameRouter(found).layout.images] == ["A/2/0", "AB/3/0"]
+    with pytest.raises(errors.SchemaError):
+        po.Position(plate_row="A")
     partly = [*positions, useq.Position(x=1)]
     assert schema_of(useq.MDASequence(stage_positions=partly)).plate is None
 

@@ -55,10 +55,11 @@ def test_install_is_idempotent_and_leaves_the_core_as_it_was(core: CMMCorePlus) 
 def test_install_again_mends_a_shadow_that_was_taken_away(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
-    with po.install(core) as installation:
-        del core.mda.run
-        assert po.install(core) is installation
-        core.mda.run(useq.MDASequence(channels=["DAPI"]), output=tmp_path / "a.ome.zarr")
+    installation = po.install(core)
+    del core.mda.run
+    assert po.install(core) is installation
+    core.mda.run(useq.MDASequence(channels=["DAPI"]), output=tmp_path / "a.ome.zarr")
+    installation.uninstall()
     assert po.open_dataset(tmp_path / "a.ome.zarr").status == "complete"
 
 
@@ -311,9 +312,7 @@ def test_output_without_install_is_a_frame_ready_handler(core: CMMCorePlus, tmp_
 def test_output_without_install_keeps_its_error_and_cancels_the_run(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
-    output = po.Output(
-        tmp_path / "a.ome.zarr", backend=FullDisk, buffer_bytes=1, cancel=core.mda.cancel
-    )
+    output = po.Output(tmp_path / "a.ome.zarr", backend=FullDisk, buffer_bytes=1, core=core)
     sequence = SEQUENCE.replace(time_plan={"interval": 0, "loops": 50})
     with listening(core) as delivered:
         core.mda.run(sequence, output=output)

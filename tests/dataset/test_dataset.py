@@ -56,13 +56,19 @@ def test_reading_is_numpy_style(store: Path, data: st.DataObject) -> None:
     np.testing.assert_array_equal(image[key], whole[key])
 
 
-@pytest.mark.parametrize("key", [([0, 2],), (slice(None), [1, 0]), (0, 1, [True] * 6)])
+@pytest.mark.parametrize(
+    "key",
+    [([0, 2],), (slice(None), [1, 0]), (0, 1, [True] * 6), (0, slice(None), [0, 1]),
+     ([0, 2], slice(None, None, -1), [1, 2]), (-1, [1, 0], 3, slice(5, 1, -2))],
+)  # fmt: skip
 def test_reading_by_lists_works_as_in_numpy(store: Path, key: Any) -> None:
     image = po.open_dataset(store).images[0]
     np.testing.assert_array_equal(image[key], image[...][key])
 
 
-@pytest.mark.parametrize("key", [3, (0, 2), (0,) * 5, (..., ...)])
+@pytest.mark.parametrize(
+    "key", [3, (0, 2), (0,) * 5, (..., ...), (slice(None), None), True, [[True]], "t", 1.0]
+)
 def test_reading_outside_is_an_index_error(store: Path, key: Any) -> None:
     with pytest.raises(IndexError):
         po.open_dataset(store).images[0][key]
@@ -115,6 +121,7 @@ def edit(name: str, old: str, new: str) -> Any:
         (edit("1/zarr.json", '"0.5"', '"9.9"'), "not valid"),
         (edit("zarr.json", '"status": "complete"', '"status": "incomplete"'), "has not ended"),
         (edit("frames.jsonl", '"index":[2,', '"index":[7,'), "outside image"),
+        (edit("frames.jsonl", '"index":[2,', '"where":[2,'), "cannot be read"),
         (edit("frames.jsonl", '"image":"1"', '"image":"9"'), "does not have"),
         (edit("zarr.json", '"pymmcore_ome"', '"other"'), "not written by pymmcore-ome"),
     ],
@@ -124,6 +131,29 @@ def test_validate_finds_the_damage(tmp_path: Path, store: Path, damage: Any, wor
     shutil.copytree(store, path)
     damage(path)
     assert any(words in problem for problem in po.validate(path)), po.validate(path)
+
+
+def test_store_behind_a_link_opens(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.ome.zarr").symlink_to(store)
+    assert po.validate(tmp_path / "link.ome.zarr") == []
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        None, 5, {}, {"schema": 5}, {"schema": {}, "status": "great"},
+        {"schema": {"dtype": "uint8"}, "status": "complete"},
+        {"schema": {"dtype": "uint8", "dimensions": []}, "status": "complete", "frames": None},
+    ],
+)  # fmt: skip
+def test_damaged_description_is_told_and_not_guessed(tmp_path: Path, own: Any) -> None:
+    path = tmp_path / "a.ome.zarr"
+    path.mkdir()
+    document = {"node_type": "group", "attributes": {"ome": {}, "pymmcore_ome": own}}
+    (path / "zarr.json").write_text(json.dumps(document))
+    with pytest.raises(errors.NotAStoreError):
+        po.open_dataset(path)
+    assert len(po.validate(path)) == 1
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"node_type": "group"}'])

@@ -9,7 +9,8 @@ import pytest
 from pymmcore_ome.disk import check_free, choose_format, fresh_folder, local_path, write_whole
 from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
 
-GROUP = '{"zarr_format": 3, "node_type": "group", "attributes": {}}'
+BARE = '{"zarr_format": 3, "node_type": "group", "attributes": {}}'
+GROUP = BARE.replace("{}", '{"ome": {"version": "0.5"}}')
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_store_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
 
-@pytest.mark.parametrize("content", [None, "not json", '{"node_type": "array"}', "[]"])
+@pytest.mark.parametrize("content", [None, "not json", '{"node_type": "array"}', "[]", BARE, GROUP])
 def test_folder_that_is_no_store_is_never_deleted(tmp_path: Path, content: str | None) -> None:
     folder = tmp_path / "holiday.zarr"
     folder.mkdir()
@@ -58,11 +59,25 @@ def test_folder_that_is_no_store_is_never_deleted(tmp_path: Path, content: str |
     if content is not None:
         (folder / "zarr.json").write_text(content)
     with (
-        pytest.raises(StoreExistsError, match="not an OME-Zarr store"),
+        pytest.raises(StoreExistsError, match=r"not an OME-Zarr store|holds 'photo.jpg'"),
         fresh_folder(folder, overwrite=True),
     ):
         pass
     assert (folder / "photo.jpg").read_text() == "precious"
+
+
+def test_folder_with_a_stray_zgroup_is_never_deleted(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr" / "photos").mkdir(parents=True)
+    (tmp_path / "a.zarr" / ".zgroup").write_text("")
+    with pytest.raises(StoreExistsError, match="not an OME-Zarr store"):
+        check_free(tmp_path / "a.zarr", overwrite=True)
+
+
+def test_store_of_the_older_version_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr" / "0").mkdir(parents=True)
+    (tmp_path / "a.zarr" / ".zattrs").write_text('{"multiscales": []}')
+    (tmp_path / "a.zarr" / "0" / ".zarray").write_text("{}")
+    check_free(tmp_path / "a.zarr", overwrite=True)
 
 
 def test_file_and_link_are_never_replaced(tmp_path: Path) -> None:
@@ -81,7 +96,8 @@ def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) ->
     store = tmp_path / "a.zarr"
     store.mkdir()
     (store / "zarr.json").write_text(GROUP)
-    (store / "pixels").write_text("old")
+    (store / "0").mkdir()
+    (store / "0" / "zarr.json").write_text("old")
 
     def make() -> None:
         with fresh_folder(store, overwrite=True) as folder:
@@ -90,7 +106,7 @@ def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) ->
 
     with pytest.raises(OSError, match="disk full"):
         make()
-    assert (store / "pixels").read_text() == "old"
+    assert (store / "0" / "zarr.json").read_text() == "old"
     assert not (store / "half").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 

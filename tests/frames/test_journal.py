@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymmcore_ome.frames import FrameRecord, Journal, read_table
+from pymmcore_ome.frames import COLUMNS, FrameFacts, FrameRecord, Journal, read_table
 
 
 def record(metadata: dict[str, object] | None = None) -> FrameRecord:
-    return FrameRecord.of("0", (1, 2), {"t": 1}, "DAPI", metadata)
+    return FrameRecord("0", (1, 2), {"t": 1}, FrameFacts.of(metadata))
 
 
 def test_known_keys_become_columns_and_the_rest_is_kept() -> None:
@@ -23,14 +23,15 @@ def test_known_keys_become_columns_and_the_rest_is_kept() -> None:
     )
     assert (row["delta_t_s"], row["x_um"], row["exposure_ms"]) == (1.0, 2.5, None)
     assert row["metadata"] == {"foo": [1]}
-    assert row["channel"] == "DAPI"
+    assert row["channel"] is None
+    assert list(row) == ["image", "index", "event_index", *COLUMNS, "metadata"]
 
 
 def test_column_that_is_no_number_is_kept_in_metadata() -> None:
-    made = record({"z_um": "high", "channel": "Cy5"})
-    assert made.z_um is None
-    assert made.metadata == {"z_um": "high"}
-    assert made.channel == "Cy5"
+    row = json.loads(record({"z_um": "high", "x_um": 2**2000, "channel": "Cy5"}).to_line())
+    assert row["z_um"] is row["x_um"] is None
+    assert row["metadata"] == {"z_um": "high", "x_um": 2**2000}
+    assert row["channel"] == "Cy5"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,9 @@ def test_column_that_is_no_number_is_kept_in_metadata() -> None:
         (b"\xff", "_w=="),
         ({1: 2}, {"1": 2}),
         (Path("a"), "a"),
+        ("\ud800", "\\ud800"),
+        ({frozenset({1}): 2}, {"frozenset({1})": 2}),
+        ({1, 2}, [1, 2]),
     ],
 )
 def test_metadata_that_json_cannot_hold_is_said_otherwise(value: object, expected: object) -> None:
@@ -63,7 +67,8 @@ def test_table_reads_back_what_was_appended(
         journal.append(record(row))
     journal.close()
     found = list(read_table(path))
-    assert [row["metadata"].keys() for row in found] == [record(r).metadata.keys() for r in rows]
+    expected = [json.loads(record(r).to_line())["metadata"].keys() for r in rows]
+    assert [row["metadata"].keys() for row in found] == expected
     assert all(row["index"] == (1, 2) for row in found)
 
 
@@ -75,6 +80,38 @@ def test_line_cut_short_by_a_crash_is_left_out(tmp_path: Path) -> None:
     journal.close()
     path.write_bytes(path.read_bytes()[:-5])
     assert len(list(read_table(path))) == 1
+
+
+def test_object_that_cannot_even_say_what_it_is_does_no_harm() -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    assert json.loads(record({"v": [Mute()]}).to_line())["metadata"]["v"] == [
+        "<Mute: RuntimeError>"
+    ]
+
+
+def test_value_that_contains_itself_does_no_harm() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    assert json.loads(record({"v": loop}).to_line())["metadata"]["v"]
+
+
+def test_metadata_is_kept_as_it_was_when_the_frame_was_handed_over() -> None:
+    reused = {"stage": {"x": 1}}
+    made = record(reused)
+    reused["stage"]["x"] = 2
+    assert json.loads(made.to_line())["metadata"] == {"stage": {"x": 1}}
+
+
+@pytest.mark.parametrize("garbage", [b"{}\n", b"\0\0\0\n", b"\xff\n", b"not json\n", b"[]\n"])
+def test_line_that_cannot_be_read_is_left_out_and_told(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "frames.jsonl"
+    path.write_bytes(record().to_line() + garbage + record().to_line())
+    bad: list[int] = []
+    assert len(list(read_table(path, bad))) == 2
+    assert bad == [2]
 
 
 def test_missing_table_has_no_frames(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ class Installation:
     """
 
     def __init__(self, core: CMMCorePlus, options: dict[str, Any]) -> None:
-        self.options = options
+        self._options = [options]
+        self._listener: EngineListener | None = None
         self._runner: Any = core.mda
         self._run = self._runner.run
         self._cancel = self._runner.cancel
@@ -52,11 +53,24 @@ class Installation:
             for name in _SHADOWED:
                 self._runner.__dict__.pop(name, None)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The defaults for string paths, of the innermost `install`."""
+        return self._options[-1]
+
+    def install_again(self, options: dict[str, Any]) -> None:
+        """Use other defaults, until as many blocks are left as were entered."""
+        self._options.append(options)
+        self.activate()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.uninstall()
+        self._options.pop()
+        if not self._options:
+            self._options.append({})
+            self.uninstall()
 
     def cancel(self) -> Any:
         """Cancel the run, as the runner's own `cancel` does."""
@@ -97,6 +111,11 @@ class Installation:
                 self._run(events, output=output, **options)
             return
         with self._one_run:
+            if self._listener is not None and self._listener.is_listening:
+                raise AcquisitionError(
+                    "A run was started from inside another one, in the same thread. Start it "
+                    "when the first has finished, e.g. from sequenceFinished."
+                )
             self._saved(events, ours, {"output": others or None, **options})
 
     def _saved(
@@ -110,7 +129,7 @@ class Installation:
         sinks = [output.begin() for output in outputs]
         self._cancel_asked = False
         error: BaseException | None = None
-        listener = EngineListener(engine, sinks, self._ending)
+        listener = self._listener = EngineListener(engine, sinks, self._ending)
         try:
             with listener:
                 self._run(events, **options)
@@ -148,7 +167,9 @@ class Installation:
             if isinstance(item, Output):
                 ours.append(item)
             elif isinstance(item, (str, os.PathLike)) and format_of_suffix(item) is not None:
-                ours.append(Output(item, **{**self.options, "overwrite": overwrite}))
+                options = dict(self.options)
+                options["overwrite"] = overwrite or options.get("overwrite", False)
+                ours.append(Output(item, **options))
             else:
                 others.append(item)
         paths = [output.path for output in ours]
@@ -187,11 +208,12 @@ def install(core: CMMCorePlus | None = None, **options: Any) -> Installation:
     >>> installation.uninstall()
     """
     core = CMMCorePlus.instance() if core is None else core
+    if not hasattr(core, "mda"):
+        raise AcquisitionError(f"install takes a CMMCorePlus, got {core!r:.80}.")
     Output("check.ome.zarr", **options)  # options that no output knows are refused here
     found = _installed.get(core.mda)
     if found is not None:
-        found.options = options
-        found.activate()
+        found.install_again(options)
         return found
     installation = _installed[core.mda] = Installation(core, options)
     return installation

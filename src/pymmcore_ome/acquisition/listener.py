@@ -60,14 +60,23 @@ class EngineListener:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._leave()
+        # an engine without teardown_sequence, or an interrupt that went past it
+        self._close(error)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the engine's methods are shadowed now."""
+        return bool(self._before)
+
+    def _leave(self) -> None:
+        """Take the shadows away: what the engine does from now on is another run."""
         for name, before in self._before.items():
             if before is None:
                 self._engine.__dict__.pop(name, None)
             else:
                 setattr(self._engine, name, before)
         self._before.clear()
-        # an engine without teardown_sequence, or an interrupt that went past it
-        self._close(error)
 
     def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_sequence(sequence: Any) -> Any:
@@ -136,6 +145,7 @@ class EngineListener:
     def _teardown_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def teardown_sequence(sequence: Any) -> Any:
             self._close(None)
+            self._leave()  # before the runner says that it finished: a slot may start a run
             return original(sequence)
 
         return teardown_sequence

@@ -89,14 +89,17 @@ def frame_metadata(event: useq.MDAEvent, meta: Mapping[str, Any]) -> dict[str, A
         "z_um": measured.get("z", event.z_pos),
         "channel": event.channel.config if event.channel else None,
     }
-    rest = {key: value for key, value in meta.items() if key not in _PLACED and value != ()}
+    rest = {
+        key: value
+        for key, value in meta.items()
+        if key not in _PLACED and not (isinstance(value, tuple) and not value)
+    }
     if event.pos_name is not None:
         rest["pos_name"] = event.pos_name
     own = {key: value for key, value in event.metadata.items() if key != "runner_t0"}
     if own:
         rest["event_metadata"] = own
-    # made plain here, in the acquisition thread: what it refers to may change afterwards
-    return {**known, **(json.loads(json_bytes(rest)) if rest else {})}
+    return {**known, **rest}
 
 
 def _bits(pixel_format: str | None) -> int | None:

@@ -41,9 +41,9 @@ class Output:
         As `open_stream`.
     levels : int, optional
         Resolution levels. Only 1, the full resolution, is written by this version.
-    cancel : callable, optional
-        What stops the run when a frame cannot be stored and the package is not installed on
-        the core, e.g. ``core.mda.cancel``. None: that of ``CMMCorePlus.instance()``.
+    core : CMMCorePlus, optional
+        Without `install`: the core that runs, so that a run that cannot be saved is stopped
+        and how it ended is known. None: ``CMMCorePlus.instance()``.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class Output:
         shards: Mapping[str, int] | None = None,
         levels: int | None = None,
         buffer_bytes: int | None = None,
-        cancel: Callable[[], Any] | None = None,
+        core: Any = None,
     ) -> None:
         self.path = local_path(path)
         self.format = choose_format(path, format)
@@ -78,7 +78,7 @@ class Output:
             "shards": shards,
             "buffer_bytes": buffer_bytes,
         }
-        self._cancel = cancel
+        self._core = core
         self._sink: Sink | None = None
         self._error: BaseException | None = None
         self._canceled = False
@@ -149,6 +149,8 @@ class Output:
         reason = None
         if self._error is not None:
             status, reason = "failed", str(self._error)
+        elif not self._canceled and self._ended_badly(sink):
+            status, reason = "failed", "the acquisition ended before its last frame"
         self._guard(lambda: sink.close(status, reason))
 
     def _guard(self, action: Callable[[], object]) -> None:
@@ -163,10 +165,30 @@ class Output:
                 logger.error("Saving to %s failed, the run is cancelled: %s", self.path, error)
                 self._stop_run()
 
-    def _stop_run(self) -> None:
-        cancel = self._cancel
-        if cancel is None:
-            from pymmcore_plus import CMMCorePlus
+    def _ended_badly(self, sink: Sink) -> bool:
+        """Whether the run ended with an error; without a runner that tells, by what is missing."""
+        finished = getattr(getattr(self._runner(), "status", None), "finish_reason", None)
+        if finished is not None:
+            return str(finished) == "errored"
+        progress = None if sink.stream is None else sink.stream.progress
+        planned = None if progress is None else progress.frames_planned
+        return progress is not None and planned is not None and progress.frames_appended < planned
 
-            cancel = CMMCorePlus.instance().mda.cancel
-        cancel()
+    def _stop_run(self) -> None:
+        runner = self._runner()
+        runner.cancel()
+        if self._core is None and getattr(runner, "status", None) is None:
+            return
+        if self._core is None and str(runner.status.phase) in ("idle",):
+            logger.critical(
+                "The run that cannot be saved to %s may go on: give its core to Output(core=…), "
+                "or install the package on it.",
+                self.path,
+            )
+
+    def _runner(self) -> Any:
+        if self._core is not None:
+            return self._core.mda
+        from pymmcore_plus import CMMCorePlus
+
+        return CMMCorePlus.instance().mda

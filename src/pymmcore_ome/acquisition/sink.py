@@ -50,6 +50,11 @@ class Sink:
         PymmcoreOmeError
             When the sequence, the camera or the path cannot be used.
         """
+        if self._stream is not None or self._free_run is not None:
+            raise AcquisitionError(
+                f"Another run was started while {self._output.path} is still being written. "
+                "Start it when the first run has finished."
+            )
         cameras, pixel_size_um = cameras_of(summary), pixel_size_of(summary)
         self._notes = acquisition_notes(sequence, summary)
         if _has_no_plan(sequence):
@@ -61,7 +66,12 @@ class Sink:
         )
 
     def append(self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
-        """Store a frame at its event's index. The array is taken over, not copied."""
+        """Store a frame at its event's index.
+
+        The array is taken over, not copied, and made read-only: a slot that works on it in
+        place would change what is stored.
+        """
+        image.setflags(write=False)
         metadata = frame_metadata(event, meta)
         at: Mapping[str, int] = event.index
         if self._free_run is not None:

@@ -24,7 +24,7 @@ from .useq_plans import (
 
 def is_loop_nest(sequence: useq.MDASequence) -> bool:
     """Whether the sequence is one loop nest, its points known from the plans."""
-    axes = {str(axis) for axis in sequence.axis_order}
+    axes = _axes(sequence)
     if "p" in axes and not isinstance(sequence.stage_positions, useq.WellPlatePlan):
         subs = [p.sequence for p in sequence.stage_positions if p.sequence is not None]
         if not all(_only_autofocus(sub) for sub in subs):
@@ -83,7 +83,7 @@ def _dimension(axis: str, sequence: useq.MDASequence) -> Dimension | None:
         case "t" if sequence.time_plan:
             return time_dimension(sequence.time_plan)
         case "z" if sequence.z_plan:
-            return z_dimension(sequence.z_plan)
+            return z_dimension(sequence.z_plan, sequence.channels if "c" in _axes(sequence) else ())
         case "c" if sequence.channels:
             return channel_dimension(sequence.channels)
         case "g" if sequence.grid_plan:
@@ -94,6 +94,10 @@ def _dimension(axis: str, sequence: useq.MDASequence) -> Dimension | None:
             return None
 
 
+def _axes(sequence: useq.MDASequence) -> set[str]:
+    return {str(axis) for axis in sequence.axis_order}
+
+
 def _tiles(sequence: useq.MDASequence) -> Dimension | None:
     tiles = listed("grid_plan", lambda: list(sequence.grid_plan or ()))
     coords = [position_of(tile, keep_z=False) for tile in tiles]
@@ -101,7 +105,7 @@ def _tiles(sequence: useq.MDASequence) -> Dimension | None:
 
 
 def _positions(sequence: useq.MDASequence) -> Dimension | None:
-    axes = {str(axis) for axis in sequence.axis_order}
+    axes = _axes(sequence)
     grid, z = sequence.grid_plan, sequence.z_plan
     on_absolute_grid = "g" in axes and grid is not None and not grid.is_relative
     on_absolute_z = "z" in axes and z is not None and not z.is_relative

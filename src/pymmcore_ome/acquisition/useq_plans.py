@@ -34,13 +34,17 @@ def time_dimension(plan: Any) -> Dimension | None:
     return _even("t", listed("time_plan", lambda: [float(t) for t in plan]), "second", None)
 
 
-def z_dimension(plan: Any) -> Dimension | None:
+def z_dimension(plan: Any, channels: Sequence[useq.Channel] = ()) -> Dimension | None:
     """Return the z dimension in micrometres, or None when the plan has no plane.
 
-    Its origin is the first plane, relative to the position for a relative plan.
+    Its origin is the first plane, relative to the position for a relative plan, plus the
+    offset that all channels share. Offsets that differ are kept with the channels.
     """
     step = getattr(plan, "step", None)
-    return _even("z", listed("z_plan", lambda: [float(z) for z in plan]), "micrometer", step)
+    offsets = {channel.z_offset or 0.0 for channel in channels}
+    offset = offsets.pop() if len(offsets) == 1 else 0.0
+    planes = listed("z_plan", lambda: [float(z) + offset for z in plan])
+    return _even("z", planes, "micrometer", step)
 
 
 def channel_dimension(channels: Sequence[useq.Channel]) -> Dimension:
@@ -52,6 +56,7 @@ def channel_dimension(channels: Sequence[useq.Channel]) -> Dimension:
                 name=channel.config,
                 group=channel.group if channel.group != "Channel" else None,
                 exposure_ms=channel.exposure,
+                z_offset_um=channel.z_offset or 0.0,
             )
             for channel in channels
         ],

@@ -6,6 +6,7 @@ nest (`useq_grid`), and a walk over its events for everything else (`useq_walk`)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import useq
@@ -20,7 +21,7 @@ from .useq_walk import walked_parts
 def schema_from_useq(
     sequence: useq.MDASequence,
     *,
-    cameras: Sequence[Camera],
+    cameras: Sequence[Camera] | Camera,
     pixel_size_um: float | None = None,
     compression: str | None = None,
     is_set_up: bool = False,
@@ -51,6 +52,12 @@ def schema_from_useq(
         When useq itself cannot iterate the sequence, naming the plan at fault; when the
         cameras cannot be stored together.
     """
+    if not isinstance(sequence, useq.MDASequence):
+        raise SequenceError(f"sequence must be a useq.MDASequence, got {sequence!r:.80}.")
+    if pixel_size_um is not None and not 0 <= pixel_size_um < math.inf:
+        raise SequenceError(f"pixel_size_um must be a length, got {pixel_size_um}.")
+    if isinstance(cameras, Camera):
+        cameras = [cameras]
     camera = one_kind(cameras)
     if is_loop_nest(sequence):
         parts = grid_parts(sequence)
@@ -85,8 +92,8 @@ def one_kind(cameras: Sequence[Camera]) -> Camera:
     ------
     SequenceError
     """
-    if not cameras:
-        raise SequenceError("cameras must name at least one camera.")
+    if not cameras or not all(isinstance(camera, Camera) for camera in cameras):
+        raise SequenceError(f"cameras must be Camera objects, at least one, got {cameras!r:.80}.")
     first = cameras[0]
     for camera in cameras:
         if camera.rgb:

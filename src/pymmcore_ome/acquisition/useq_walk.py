@@ -135,7 +135,7 @@ def _planned(axis: str, source: useq.MDASequence) -> Dimension | None:
         case "t" if source.time_plan:
             return time_dimension(source.time_plan)
         case "z" if source.z_plan:
-            return z_dimension(source.z_plan)
+            return z_dimension(source.z_plan, source.channels if "c" in source.axis_order else ())
         case "c" if source.channels:
             return channel_dimension(source.channels)
         case _:

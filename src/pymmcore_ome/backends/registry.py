@@ -40,7 +40,9 @@ def find_backend(
     OptionError
         When there is none of that name here, or it writes another format.
     """
-    if isinstance(backend, type):
+    if backend is not None and not isinstance(backend, str):
+        if not (isinstance(backend, type) and issubclass(backend, ArrayBackend)):
+            raise OptionError(f"backend must be a name or an ArrayBackend class, got {backend!r}.")
         chosen = backend
     else:
         wanted = backend or _DEFAULTS[format]

@@ -44,11 +44,9 @@ class ZarrReader:
             As numpy.
         """
         keys = _spread(key, len(self.shape))
-        near, then = zip(
-            *(_near(k, size) for k, size in zip(keys, self.shape, strict=True)), strict=True
-        )
-        block = np.asarray(self._opened()[near].read().result())
-        return np.asarray(block[tuple(k for k in then if k is not None)])
+        pairs = [_near(k, size) for k, size in zip(keys, self.shape, strict=True)]
+        block = np.asarray(self._opened()[tuple(near for near, _ in pairs)].read().result())
+        return np.asarray(block[tuple(then for _, then in pairs)])
 
     def _opened(self) -> Any:
         if self._array is None:
@@ -72,21 +70,22 @@ def _spread(key: Any, rank: int) -> tuple[Any, ...]:
     return (*keys, *(slice(None),) * (rank - len(keys)))
 
 
-def _near(key: Any, size: int) -> tuple[Any, Any]:
-    """Split a key into what is read from disk and what numpy then selects from that.
+def _near(key: Any, size: int) -> tuple[slice, Any]:
+    """Split a key into the slice that is read from disk, and what numpy then does with it.
 
-    The second part is None where the first leaves no axis behind.
+    numpy sees every key again, shifted to the block, so that its rules hold to the letter.
     """
     if isinstance(key, slice):
-        start, stop, step = key.indices(size)
-        picked = range(start, stop, step)
+        picked = range(*key.indices(size))
         if not picked:
             return slice(0, 0), slice(None)
         low, high = min(picked[0], picked[-1]), max(picked[0], picked[-1])
-        return slice(low, high + 1), slice(None, None, step)
-    if isinstance(key, (int, np.integer)):
+        return slice(low, high + 1), slice(None, None, picked.step)
+    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
         place = int(key) + size if key < 0 else int(key)
         if not 0 <= place < size:
             raise IndexError(f"index {key} is out of bounds for an axis of size {size}")
-        return place, None
-    return slice(0, size), key
+        return slice(place, place + 1), 0
+    if isinstance(key, (list, np.ndarray)) and np.ndim(key) == 1:
+        return slice(0, size), key
+    raise IndexError(f"an axis is indexed by a whole number, a slice or a list, got {key!r:.80}")

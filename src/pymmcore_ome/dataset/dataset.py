@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.backends import ZarrReader
-from pymmcore_ome.disk import is_store, local_path
-from pymmcore_ome.errors import NotAStoreError
+from pymmcore_ome.disk import local_path, root_attributes
+from pymmcore_ome.errors import NotAStoreError, SchemaError
 from pymmcore_ome.frames import TABLE_NAME, read_table
 from pymmcore_ome.layout import ImageLayout, Layout, layout_of
 from pymmcore_ome.metadata import KEY, Status, StoreRecord
@@ -144,22 +144,24 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     root = local_path(path)
     if not root.exists():
         raise NotAStoreError(f"{root} does not exist.")
-    if not is_store(root):
+    attributes = root_attributes(root)
+    if attributes is None:
         raise NotAStoreError(f"{root} is not an OME-Zarr store.")
-    try:
-        attributes = json.loads((root / "zarr.json").read_bytes()).get("attributes", {})
-    except (OSError, ValueError) as error:
-        raise NotAStoreError(f"{root / 'zarr.json'} cannot be read: {error}.") from error
     record = StoreRecord.from_attributes(attributes)
     if record is None:
         raise NotAStoreError(
             f"{root} was not written by pymmcore-ome. Open it with a general reader, such as "
             "zarr.open or napari."
         )
-    schema = StorageSchema(**record.schema)
-    if schema.grows and schema.images is None:
-        schema = schema.replace(images=_found_images(root) or None)
-    return Dataset(root, record, layout_of(schema))
+    try:
+        schema = StorageSchema.of_fields(record.schema)
+        if schema.grows and schema.images is None:
+            schema = schema.replace(images=_found_images(root) or None)
+        return Dataset(root, record, layout_of(schema))
+    except (SchemaError, OSError, LookupError, ValueError, TypeError) as error:
+        raise NotAStoreError(
+            f"{root} is damaged: its description cannot be read: {error}"
+        ) from error
 
 
 def _found_images(root: Path) -> tuple[ImagePlan, ...]:

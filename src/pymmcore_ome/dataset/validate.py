@@ -11,7 +11,8 @@ from typing import Final
 
 import yaozarrs
 
-from pymmcore_ome.errors import NotAStoreError, PymmcoreOmeError
+from pymmcore_ome.errors import PymmcoreOmeError, StorePathError
+from pymmcore_ome.frames import TABLE_NAME, read_table
 from pymmcore_ome.layout import FrameRouter
 from pymmcore_ome.metadata import XML_KEY
 
@@ -29,7 +30,7 @@ def validate(path: str | os.PathLike[str]) -> list[str]:
     """
     try:
         dataset = open_dataset(path)
-    except NotAStoreError as error:
+    except StorePathError as error:
         return [str(error)]
     problems = [*_documents(dataset), *_arrays(dataset)]
     if problems:
@@ -76,7 +77,11 @@ def _arrays(dataset: Dataset) -> Iterator[str]:
 def _frames(dataset: Dataset) -> Iterator[str]:
     shapes = {image.path: image.shape[:-2] for image in dataset.images}
     places: Counter[tuple[str, tuple[int, ...]]] = Counter()
-    for number, row in enumerate(dataset.frames()):
+    bad_lines: list[int] = []
+    rows = list(read_table(dataset.path / TABLE_NAME, bad_lines))
+    for number in bad_lines:
+        yield f"line {number} of the frame table cannot be read"
+    for number, row in enumerate(rows):
         shape = shapes.get(row["image"])
         index = row["index"]
         if shape is None:

@@ -9,12 +9,12 @@ from .store_path import (
     choose_format,
     format_of_suffix,
     fresh_folder,
-    is_store,
     local_path,
+    root_attributes,
 )
 
 __all__ = [
     "FORMATS", "Format", "check_free", "choose_format",
     "default_buffer_bytes", "format_of_suffix", "fresh_folder",
-    "is_store", "local_path", "write_whole",
+    "local_path", "root_attributes", "write_whole",
 ]  # fmt: skip

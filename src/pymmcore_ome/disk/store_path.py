@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
 
@@ -21,6 +21,17 @@ _SUFFIXES: Final[dict[str, Format]] = {
     ".zarr": "ome-zarr",
     ".tiff": "ome-tiff",
     ".tif": "ome-tiff",
+}
+_MAX_NAME_BYTES: Final = 255
+_OLD_KEYS: Final = {"multiscales", "plate", "bioformats2raw.layout"}
+_NODE_FILES: Final = ("zarr.json", ".zgroup", ".zarray")
+_ROOT_FILES: Final = {
+    "zarr.json",
+    "frames.jsonl",
+    ".zgroup",
+    ".zattrs",
+    ".zmetadata",
+    "zarr.json.part",
 }
 FORMATS: Final[tuple[Format, ...]] = ("ome-zarr", "ome-tiff")
 
@@ -60,25 +71,53 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     StorePathError
         On a URL, or an empty path.
     """
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise StorePathError(f"A path must be text or a Path, got {path!r:.80}.")
     if "://" in text:
         raise StorePathError(f"{text!r} is a URL; give a path on a local or mounted disk.")
     if not text.strip() or "\0" in text:
         raise StorePathError(f"{text!r} is not a path.")
-    return Path(text).expanduser().absolute()
+    if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in Path(text).parts):
+        raise StorePathError(f"{text!r:.80} has a name of more than {_MAX_NAME_BYTES} bytes.")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise StorePathError(f"{text!r}: {error}.") from error
 
 
-def is_store(path: Path) -> bool:
-    """Whether the path is a folder with a Zarr group at its root (version 2 or 3)."""
-    if path.is_symlink() or not path.is_dir():
-        return False
-    if (path / ".zgroup").is_file():
-        return True
+def root_attributes(path: Path) -> dict[str, Any] | None:
+    """Return the attributes of a Zarr group (version 3), or None where there is none."""
     try:
         document = json.loads((path / "zarr.json").read_bytes())
     except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and document.get("node_type") == "group"
+        return None
+    if not isinstance(document, dict) or document.get("node_type") != "group":
+        return None
+    attributes = document.get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _not_replaceable(path: Path) -> str | None:
+    """Say why a path may not be replaced, or return None for an OME-Zarr store and only that."""
+    if path.is_symlink():
+        return "is a link"
+    if not path.is_dir():
+        return "is not a folder"
+    attributes = root_attributes(path)
+    if attributes is None and (path / ".zattrs").is_file():  # OME-Zarr 0.4
+        try:
+            found = json.loads((path / ".zattrs").read_bytes())
+        except (OSError, ValueError):
+            found = None
+        attributes = {"ome": found} if isinstance(found, dict) and _OLD_KEYS & set(found) else None
+    if not attributes or not {"ome", "pymmcore_ome"} & set(attributes):
+        return "is not an OME-Zarr store"
+    for entry in sorted(path.iterdir()):
+        is_node = any((entry / name).is_file() for name in _NODE_FILES)
+        if entry.name not in _ROOT_FILES and entry.name != "OME" and not is_node:
+            return f"holds {entry.name!r}, which is not part of a store"
+    return None
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -97,10 +136,10 @@ def check_free(path: Path, overwrite: bool) -> None:
             f"{path} exists already. Choose another name, or replace it with overwrite=True "
             "(--overwrite on the command line)."
         )
-    if not is_store(path):
+    if reason := _not_replaceable(path):
         raise StoreExistsError(
-            f"{path} exists and is not an OME-Zarr store, so overwrite=True does not replace "
-            "it. Move it away yourself, or choose another name."
+            f"{path} exists and {reason}, so overwrite=True does not replace it. Move it away "
+            "yourself, or choose another name."
         )
 
 

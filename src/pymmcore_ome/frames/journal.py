@@ -7,6 +7,7 @@ was cut short by a crash is left out when it is read.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("xb", buffering=1 << 16)
         self._dirty = False
 
@@ -41,22 +43,38 @@ class Journal:
             self._file.flush()
             self._dirty = False
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the table is still where it was made: not deleted, moved or replaced."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Flush and close; closing twice is allowed."""
         self._file.close()
 
 
-def read_table(path: Path) -> Iterator[dict[str, Any]]:
+def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[str, Any]]:
     """Yield every whole record of a frame table, in order of arrival.
 
-    Yields nothing when there is no table. `index` comes back as a tuple.
+    Yields nothing when there is no table. `index` comes back as a tuple. A last line that was
+    cut short by a crash is left out: its frame was not acknowledged. Any other line that
+    cannot be read is left out too, and its number (from 1) added to `bad_lines`.
     """
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
-                return  # cut short by a crash: its frame was not acknowledged
-            row = json.loads(line)
-            row["index"] = tuple(row["index"])
-            yield row
+                return
+            try:
+                row = json.loads(line)
+                row["index"] = tuple(row["index"])
+                row["image"], row["event_index"]
+            except (ValueError, TypeError, KeyError):
+                if bad_lines is not None:
+                    bad_lines.append(number)
+            else:
+                yield row

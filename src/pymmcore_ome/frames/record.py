@@ -1,10 +1,12 @@
-"""`FrameRecord`: one line of the frame table."""
+"""`FrameRecord`: one line of the frame table, and JSON that never refuses."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from pydantic_core import to_json
@@ -12,11 +14,52 @@ from pydantic_core import to_json
 #: Keys of a frame's metadata that have a column of their own; all other keys are kept as
 #: they are, in the record's `metadata`.
 COLUMNS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel")
+_MAX_DEPTH: Final = 20
+
+
+class FrameFacts(NamedTuple):
+    """What is known of a frame beside its place, as it was when the frame was handed over.
+
+    `metadata` is JSON already, so that nobody can change it afterwards and nothing in it can
+    fail later.
+    """
+
+    columns: dict[str, float | str]
+    event_index: dict[str, int] | None
+    metadata: bytes
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any] | None) -> FrameFacts:
+        """Sort a frame's metadata into columns and the rest.
+
+        A column's value that is no number (its own bad luck, not the frame's) stays in the
+        rest, so that nothing is lost. ``event_index`` stands before the index that places
+        the frame.
+        """
+        if not metadata:
+            return cls({}, None, b"{}")
+        rest = dict(metadata)
+        columns: dict[str, float | str] = {}
+        for key in COLUMNS:
+            value = rest.get(key)
+            if value is None:
+                rest.pop(key, None)
+            elif key == "channel":
+                columns[key] = str(rest.pop(key))
+            elif isinstance(value, (int, float, np.number)) and math.isfinite(
+                number := _float(value)
+            ):
+                columns[key] = number
+                del rest[key]
+        index = rest.pop("event_index", None)
+        if index is not None:
+            index = {str(key): int(value) for key, value in index.items()}
+        return cls(columns, index, json_bytes(rest))
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """What is known of one frame that was stored.
+    """One line of the frame table.
 
     Attributes
     ----------
@@ -26,82 +69,76 @@ class FrameRecord:
         Storage order, without Y and X.
     event_index : dict of str to int
         The index that the acquisition gave it.
-    delta_t_s : float | None
-        Seconds since the acquisition began.
-    exposure_ms, x_um, y_um, z_um : float | None
-        Milliseconds, and stage micrometres.
-    channel : str | None
-    metadata : dict
-        Whatever else the frame brought.
+    facts : FrameFacts
+        Times, exposure, stage coordinates, channel, and whatever else the frame brought.
     """
 
     image: str
     index: tuple[int, ...]
     event_index: dict[str, int]
-    delta_t_s: float | None = None
-    exposure_ms: float | None = None
-    x_um: float | None = None
-    y_um: float | None = None
-    z_um: float | None = None
-    channel: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        image: str,
-        index: tuple[int, ...],
-        event_index: Mapping[str, int],
-        channel: str | None,
-        metadata: Mapping[str, Any] | None,
-    ) -> FrameRecord:
-        """Make a record, sorting the metadata into the columns and the rest.
-
-        ``event_index`` in the metadata stands before the index that placed the frame. A
-        column's value that is no number (its own bad luck, not the frame's) stays in
-        `metadata`, so that nothing is lost.
-        """
-        rest = dict(metadata or {})
-        event_index = rest.pop("event_index", event_index)
-        columns: dict[str, Any] = {"channel": channel}
-        for key in COLUMNS:
-            if rest.get(key) is None:
-                rest.pop(key, None)
-            elif key == "channel":
-                columns[key] = str(rest.pop(key))
-            elif isinstance(rest[key], (int, float, np.number)):
-                columns[key] = float(rest.pop(key))
-        return cls(
-            image=image,
-            index=index,
-            event_index={str(key): int(value) for key, value in event_index.items()},
-            metadata=rest,
-            **columns,
-        )
+    facts: FrameFacts
 
     def to_line(self) -> bytes:
-        """Return the record as one line of JSON, newline included.
-
-        What JSON cannot say is said otherwise, never refused: numpy values as numbers and
-        lists, NaN and infinity as null, bytes as base64, anything else as its text.
-        """
-        row = {name: getattr(self, name) for name in self.__slots__}
-        return json_bytes(row) + b"\n"
+        """Return the record as one line of JSON, newline included."""
+        row = {
+            "image": self.image,
+            "index": self.index,
+            "event_index": self.event_index,
+            **dict.fromkeys(COLUMNS),
+            **self.facts.columns,
+        }
+        return json_bytes(row)[:-1] + b',"metadata":' + self.facts.metadata + b"}\n"
 
 
 def json_bytes(value: Any, *, indent: int | None = None) -> bytes:
-    """Return any value as strict JSON, as `FrameRecord.to_line` describes."""
-    return to_json(
-        value,
-        indent=indent,
-        inf_nan_mode="null",
-        bytes_mode="base64",
-        fallback=_plain,
-        serialize_unknown=True,
-    )
+    """Return any value as strict JSON. It never refuses.
+
+    What JSON cannot say is said otherwise: numpy values as numbers and lists, NaN and
+    infinity as null, bytes as base64, half a surrogate pair escaped, anything else as its
+    text.
+    """
+    try:
+        return _encode(value, indent)
+    except (ValueError, TypeError, RecursionError):
+        return _encode(_sayable(value, _MAX_DEPTH), indent)
+
+
+def _encode(value: Any, indent: int | None) -> bytes:
+    return to_json(value, indent=indent, inf_nan_mode="null", bytes_mode="base64", fallback=_plain)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
-    return str(value)
+    return _text(value)
+
+
+def _sayable(value: Any, depth: int) -> Any:
+    """Return the value with every part in a form that JSON has, however odd it was."""
+    if depth == 0:
+        return _text(value)
+    if isinstance(value, Mapping):
+        return {_text(k): _sayable(v, depth - 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_sayable(v, depth - 1) for v in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    try:
+        return json.loads(_encode(value, None))
+    except (ValueError, TypeError, RecursionError):
+        return _text(value)
+
+
+def _text(value: Any) -> str:
+    try:
+        text = str(value)
+    except Exception as error:  # an object that cannot say what it is: its type can
+        text = f"<{type(value).__name__}: {type(error).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

@@ -175,7 +175,7 @@ def with_chunks(
     OptionError
         On an axis that no image has, or a shard that is no multiple of its chunk.
     """
-    chunks, shards = dict(chunks or {}), dict(shards or {})
+    chunks, shards = _sizes("chunks", chunks), _sizes("shards", shards)
     known = dict.fromkeys(name for image in layout.images for name in image.axis_names)
     if layout.schema.grows and (chunks or shards):
         raise OptionError(
@@ -201,6 +201,14 @@ def with_chunks(
             _check_shards(replace(image, axes=made[image.axes]))
         images.append(replace(image, axes=made[image.axes]))
     return replace(layout, images=images)
+
+
+def _sizes(what: str, sizes: Mapping[str, int] | None) -> dict[str, int]:
+    if sizes is None:
+        return {}
+    if not isinstance(sizes, Mapping) or any(type(n) is not int for n in sizes.values()):
+        raise OptionError(f"{what} must map axis names to whole numbers, got {sizes!r:.80}.")
+    return dict(sizes)
 
 
 def _check_shards(image: ImageLayout) -> None:

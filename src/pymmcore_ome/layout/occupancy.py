@@ -13,6 +13,8 @@ from .address import FrameAddress
 from .layout import Layout
 
 _FREE = 0
+_MAX_PLACES = 100_000_000  # beyond, and for far jumps on an axis that grows, a dict
+_MAX_JUMP = 1_000_000
 
 
 class Occupancy:
@@ -30,21 +32,25 @@ class Occupancy:
         if places is None:
             return self._scattered.get(address)
         place = self._place(address)
-        if place >= len(places) or places[place] == _FREE:
-            return None
-        return places[place] - 1
+        if place < len(places) and places[place] != _FREE:
+            return places[place] - 1
+        return self._scattered.get(address)
 
     def take(self, address: FrameAddress, frame_number: int) -> None:
         """Give the place to a frame."""
         places = self._taken.get(address.image_number)
         if places is None:
             image = self._images[address.image_number]
-            if len(image.unbounded_axes) > 1:
+            count = prod(image.shape[:-2])
+            if len(image.unbounded_axes) > 1 or count > _MAX_PLACES:
                 self._scattered[address] = frame_number
                 return
-            places = array("I", bytes(4 * prod(image.shape[:-2])))
+            places = array("I", bytes(4 * count))
             self._taken[address.image_number] = places
         place = self._place(address)
+        if place > len(places) + _MAX_JUMP:
+            self._scattered[address] = frame_number
+            return
         if place >= len(places):
             larger = max(place + 1, 2 * len(places))
             places.extend(array("I", bytes(4 * (larger - len(places)))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pymmcore_ome.errors import PlanFullError, RepeatedFrameError
+from pymmcore_ome.errors import OutsidePlanError, PlanFullError, RepeatedFrameError
 
 from .address import FrameAddress
 from .growing import GrowingRouter
@@ -51,6 +51,8 @@ class Placer:
         ------
         PlacementError
         """
+        if at is not None and not isinstance(at, Mapping):
+            raise OutsidePlanError(f"at= must be a mapping such as event.index, got {at!r:.80}.")
         if at is None:
             index, address = self._next_place()
             self._check_free(address, index)
@@ -71,6 +73,8 @@ class Placer:
         PlanFullError
             When the plan has fewer left.
         """
+        if type(frames) is not int:
+            raise OutsidePlanError(f"skip takes a whole number of frames, got {frames!r:.80}.")
         planned = self._layout.frame_count
         if frames < 0 or (planned is not None and self._arrived + frames > planned):
             left = "any number" if planned is None else planned - self._arrived

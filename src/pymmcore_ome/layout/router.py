@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pymmcore_ome.errors import OutsidePlanError, PlanFullError
+from pymmcore_ome.errors import OutsidePlanError, PlanFullError, SchemaError
 from pymmcore_ome.schema import StorageSchema
 
 from .address import FrameAddress
@@ -42,6 +42,8 @@ class FrameRouter:
     """
 
     def __init__(self, schema: StorageSchema | Layout) -> None:
+        if not isinstance(schema, (StorageSchema, Layout)):
+            raise SchemaError(f"FrameRouter takes a StorageSchema, got {schema!r:.80}.")
         self.layout = schema if isinstance(schema, Layout) else layout_of(schema)
         layout = self.layout
         self._order = layout.order

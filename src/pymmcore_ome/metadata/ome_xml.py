@@ -35,11 +35,18 @@ def ome_xml(layout: Layout, shapes: Sequence[tuple[int, ...]]) -> bytes:
     return document.to_xml(indent=0).encode()
 
 
+def _xml_text(text: str) -> str:
+    """Return the text without characters that XML 1.0 cannot hold."""
+    return "".join(
+        c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") else "\ufffd" for c in text
+    )
+
+
 def _image(image: ImageLayout, shape: tuple[int, ...], bits: int | None) -> ome.Image:
     number = image.number
     return ome.Image(
         id=f"Image:{number}",
-        name=image.label,
+        name=_xml_text(image.label),
         pixels=_pixels(image, shape, bits),
         stage_label=_stage_label(image),
     )
@@ -94,7 +101,7 @@ def _channels(image: ImageLayout, count: int) -> list[ome.Channel]:
     return [
         ome.Channel(
             id=f"Channel:{image.number}:{n}",
-            name=channel.name,
+            name=_xml_text(channel.name),
             color=f"#{color}",
             samples_per_pixel=1,
             fluor=channel.fluorophore,
@@ -117,7 +124,7 @@ def _stage_label(image: ImageLayout) -> ome.StageLabel | None:
         if value is not None
     }
     return ome.StageLabel(
-        name=image.label,
+        name=_xml_text(image.label),
         **coordinates,
         **{f"{letter}_unit": "µm" for letter in coordinates},
     )

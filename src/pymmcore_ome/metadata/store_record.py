@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 KEY: Final = "pymmcore_ome"
 
@@ -58,5 +58,21 @@ class StoreRecord:
         found = attributes.get(KEY)
         if not isinstance(found, Mapping) or "schema" not in found:
             return None
-        known = {f.name for f in fields(cls)}
-        return cls(**{key: value for key, value in found.items() if key in known})
+        if found.get("status") not in get_args(Status) or not isinstance(found["schema"], Mapping):
+            return None
+        plain = {
+            key: found.get(key) for key in ("version", "backend", "reason", "started", "ended")
+        }
+        return cls(
+            schema=found["schema"],
+            status=found["status"],
+            frames=_mapping(found.get("frames")),
+            acquisition=_mapping(found.get("acquisition")),
+            version=str(plain.pop("version")),
+            backend=str(plain.pop("backend")),
+            **{key: None if value is None else str(value) for key, value in plain.items()},
+        )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

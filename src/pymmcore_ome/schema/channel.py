@@ -27,6 +27,8 @@ class Channel(Model):
         Wavelengths in nanometres.
     fluorophore : str | None
         Name of the dye.
+    z_offset_um : float
+        Micrometres by which its planes lie above those of the z axis.
     every : int
         Acquired at every n-th time point only, beginning with the first.
     plane : int | None
@@ -40,6 +42,7 @@ class Channel(Model):
     excitation_nm: float | None = Field(default=None, gt=0)
     emission_nm: float | None = Field(default=None, gt=0)
     fluorophore: str | None = None
+    z_offset_um: float = 0.0
     every: int = Field(default=1, ge=1)
     plane: int | None = Field(default=None, ge=0)
 
@@ -58,4 +61,4 @@ class Channel(Model):
         """Make a channel from a name, a mapping of fields, or a channel."""
         if isinstance(value, Channel):
             return value
-        return cls(**value) if isinstance(value, dict) else cls(name=value)
+        return cls.of_fields(value) if isinstance(value, dict) else cls(name=value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -65,14 +67,16 @@ class Dimension(Model):
         coords = fields.get("coords")
         if coords is None:
             return fields
-        if isinstance(coords, str):
-            raise ValueError("coords must be a sequence, not one text")
+        if isinstance(coords, str) or not isinstance(coords, Iterable):
+            raise ValueError("coords must be a sequence, not one text or number")
         coords = list(coords)
         kind = _KINDS.get(str(fields.get("name")))
         if kind == "position":
             coords = [Position.of(value) for value in coords]
         elif kind == "channel":
             coords = [Channel.of(value) for value in coords]
+        elif kind in ("time", "space") or not all(isinstance(v, str) for v in coords):
+            coords = [_number(value) for value in coords]
         if not coords:
             raise ValueError("coords must not be empty")
         size = fields.get("size")
@@ -114,3 +118,13 @@ class Dimension(Model):
             return ()
         found = tuple(c for c in self.coords or () if isinstance(c, Channel))
         return found or tuple(Channel(name=f"Channel {n}") for n in range(self.size or 0))
+
+
+def _number(value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, (str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"coordinate {value!r} is not a finite number")
+    return number

@@ -6,6 +6,7 @@ pydantic error. It does no I/O: text goes in and comes out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import yaml
@@ -28,7 +29,11 @@ class Model(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True
     )
 
-    def __init__(self, /, **fields: Any) -> None:
+    def __init__(self, /, *values: Any, **fields: Any) -> None:
+        names = list(type(self).model_fields)
+        if len(values) > len(names):
+            raise SchemaError(f"{type(self).__name__} takes {names}, got {len(values)} values.")
+        fields = {**dict(zip(names, values, strict=False)), **fields}
         try:
             super().__init__(**fields)
         except ValidationError as error:
@@ -57,12 +62,17 @@ class Model(BaseModel):
     @classmethod
     def from_yaml(cls, text: str) -> Self:
         """Read what `to_yaml` wrote."""
-        fields = yaml.safe_load(text)
-        if not isinstance(fields, dict):
-            raise SchemaError(
-                f"{cls.__name__} from YAML: expected a mapping of fields, "
-                f"got {type(fields).__name__}."
-            )
+        try:
+            fields = yaml.safe_load(text)
+        except (yaml.YAMLError, AttributeError) as error:
+            raise SchemaError(f"{cls.__name__} from YAML: {error}") from error
+        return cls.of_fields(fields)
+
+    @classmethod
+    def of_fields(cls, fields: Any) -> Self:
+        """Make a model from a mapping of fields, whatever it turns out to be."""
+        if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
+            raise SchemaError(f"{cls.__name__}: expected a mapping of fields, got {fields!r:.80}.")
         return cls(**fields)
 
 

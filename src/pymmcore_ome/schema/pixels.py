@@ -15,8 +15,8 @@ PIXEL_DTYPES: Final = (
 def check_dtype(value: object) -> str:
     """Return the dtype's plain numpy name, or raise ValueError when it cannot be stored."""
     try:
-        name = np.dtype(value).name  # type: ignore[call-overload]
-    except TypeError:
+        name = "" if value is None else np.dtype(value).name  # type: ignore[call-overload]
+    except (TypeError, ValueError, SyntaxError):
         name = ""
     if name not in PIXEL_DTYPES:
         raise ValueError(f"expected one of {', '.join(PIXEL_DTYPES)}")

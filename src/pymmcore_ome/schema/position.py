@@ -68,4 +68,4 @@ class Position(Model):
         """Make a position from a name, a mapping of fields, or a position."""
         if isinstance(value, Position):
             return value
-        return cls(**value) if isinstance(value, dict) else cls(name=value)
+        return cls.of_fields(value) if isinstance(value, dict) else cls(name=value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .dimension import Dimension
 from .event_order import EventOrder
@@ -61,7 +61,7 @@ class StorageSchema(Model):
     storage_order: Literal["ome", "acquisition"] | tuple[str, ...] = "ome"
     plate: Plate | None = None
     compression: str | None = None
-    significant_bits: int | None = None
+    significant_bits: int | None = Field(default=None, ge=1, le=64)
     images: tuple[ImagePlan, ...] | None = None
     order: EventOrder | None = None
     grows: bool = False

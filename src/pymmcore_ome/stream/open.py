@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pymmcore_ome.backends import ArrayBackend, find_backend
 from pymmcore_ome.disk import check_free, choose_format, default_buffer_bytes, local_path
-from pymmcore_ome.errors import OptionError, StorePathError
+from pymmcore_ome.errors import OptionError, SchemaError, StorePathError
 from pymmcore_ome.layout import Layout, layout_of, with_chunks
 from pymmcore_ome.metadata import format_refusals
 from pymmcore_ome.schema import StorageSchema
@@ -68,10 +68,13 @@ def open_stream(
     StorePathError
         A path that cannot be used; StoreExistsError when something is there.
     """
-    chosen = choose_format(path, format)
+    target = local_path(path)
+    chosen = choose_format(target, format)
     backend_class = find_backend(backend, chosen)
-    if buffer_bytes is not None and buffer_bytes < 1:
-        raise OptionError(f"buffer_bytes must be at least 1, got {buffer_bytes}.")
+    if not isinstance(schema, StorageSchema):
+        raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
+    if buffer_bytes is not None and (type(buffer_bytes) is not int or buffer_bytes < 1):
+        raise OptionError(f"buffer_bytes must be a whole number from 1, got {buffer_bytes!r}.")
     if compression is not None:
         schema = schema.replace(compression=compression)
     layout = with_chunks(layout_of(schema), _chunk_sizes(chunks), shards)
@@ -82,7 +85,6 @@ def open_stream(
             *backend_class.refusals(layout, schema.compression),
         ],
     )
-    target = local_path(path)
     check_free(target, overwrite)
     try:
         store = Store.create(
@@ -94,7 +96,7 @@ def open_stream(
         )
     except StorePathError:
         raise
-    except OSError as error:
+    except Exception as error:  # whatever a backend raises: nothing is left behind
         raise StorePathError(
             f"{target} could not be made: {error}. Nothing was left behind."
         ) from error

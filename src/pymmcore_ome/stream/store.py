@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -11,6 +13,7 @@ from typing import Any
 
 from pymmcore_ome.backends import ArrayBackend
 from pymmcore_ome.disk import fresh_folder, write_whole
+from pymmcore_ome.errors import StoreExistsError
 from pymmcore_ome.frames import TABLE_NAME, Journal
 from pymmcore_ome.layout import ImageLayout, Layout, layout_of
 from pymmcore_ome.metadata import (
@@ -23,6 +26,27 @@ from pymmcore_ome.metadata import (
 from pymmcore_ome.schema import StorageSchema
 
 from .progress import Summary
+
+_being_written: set[Path] = set()
+_claiming = threading.Lock()
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Let no other stream of this process write to the path, until the store is finished."""
+    key = path.resolve()
+    with _claiming:
+        if key in _being_written:
+            raise StoreExistsError(
+                f"{path} is being written by another stream of this program. Close that one "
+                "first, or choose another name."
+            )
+        _being_written.add(key)
+    try:
+        yield
+    except BaseException:
+        _being_written.discard(key)
+        raise
 
 
 @dataclass
@@ -61,7 +85,7 @@ class Store:
             frames={"planned": layout.frame_count, "written": None, "skipped": None},
             acquisition=acquisition,
         )
-        with fresh_folder(path, overwrite):
+        with _claimed(path), fresh_folder(path, overwrite):
             backend.create(path, layout, layout.schema.compression)
             shapes = [image.shape for image in layout.images]
             for key, content in store_documents(layout, record, shapes):
@@ -96,9 +120,11 @@ class Store:
             When a file could not be written; the others are still closed.
         """
         try:
+            self._check_in_place()
             self.backend.close()
         finally:
             self.journal.close()
+            _being_written.discard(self.path.resolve())
         if final_schema is not None:
             self.layout = layout_of(final_schema)
             self._write(image_documents(self.layout, self.layout.images))
@@ -115,6 +141,18 @@ class Store:
             },
         )
         self._write(closing_documents(self.layout, ended, shapes))
+
+    def _check_in_place(self) -> None:
+        """Raise when the store was deleted or replaced while it was written."""
+        gone = [
+            image.path
+            for image in self.layout.images
+            if not (self.path / image.path / "0" / "zarr.json").is_file()
+        ]
+        if gone or not self.journal.is_in_place:
+            raise FileNotFoundError(
+                "it was deleted, moved or replaced while it was written, and frames are lost"
+            )
 
     def _write(self, documents: Iterable[tuple[str, bytes]]) -> None:
         for key, content in documents:

@@ -6,29 +6,36 @@ frame to make it fit, never overwrites one, and never reports a loss as success.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.errors import (
     FrameError,
+    OptionError,
     PymmcoreOmeError,
     StreamClosedError,
     WriteError,
 )
-from pymmcore_ome.frames import FrameRecord
+from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, Layout, Placer
 from pymmcore_ome.metadata import Status
 
+from .at_exit import close_at_exit, forget
 from .buffer import FrameBuffer, Parcel
 from .progress import Progress, Summary
 from .store import Store
 from .writer import Writer
+
+logger = logging.getLogger("pymmcore-ome")
+_ENDINGS: Final = tuple(name for name in get_args(Status) if name != "incomplete")
 
 
 class Stream:
@@ -55,6 +62,7 @@ class Stream:
         self._summary: Summary | None = None
         self._began = time.monotonic()
         self._writer.start()
+        close_at_exit(self)
 
     @property
     def layout(self) -> Layout:
@@ -98,24 +106,34 @@ class Stream:
             An earlier frame could not be written. The stream is over.
         StreamClosedError
         """
-        array = np.asarray(frame)
+        array = _as_array(frame)
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise FrameError(f"metadata= must be a mapping, got {metadata!r:.80}.")
+        facts = FrameFacts.of(metadata)
         with self._lock:
             self._check_open()
             self._check_frame(array, at)
+            if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
+                array = np.array(array, dtype=self._dtype, order="C", copy=True)
             index, address = self._placer.place(at, metadata or {})
-        if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
-            array = np.array(array, dtype=self._dtype, order="C", copy=True)
-        image = self._layout.images[address.image_number]
-        channel = (
-            image.channels[address.index[image.channel_axis]].name
-            if image.channel_axis is not None and image.channels
-            else None
+        record = FrameRecord(
+            address.image,
+            address.index,
+            index if facts.event_index is None else facts.event_index,
+            self._named(address, facts),
         )
-        record = FrameRecord.of(address.image, address.index, index, channel, metadata)
         if not self._buffer.put(Parcel(array, address, record)):
             self._check_open()
             raise StreamClosedError("The stream was closed while this frame waited.")
         return address
+
+    def _named(self, address: FrameAddress, facts: FrameFacts) -> FrameFacts:
+        """Return the facts with the channel's name, where the frame did not bring one."""
+        image = self._layout.images[address.image_number]
+        if "channel" in facts.columns or image.channel_axis is None or not image.channels:
+            return facts
+        name = image.channels[address.index[image.channel_axis]].name
+        return facts._replace(columns={**facts.columns, "channel": name})
 
     def skip(self, frames: int = 1) -> None:
         """Leave the next places of the plan empty: these frames will not come.
@@ -161,15 +179,18 @@ class Stream:
         WriteError
             If anything did not reach the disk. The store then says ``"failed"`` and why.
         """
+        if status not in _ENDINGS:
+            raise OptionError(f"status must be one of {', '.join(_ENDINGS)}, got {status!r:.80}.")
         with self._closing:
             if self._summary is None:
                 with self._lock:
                     self._closed = True
                 self._buffer.end()
-                self._writer.join()
+                self._writer.wait()
                 if (error := self._buffer.error) is not None:
                     status, reason = "failed", str(error)
                 self._summary = self._finish(status, reason)
+                forget(self)
             if self._buffer.error is not None:
                 raise self._write_error()
             return self._summary
@@ -197,12 +218,20 @@ class Stream:
                 raise late from error
 
     def _finish(self, status: Status, reason: str | None) -> Summary:
+        placed, written = self._placer.placed, self._writer.frames_written
+        if status != "failed" and written < placed:
+            status, reason = "failed", f"{placed - written} of {placed} frames were not written"
+            self._buffer.fail(WriteError(f"{self._store.path}: {reason}."))
+        planned = self._layout.frame_count
+        if status == "complete" and planned is not None and placed < planned:
+            reason = f"{planned - placed} of {planned} planned frames did not come"
+            logger.warning("%s: %s; their places read as 0", self._store.path, reason)
         summary = Summary(
             path=self._store.path,
             status=status,
             reason=reason,
-            frames_planned=self._layout.frame_count,
-            frames_written=self._writer.frames_written,
+            frames_planned=planned,
+            frames_written=written,
             frames_skipped=self._placer.skipped,
             bytes_written=self._writer.bytes_written,
             duration_s=self._elapsed(),
@@ -211,13 +240,14 @@ class Stream:
             growing = self._placer.growing
             schema = None if growing is None else growing.final_schema(self._writer.shapes)
             self._store.finish(summary, self._writer.shapes, schema)
-        except OSError as error:
+        except Exception as error:  # whatever a backend raises: the one place it is latched
             failure = WriteError(
-                f"{self._store.path}: the pixels are down, but the store could not be "
-                f"finished: {error}. Its frames stay readable; its status is 'incomplete'."
+                f"{self._store.path}: the store could not be finished: {error}. Frames in its "
+                "frame table are on disk, if it still exists."
             )
             failure.__cause__ = error
             self._buffer.fail(failure)
+            summary = replace(summary, status="failed", reason=str(failure))
         return summary
 
     def _check_open(self) -> None:
@@ -250,3 +280,12 @@ class Stream:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
+
+
+def _as_array(frame: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(frame)
+    except ValueError as error:
+        raise FrameError(
+            f"The frame is no array: {error}. Give a (height, width) array."
+        ) from error

@@ -19,6 +19,7 @@ from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
+_WAIT_S: Final = 0.2
 
 
 class Writer(threading.Thread):
@@ -44,6 +45,16 @@ class Writer(threading.Thread):
         self._journal = store.journal
         self._in_flight: deque[tuple[Parcel, WriteFuture]] = deque()
         self._flushed_at = time.monotonic()
+        self._ended = threading.Event()
+
+    def wait(self) -> None:
+        """Return when the thread has ended, however long it takes.
+
+        Never by `join`: an interrupted join marks a living thread as ended (bpo-45274; gone
+        since Python 3.13).
+        """
+        while not self._ended.wait(_WAIT_S):
+            pass
 
     def run(self) -> None:
         """Write until the buffer ends, or the first error, which the buffer then keeps."""
@@ -58,6 +69,8 @@ class Writer(threading.Thread):
         except BaseException as error:  # the one place where an error is latched
             self._buffer.fail(error)
             self._save_what_is_down()
+        finally:
+            self._ended.set()
 
     def _write(self, parcel: Parcel) -> None:
         while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT:
@@ -121,11 +134,11 @@ class Writer(threading.Thread):
             parcel, future = self._in_flight.popleft()
             try:
                 self._settle(parcel, future)
-            except (WriteError, OSError):
+            except Exception:  # the first error is latched already; this one is its echo
                 self._buffer.release(parcel.frame.nbytes)
         try:
             self._journal.flush()
-        except OSError as error:
+        except Exception as error:
             self._buffer.fail(error)
 
     @staticmethod

@@ -13,7 +13,16 @@ from . import errors
 from .backends import available_backends
 from .dataset import Dataset, open_dataset, validate
 from .layout import FrameAddress, FrameRouter
-from .schema import Camera, Channel, Dimension, Plate, Position, StorageSchema
+from .schema import (
+    Camera,
+    Channel,
+    Dimension,
+    EventOrder,
+    ImagePlan,
+    Plate,
+    Position,
+    StorageSchema,
+)
 from .stream import Progress, Stream, Summary, open_stream
 
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
 __version__ = version("pymmcore-ome")
 
 __all__ = [
-    "Camera", "Channel", "Dataset", "Dimension", "FrameAddress", "FrameRouter", "Installation",
+    "Camera", "Channel", "Dataset", "Dimension", "EventOrder", "FrameAddress", "FrameRouter", "ImagePlan", "Installation",
     "Output", "Plate", "Position", "Progress", "StorageSchema", "Stream", "Summary",
     "available_backends", "errors", "install", "open_dataset", "open_stream",
     "schema_from_useq", "validate",

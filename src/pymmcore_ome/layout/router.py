@@ -14,6 +14,7 @@ from pymmcore_ome.errors import OutsidePlanError, PlanFullError, SchemaError
 from pymmcore_ome.schema import StorageSchema
 
 from .address import FrameAddress
+from .image import ImageLayout
 from .layout import Layout, layout_of
 
 
@@ -60,6 +61,9 @@ class FrameRouter:
             (image.path, image.lanes, len(image.axes) - 2) for image in layout.images
         )
 
+        self._repeats = tuple(_repeats(image) for image in layout.images)
+        self._has_repeats = any(count > 1 for count in self._repeats)
+
     def __len__(self) -> int:
         """Number of planned frames; TypeError for an unbounded plan, as for any iterator."""
         count = self.layout.frame_count
@@ -81,6 +85,9 @@ class FrameRouter:
         """
         if self._order is None:
             raise PlanFullError("The schema has no order of frames; place them with at=.")
+        if not self._has_repeats:
+            yield from ((index, self.by_index(index)) for index in self._order)
+            return
         seen: dict[FrameAddress, int] = {}
         for index in self._order:
             address = self.by_index(index)
@@ -156,11 +163,7 @@ class FrameRouter:
 
     def repeats(self, address: FrameAddress) -> int:
         """How often the index of this place may come."""
-        image = self.layout.images[address.image_number]
-        if image.repeat_axis < 0:
-            return 1
-        size = image.axes[image.repeat_axis].size
-        return 1 if size is None else size // image.repeat_step
+        return self._repeats[address.image_number]
 
     def repeated(self, address: FrameAddress, repeat: int) -> FrameAddress:
         """Return the place of a repeat of the index, 0 being the first.
@@ -215,6 +218,14 @@ class FrameRouter:
 
     def _lanes(self) -> Any:
         return self._targets[0][1]
+
+
+def _repeats(image: ImageLayout) -> int:
+    """How often an index of this image may come."""
+    if image.repeat_axis < 0:
+        return 1
+    size = image.axes[image.repeat_axis].size
+    return 1 if size is None else size // image.repeat_step
 
 
 def _whole(value: Any) -> int:

@@ -16,8 +16,10 @@ _RESERVED = re.compile(
     r"(ome|zarr\.json|frames\.jsonl|\.z\w+|__.*|con|prn|aux|nul|(com|lpt)\d)(\..*)?",
     re.IGNORECASE,
 )
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_\- ]*[A-Za-z0-9_\-])?")  # most names: one look
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
 _MAX_LENGTH = 120
+_RESERVED_REASON = "the store or the operating system keeps this name for itself"
 
 
 def unsafe_reason(name: str) -> str | None:
@@ -26,12 +28,14 @@ def unsafe_reason(name: str) -> str | None:
         return "it is empty"
     if len(name) > _MAX_LENGTH:
         return f"it has {len(name)} characters, at most {_MAX_LENGTH} are allowed"
+    if _PLAIN.fullmatch(name):
+        return _RESERVED_REASON if _RESERVED.fullmatch(name) else None
     if found := next((char for char in name if _is_forbidden(char)), None):
         return f"it contains {found!r}"
     if name.strip(". ") != name:
         return "it begins or ends with a dot or a space"
     if _RESERVED.fullmatch(name):
-        return "the store or the operating system keeps this name for itself"
+        return _RESERVED_REASON
     return None
 
 
@@ -59,6 +63,8 @@ def check_alphanumeric(name: str, what: str) -> str:
 
 def safe_name(text: str) -> str:
     """Return the nearest safe name to any text; the same text gives the same name."""
+    if unsafe_reason(text) is None:
+        return text
     name = (
         "".join("_" if _is_forbidden(char) else char for char in text)
         .strip(". ")[: _MAX_LENGTH - 2]

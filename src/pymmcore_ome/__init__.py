@@ -1,4 +1,4 @@
-"""pymmcore-ome: Micro-Manager acquisitions into OME-Zarr and OME-TIFF, frame by frame.
+"""pymmcore-ome: Micro-Manager acquisitions into OME-Zarr, every frame in its place.
 
 The public names are these. Everything is importable without a microscope; only `install`
 and `Output` need pymmcore-plus, and are loaded when they are first used.
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 __version__ = version("pymmcore-ome")
 
 __all__ = [
-    "Camera", "Channel", "Dataset", "Dimension", "EventOrder", "FrameAddress", "FrameRouter", "ImagePlan", "Installation",
-    "Output", "Plate", "Position", "Progress", "StorageSchema", "Stream", "Summary",
-    "available_backends", "errors", "install", "open_dataset", "open_stream",
-    "schema_from_useq", "validate",
+    "Camera", "Channel", "Dataset", "Dimension", "EventOrder", "FrameAddress", "FrameRouter",
+    "ImagePlan", "Installation", "Output", "Plate", "Position", "Progress", "StorageSchema",
+    "Stream", "Summary", "available_backends", "errors", "install", "open_dataset",
+    "open_stream", "schema_from_useq", "validate",
 ]  # fmt: skip
 
 _ACQUISITION = ("Installation", "Output", "install", "schema_from_useq")

@@ -7,6 +7,7 @@ are. Everything happens in the acquisition thread, so an error raises where it a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import GeneratorType
 from typing import Any, Final
@@ -17,6 +18,7 @@ from pymmcore_ome.metadata import Status
 
 from .sink import Sink
 
+logger = logging.getLogger("pymmcore-ome")
 _METHODS: Final = (
     "setup_sequence",
     "setup_event",
@@ -194,6 +196,8 @@ def _stop(payloads: Iterator[Any]) -> None:
     if isinstance(payloads, GeneratorType):
         try:
             payloads.send("cancel")
+            payloads.close()
         except StopIteration:
             return
-        payloads.close()
+        except Exception as error:  # the error that stops the run is raised by the caller
+            logger.warning("The engine could not be stopped cleanly: %s", error)

@@ -51,9 +51,11 @@ class FrameFacts(NamedTuple):
             ):
                 columns[key] = number
                 del rest[key]
-        index = rest.pop("event_index", None)
-        if index is not None:
-            index = {str(key): int(value) for key, value in index.items()}
+        index = rest.get("event_index")
+        if isinstance(index, Mapping) and all(isinstance(v, int) for v in index.values()):
+            index = {str(key): int(value) for key, value in rest.pop("event_index").items()}
+        else:
+            index = None
         return cls(columns, index, json_bytes(rest))
 
 

@@ -263,7 +263,7 @@ class Stream:
             array.dtype == self._dtype or array.dtype.newbyteorder("=") == self._dtype
         ):
             return
-        where = "" if at is None else f" at {{{', '.join(f'{k!s}: {v}' for k, v in at.items())}}}"
+        where = "" if at is None else f" at {at if not isinstance(at, Mapping) else dict(at)}"
         raise FrameError(
             f"Frame {self._placer.placed}{where}: got {array.shape} {array.dtype}, the schema "
             f"declares {self._shape} {self._dtype}. Check the camera's ROI, binning and bit "

@@ -260,6 +260,12 @@ CORPUS: dict[str, Callable[[], Seq]] = {
         ],
         channels=C,
     ),
+    "sub with a broken plan that is never used": lambda: Seq(
+        stage_positions=[
+            sub(axis_order="pgc", channels=["a"], time_plan={"interval": 0, "duration": 1})
+        ],
+        time_plan=T,
+    ),
     "divides by zero": lambda: Seq(time_plan={"interval": 0, "duration": 3}),
     "one loop in a duration": lambda: Seq(time_plan={"duration": 3, "loops": 1}, channels=C),
     "sub divides by zero": lambda: Seq(

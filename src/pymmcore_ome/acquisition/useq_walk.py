@@ -131,6 +131,8 @@ def _dimension(
 
 
 def _planned(axis: str, source: useq.MDASequence) -> Dimension | None:
+    if axis not in source.axis_order:
+        return None  # useq never looks at a plan that axis_order leaves out
     match axis:
         case "t" if source.time_plan:
             return time_dimension(source.time_plan)

@@ -1,0 +1,52 @@
+"""Every backend passes the contract that is shipped for third parties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pymmcore_ome as po
+from pymmcore_ome import errors
+from pymmcore_ome.backends import find_backend
+from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr_python import ZarrPythonBackend
+from pymmcore_ome.testing.backend_contract import BackendContract, loops
+
+
+class TestTensorstore(BackendContract):
+    backend = TensorstoreBackend
+
+
+class TestZarrPython(BackendContract):
+    backend = ZarrPythonBackend
+
+
+class BrokenBackend(TensorstoreBackend):
+    """Writes every block one place too far: the contract must notice."""
+
+    name = "broken"
+
+    def write(self, image: int, start: tuple[int, ...], block: Any) -> Any:
+        last = self._images[image].shape[0] - 1
+        return super().write(image, (min(start[0] + 1, last), *start[1:]), block)
+
+
+def test_contract_notices_a_backend_that_misplaces(tmp_path: Path) -> None:
+    contract = BackendContract()
+    contract.backend = BrokenBackend  # type: ignore[misc]
+    path, schema = tmp_path / "a.ome.zarr", loops({"t": 3})
+    numbers = contract.write(path, schema)
+    with pytest.raises(AssertionError):
+        contract.check(path, schema, numbers)
+
+
+def test_backends_are_found_by_name() -> None:
+    assert {"tensorstore", "zarr-python"} <= set(po.available_backends())
+    assert find_backend(None, "ome-zarr") is TensorstoreBackend
+    assert find_backend("zarr-python", "ome-zarr") is ZarrPythonBackend
+    with pytest.raises(errors.OptionError, match="not available"):
+        find_backend(None, "ome-tiff")
+    with pytest.raises(errors.OptionError, match="writes ome-zarr"):
+        find_backend("tensorstore", "ome-tiff")

@@ -47,6 +47,7 @@ def check(sequence: useq.MDASequence, folder: Path, by_index: bool) -> None:
     places = expected_places(events)
     router = FrameRouter(schema)
     check_router(router, events, places)
+    check_coordinates(router, events)
 
     path = folder / "a.ome.zarr"
     with po.open_stream(path, schema, overwrite=True) as stream:
@@ -94,6 +95,32 @@ def check_router(router: FrameRouter, events: list[Any], places: list[Any]) -> N
     assert len(set(names)) == len(names)
     visited = {number for number, _ in places}
     assert visited == set(range(len(images))) or not events
+
+
+def check_coordinates(router: FrameRouter, events: list[Any]) -> None:
+    """Assert that x, y and z of every image are those of its events."""
+    by_offset = any(
+        channel.z_offset_um for image in router.layout.images for channel in image.channels
+    )
+    for event, address in zip(events, router, strict=True):
+        image = router.layout.images[address.image_number]
+        at = image.position
+        if at.x_um is not None or at.y_um is not None:  # unknown for points drawn at random
+            assert (at.x_um, at.y_um) == (
+                pytest.approx(event.x_pos), pytest.approx(event.y_pos),
+            )  # fmt: skip
+        if by_offset or event.z_pos is None:
+            continue
+        if "z" not in image.axis_names:
+            assert at.z_um == pytest.approx(event.z_pos)
+            continue
+        number = image.axis_names.index("z")
+        axis, index = image.axes[number], address.index[number]
+        if axis.coords is not None:
+            found = float(axis.coords[index]) + (at.z_um or 0)
+        else:
+            found = (axis.origin or 0) + (axis.scale or 0) * index + (at.z_um or 0)
+        assert found == pytest.approx(event.z_pos), (image.name, event.index)
 
 
 @pytest.mark.parametrize("by_index", [True, False], ids=["index", "arrival"])

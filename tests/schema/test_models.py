@@ -121,7 +121,7 @@ def test_model_refuses_with_a_schema_error_that_says_why(make: object, words: st
 @pytest.mark.parametrize(
     "name",
     ["../evil", "a/b", "a\\b", "OME", "ome", "..", ".", "", " ", "zarr.json", "frames.jsonl", "con",
-     "NUL.txt", "a:b", "a\n", "__x", "x" * 200, "dot."],
+     "NUL.txt", "a:b", "a\n", "__x", "x" * 201, "dot."],
 )  # fmt: skip
 def test_position_name_that_would_leave_the_store_is_refused(name: str) -> None:
     with pytest.raises(UnsafeNameError):
@@ -147,5 +147,5 @@ def test_safe_name_is_always_safe_and_stable(text: str) -> None:
     name = safe_name(text)
     assert unsafe_reason(name) is None
     assert safe_name(name) == name
-    if unsafe_reason(text) is None:
+    if unsafe_reason(text) is None and len(text) <= 120:
         assert name == text

@@ -31,20 +31,20 @@ def time_dimension(plan: Any) -> Dimension | None:
         return Dimension(
             name="t", size=loops, scale=interval.total_seconds() or None, unit="second"
         )
-    return _even("t", listed("time_plan", lambda: [float(t) for t in plan]), "second", None)
+    return even_dimension(
+        "t", listed("time_plan", lambda: [float(t) for t in plan]), "second", None
+    )
 
 
 def z_dimension(plan: Any, channels: Sequence[useq.Channel] = ()) -> Dimension | None:
     """Return the z dimension in micrometres, or None when the plan has no plane.
 
     Its origin is the first plane, relative to the position for a relative plan, plus the
-    offset that all channels share. Offsets that differ are kept with the channels.
+    offset of the first channel. Each channel keeps its own offset beside that.
     """
-    step = getattr(plan, "step", None)
-    offsets = {channel.z_offset or 0.0 for channel in channels}
-    offset = offsets.pop() if len(offsets) == 1 else 0.0
+    offset = (channels[0].z_offset or 0.0) if channels else 0.0
     planes = listed("z_plan", lambda: [float(z) + offset for z in plan])
-    return _even("z", planes, "micrometer", step)
+    return even_dimension("z", planes, "micrometer", getattr(plan, "step", None))
 
 
 def channel_dimension(channels: Sequence[useq.Channel]) -> Dimension:
@@ -131,14 +131,21 @@ def listed(plan: str, read: Callable[[], T]) -> T:
         raise SequenceError(f"{plan} cannot be listed by useq: {error!r}.") from error
 
 
-def _even(name: str, values: list[float], unit: str, step: float | None) -> Dimension | None:
-    """Return a dimension with a scale where steps are even, else with its coordinates."""
+def even_dimension(
+    name: str, values: list[float], unit: str, step: float | None
+) -> Dimension | None:
+    """Return a dimension with a scale where steps are even, else with its coordinates.
+
+    Planes that all lie in one place have coordinates, too: a scale cannot be 0. Times that
+    do (as fast as possible) have neither.
+    """
     if not values:
         return None
     steps = [b - a for a, b in pairwise(values)]
     if steps:
         step = steps[0]
-    if any(abs(s - steps[0]) > _TOLERANCE * max(1.0, abs(steps[0])) for s in steps):
+    uneven = any(abs(s - steps[0]) > _TOLERANCE * max(1.0, abs(steps[0])) for s in steps)
+    if uneven or (steps and step == 0 and name == "z"):
         return Dimension(name=name, coords=values, origin=values[0] or None, unit=unit)
     return Dimension(
         name=name, size=len(values), scale=step or None, origin=values[0] or None, unit=unit

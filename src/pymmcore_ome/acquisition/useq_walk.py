@@ -22,6 +22,7 @@ from .useq_parts import Parts
 from .useq_plans import (
     USEQ_FAILURES,
     channel_dimension,
+    even_dimension,
     listed,
     plate_of,
     position_of,
@@ -39,6 +40,7 @@ class _Image:
     sizes: dict[str, int] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     counts: dict[tuple[int, ...], int] = field(default_factory=dict)
+    planes: dict[int, float | None] = field(default_factory=dict)
 
 
 def walked_parts(sequence: useq.MDASequence) -> Parts:
@@ -87,6 +89,8 @@ def _note(image: _Image, index: dict[str, int], event: useq.MDAEvent) -> None:
         if axis not in "pg":
             image.sizes[axis] = max(image.sizes.get(axis, 0), value + 1)
             place.append(value)
+    if "z" in index:
+        image.planes.setdefault(index["z"], event.z_pos)
     key = tuple(place)
     image.counts[key] = image.counts.get(key, 0) + 1
     if event.channel is not None and "c" in index and index["c"] not in image.channels:
@@ -101,11 +105,16 @@ def _plan(
 ) -> ImagePlan:
     planned = positions[image.at["p"]] if "p" in image.at else None
     sub = planned.sequence if planned is not None else None
-    dimensions = [_dimension(axis, image, sequence, sub) for axis in axes if axis in image.sizes]
+    dimensions = {
+        axis: _dimension(axis, image, sequence, sub) for axis in axes if axis in image.sizes
+    }
+    position = _position(sequence, planned, sub, image)
+    if sub is not None and "z" in dimensions:
+        dimensions["z"] = _seen_planes(image, position.z_um or 0.0) or dimensions["z"]
     return ImagePlan(
         at=image.at,
-        position=_position(sequence, planned, sub, image),
-        dimensions=tuple(dimensions),
+        position=position,
+        dimensions=tuple(dimensions.values()),
         repeats=max(image.counts.values()),
     )
 
@@ -121,13 +130,22 @@ def _dimension(
     size = image.sizes[axis]
     for source in (sub, sequence):
         planned = None if source is None else _planned(axis, source)
-        if planned is None:
+        if planned is None or (planned.size or 0) < size:
             continue
-        if planned.size == size or (sub is None and (planned.size or 0) >= size):
-            return planned if axis != "c" else _channels(planned, image)
+        if sub is not None:
+            coords = None if planned.coords is None else planned.coords[:size]
+            planned = planned.replace(size=size, coords=coords)
+        return planned if axis != "c" else _channels(planned, image)
     if axis == "c":
         return _channels(Dimension(name="c", size=size), image)
     return Dimension(name=axis, size=size)
+
+
+def _seen_planes(image: _Image, base: float) -> Dimension | None:
+    """Return the z axis as the events have it: a position's own plans meet the parent's."""
+    planes = [image.planes.get(n) for n in range(image.sizes["z"])]
+    known = [plane - base for plane in planes if plane is not None]
+    return even_dimension("z", known, "micrometer", None) if len(known) == len(planes) else None
 
 
 def _planned(axis: str, source: useq.MDASequence) -> Dimension | None:
@@ -157,7 +175,7 @@ def _channels(planned: Dimension, image: _Image) -> Dimension:
 def _position(
     sequence: useq.MDASequence, planned: Any, sub: useq.MDASequence | None, image: _Image
 ) -> Position:
-    """Return where an image is: x and y as its first event has them, z as its plan."""
+    """Return where an image is, as its first event has it; z as its plan where it has planes."""
     tile = _tile(sequence, sub, image)
     parts = []
     if planned is not None:
@@ -173,7 +191,7 @@ def _position(
         label=label if label != name else None,
         x_um=image.first.x_pos,
         y_um=image.first.y_pos,
-        z_um=None if absolute else at.z_um,
+        z_um=None if absolute else at.z_um if "z" in image.sizes else image.first.z_pos,
         plate_row=at.plate_row,
         plate_column=at.plate_column,
         grid_row=tile.grid_row if tile.grid_row is not None else at.grid_row,

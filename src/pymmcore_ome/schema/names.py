@@ -18,7 +18,8 @@ _RESERVED = re.compile(
 )
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_\- ]*[A-Za-z0-9_\-])?")  # most names: one look
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
-_MAX_LENGTH = 120
+_MAX_LENGTH = 200
+_MAX_MADE_LENGTH = 120  # so that a tile's number can be added
 _RESERVED_REASON = "the store or the operating system keeps this name for itself"
 
 
@@ -63,11 +64,11 @@ def check_alphanumeric(name: str, what: str) -> str:
 
 def safe_name(text: str) -> str:
     """Return the nearest safe name to any text; the same text gives the same name."""
-    if unsafe_reason(text) is None:
+    if len(text) <= _MAX_MADE_LENGTH and unsafe_reason(text) is None:
         return text
     name = (
         "".join("_" if _is_forbidden(char) else char for char in text)
-        .strip(". ")[: _MAX_LENGTH - 2]
+        .strip(". ")[:_MAX_MADE_LENGTH]
         .strip(". ")
         or "unnamed"
     )

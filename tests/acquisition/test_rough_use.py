@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import useq
 from pymmcore_plus import CMMCorePlus
+from pymmcore_plus.mda import SkipEvent
 
 import pymmcore_ome as po
 from helpers import listening, read_by_zarr
@@ -200,3 +201,103 @@ def test_any_position_name_can_be_run_and_read_back(
         core.mda.run(sequence, output=tmp_path / "a.ome.zarr")
     assert po.validate(tmp_path / "a.ome.zarr") == []
     assert po.open_dataset(tmp_path / "a.ome.zarr").images[0].label == name
+
+
+def skipping(monkeypatch: pytest.MonkeyPatch, core: CMMCorePlus, skip: Any, **options: Any) -> None:
+    """Make the engine skip the events that `skip` says, by their number."""
+    original, count = type(core.mda.engine).setup_event, iter(range(1000))
+
+    def setup_event(self: Any, event: Any) -> None:
+        if skip(next(count), event):
+            raise SkipEvent(**options)
+        original(self, event)
+
+    monkeypatch.setattr(type(core.mda.engine), "setup_event", setup_event)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_frames": 0}])
+def test_skipped_autofocus_is_no_skipped_frame(
+    core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Any
+) -> None:
+    sequence = useq.MDASequence(
+        time_plan={"interval": 0.01, "loops": 3},
+        channels=["DAPI", "FITC"],
+        autofocus_plan={"autofocus_motor_offset": 1, "axes": ("c",)},
+    )
+    skipping(monkeypatch, core, lambda _, e: not isinstance(e.action, useq.AcquireImage), **options)
+    with po.install(core):
+        core.mda.run(sequence, output=tmp_path / "a.ome.zarr")
+    frames = po.open_dataset(tmp_path / "a.ome.zarr").record.frames
+    assert frames == {"planned": 6, "written": 6, "skipped": 0}
+
+
+def test_skipped_frame_leaves_the_repeats_of_its_index_where_they_belong(
+    core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = {"interval": 0.01, "loops": 2}
+    position = useq.Position(x=0, y=0, sequence=useq.MDASequence(time_plan=twice))
+    sequence = useq.MDASequence(time_plan=twice, stage_positions=[position])
+    skipping(monkeypatch, core, lambda number, _: number == 0)
+    with po.install(core):
+        core.mda.run(sequence, output=tmp_path / "a.ome.zarr")
+    dataset = po.open_dataset(tmp_path / "a.ome.zarr")
+    assert [row["index"] for row in dataset.frames()] == [(1,), (2,), (3,)]
+    assert "the image (0,)" in po.validate(dataset.path)[0]
+
+
+def test_failed_snap_leaves_the_repeats_of_its_index_where_they_belong(
+    core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = {"interval": 0.01, "loops": 2}
+    position = useq.Position(x=0, y=0, sequence=useq.MDASequence(time_plan=twice))
+    sequence = useq.MDASequence(time_plan=twice, stage_positions=[position])
+    snap, count = core.snapImage, iter(range(1000))
+
+    def fails_once() -> None:
+        if next(count) == 1:
+            raise RuntimeError("no image")
+        snap()
+
+    monkeypatch.setattr(core, "snapImage", fails_once)
+    with po.install(core):
+        core.mda.run(sequence, output=tmp_path / "a.ome.zarr")
+    rows = po.open_dataset(tmp_path / "a.ome.zarr").frames()
+    assert [row["index"] for row in rows] == [(0,), (2,), (3,)]
+
+
+def test_events_with_and_without_an_index_do_not_take_each_others_places(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    events = [{"t": 0}, {}, {"t": 1}, {}, {"p": 1}]
+    with po.install(core), listening(core) as delivered:
+        core.mda.run(
+            iter([useq.MDAEvent(index=index) for index in events]), output=tmp_path / "a.ome.zarr"
+        )
+    assert len(delivered) == 5
+    rows = po.open_dataset(tmp_path / "a.ome.zarr").frames()
+    assert [(row["image"], row["index"][0]) for row in rows] == [
+        ("0", 0), ("1", 0), ("0", 1), ("1", 1), ("2", 0),
+    ]  # fmt: skip
+    assert [row["event_index"] for row in rows] == events
+
+
+@pytest.mark.parametrize("name", ["", "n" * 118])
+def test_event_driven_run_takes_any_channel_and_position_name(
+    core: CMMCorePlus, tmp_path: Path, name: str
+) -> None:
+    events = [
+        useq.MDAEvent(index={"p": p}, pos_name=name, channel={"config": ""}) for p in range(12)
+    ]
+    with po.install(core):
+        core.mda.run(iter(events), output=tmp_path / "a.ome.zarr")
+    assert po.validate(tmp_path / "a.ome.zarr") == []
+    assert len({i.name for i in po.open_dataset(tmp_path / "a.ome.zarr").images}) == 12
+
+
+def test_uneven_planes_are_kept_in_stage_coordinates(core: CMMCorePlus, tmp_path: Path) -> None:
+    sequence = useq.MDASequence(z_plan={"relative": [0, 1, 3]}, stage_positions=[(0, 0, 5)])
+    with po.install(core), listening(core) as delivered:
+        core.mda.run(sequence, output=tmp_path / "a.ome.zarr")
+    notes = json.loads((tmp_path / "a.ome.zarr" / "zarr.json").read_text())["attributes"]
+    found = notes["pymmcore_ome"]["image"]["coordinates"]["z"]
+    assert found == [5, 6, 8] == [event.z_pos for _, event, _ in delivered]

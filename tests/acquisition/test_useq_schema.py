@@ -236,3 +236,41 @@ def test_a_regular_sequence_is_laid_out_without_walking_it() -> None:
     router = FrameRouter(schema_of(sequence))
     assert len(router) == 1_200_000
     assert router.by_arrival(1_199_999).index == (99_999, 1, 2)
+
+
+def test_plan_that_axis_order_leaves_out_lends_no_coordinates() -> None:
+    sub = useq.MDASequence(time_plan={"interval": 5, "loops": 2}, channels=["DAPI"], axis_order="c")
+    sequence = useq.MDASequence(
+        time_plan={"interval": 0.2, "loops": 2},
+        stage_positions=[useq.Position(x=0, y=0, sequence=sub)],
+    )
+    assert FrameRouter(schema_of(sequence)).layout.images[0].axes[0].scale == 0.2
+
+
+def test_sparse_position_keeps_the_coordinates_of_its_plan() -> None:
+    sub = useq.MDASequence(
+        channels=[{"config": "a", "do_stack": False}], z_plan={"range": 3, "step": 1}
+    )
+    sequence = useq.MDASequence(
+        z_plan={"range": 20, "step": 10},
+        stage_positions=[useq.Position(x=0, y=0, z=0, sequence=sub)],
+    )
+    z = FrameRouter(schema_of(sequence)).layout.images[0].axes[1]
+    event = next(e for e in sequence if e.index["z"] == 2)
+    assert (z.origin or 0) + 2 * (z.scale or 0) == event.z_pos
+
+
+def test_grid_of_a_position_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    listings = 0
+    original = useq.GridRowsColumns.__iter__
+
+    def counted(self: Any) -> Any:
+        nonlocal listings
+        listings += 1
+        return original(self)
+
+    monkeypatch.setattr(useq.GridRowsColumns, "__iter__", counted)
+    sub = useq.MDASequence(grid_plan={"rows": 9, "columns": 9})
+    sequence = useq.MDASequence(stage_positions=[useq.Position(x=0, sequence=sub)])
+    assert len(FrameRouter(schema_of(sequence))) == 81
+    assert listings <= 3

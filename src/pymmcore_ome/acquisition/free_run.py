@@ -32,7 +32,6 @@ class FreeRun:
         self._scale = pixel_size_um
         self._is_indexed: bool | None = None
         self._arrived: Counter[int] = Counter()
-        self._next_time = 0
 
     def schema(self, first: useq.MDAEvent | None) -> StorageSchema:
         """Return the schema, by the first event; None: no event ever came."""
@@ -53,20 +52,18 @@ class FreeRun:
     def at(self, event: useq.MDAEvent) -> dict[str, int]:
         """Return where an event's frame goes.
 
-        Without an index: the next time of its camera. In a run with indices, an event
-        without one goes behind the last time so far.
+        Without an index: the next time of its camera. In a run with indices, such frames
+        have an image of their own, so that they take no place that an index may ask for.
+        In a run without, an index that comes later is kept in the frame table only.
         """
         index = _without_camera(event)
         camera = {str(k): int(v) for k, v in event.index.items() if str(k) == "cam"}
-        if not self._is_indexed:
-            number = camera.get("cam", 0)
-            self._arrived[number] += 1
-            return {"t": self._arrived[number] - 1, **camera}
-        if not index and camera.get("cam", 0) == 0:
-            self._next_time += 1
-        time = index.get("t", 0) if index else self._next_time - 1
-        self._next_time = max(self._next_time, time + 1)
-        return {**index, **camera} if index else {"t": time, **camera}
+        if index and self._is_indexed:
+            return {**index, **camera}
+        number = camera.get("cam", 0)
+        self._arrived[number] += 1
+        place = {"t": self._arrived[number] - 1, **camera}
+        return {**place, "unindexed": 1} if self._is_indexed else place
 
 
 def _without_camera(event: useq.MDAEvent) -> dict[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import GeneratorType
 from typing import Any, Final
 
+import useq
 from pymmcore_plus.mda import PMDAEngine
 
 from pymmcore_ome.metadata import Status
@@ -98,8 +99,8 @@ class EngineListener:
                 return original(event)
             except Exception as error:
                 if type(error).__name__ == "SkipEvent":  # since pymmcore-plus 0.18
-                    for sink in self._sinks:
-                        sink.skip(len(getattr(event, "events", (event,))) * self._cameras)
+                    if getattr(error, "num_frames", 1):
+                        self._skip(_frames_of(event))
                 else:
                     self.error = error
                 raise
@@ -117,25 +118,38 @@ class EngineListener:
         with self._noting():
             payloads: Iterator[Any] = iter(original(event) or ())
             advance = _advance_of(payloads)
-            signal = None
+            signal, arrived = None, 0
             while True:
                 try:
                     payload = advance(signal)
                 except StopIteration:
+                    if not arrived:  # a snap that failed: the engine only logs it
+                        self._skip(_frames_of(event))
                     return
                 try:
-                    self._hand_over(payload)
+                    self._hand_over(payload, event, arrived)
                 except BaseException:
                     _stop(payloads)
                     raise
+                arrived += 1
                 signal = yield payload
 
-    def _hand_over(self, payload: Any) -> None:
+    def _hand_over(self, payload: Any, event: Any, arrived: int) -> None:
+        if payload is None:  # a frame of a sequence that did not come
+            self._skip(_frames_of(event)[arrived // self._cameras :][:1])
+            return
         for sink in self._sinks:
-            if payload is None:
-                sink.skip(1)
-            else:
-                sink.append(*payload)
+            sink.append(*payload)
+
+    def _skip(self, events: Sequence[Any]) -> None:
+        """Tell the sinks that these events bring no frame, of no camera."""
+        for event in events:
+            for camera in range(self._cameras):
+                lost = event
+                if self._cameras > 1:
+                    lost = event.model_copy(update={"index": {**event.index, "cam": camera}})
+                for sink in self._sinks:
+                    sink.skip(lost)
 
     def _event_iterator(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def event_iterator(events: Iterable[Any]) -> Iterator[Any]:
@@ -182,6 +196,15 @@ class _Noting:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, (Exception, KeyboardInterrupt)) and self._listener.error is None:
             self._listener.error = error
+
+
+def _frames_of(event: Any) -> Sequence[Any]:
+    """Return the events in an event that acquire a frame; it may be a hardware sequence."""
+    return [
+        part
+        for part in getattr(event, "events", (event,))
+        if isinstance(part.action, useq.AcquireImage)
+    ]
 
 
 def _advance_of(payloads: Iterator[Any]) -> Callable[[Any], Any]:

@@ -83,10 +83,10 @@ class Sink:
             raise AcquisitionError("A frame came before the sequence was set up.")
         self._stream.append(image, at=at, metadata=metadata, copy=False)
 
-    def skip(self, frames: int) -> None:
-        """Note frames that will not come; their places stay empty and nothing shifts."""
+    def skip(self, event: useq.MDAEvent) -> None:
+        """Note that an event's frame will not come; its place stays empty, nothing shifts."""
         if self._stream is not None and self._free_run is None:
-            self._stream.skip(frames)
+            self._stream.skip(at=event.index)
 
     def close(self, status: Status = "complete", reason: str | None = None) -> None:
         """End the store. Harmless before set-up and after the first call.

@@ -53,12 +53,12 @@ def channel_dimension(channels: Sequence[useq.Channel]) -> Dimension:
         name="c",
         coords=[
             Channel(
-                name=channel.config,
+                name=channel.config or f"Channel {number}",
                 group=channel.group if channel.group != "Channel" else None,
                 exposure_ms=channel.exposure,
                 z_offset_um=channel.z_offset or 0.0,
             )
-            for channel in channels
+            for number, channel in enumerate(channels)
         ],
     )
 

@@ -64,7 +64,8 @@ def walked_parts(sequence: useq.MDASequence) -> Parts:
         _note(image, index, event)
         rows.append(tuple(index.get(axis, -1) for axis in axes))
     positions = listed("stage_positions", lambda: list(sequence.stage_positions))
-    plans = [_plan(sequence, positions, axes, image) for image in images.values()]
+    tiles = _Tiles()
+    plans = [_plan(sequence, positions, axes, image, tiles) for image in images.values()]
     return Parts(
         images=tuple(plans) or (ImagePlan(),),
         order=EventOrder(axes=axes, rows=tuple(rows)),
@@ -96,19 +97,24 @@ def _note(image: _Image, index: dict[str, int], event: useq.MDAEvent) -> None:
     if event.channel is not None and "c" in index and index["c"] not in image.channels:
         group = event.channel.group
         image.channels[index["c"]] = Channel(
-            name=event.channel.config, group=group if group != "Channel" else None
+            name=event.channel.config or f"Channel {index['c']}",
+            group=group if group != "Channel" else None,
         )
 
 
 def _plan(
-    sequence: useq.MDASequence, positions: Sequence[Any], axes: Sequence[str], image: _Image
+    sequence: useq.MDASequence,
+    positions: Sequence[Any],
+    axes: Sequence[str],
+    image: _Image,
+    tiles: _Tiles,
 ) -> ImagePlan:
     planned = positions[image.at["p"]] if "p" in image.at else None
     sub = planned.sequence if planned is not None else None
     dimensions = {
         axis: _dimension(axis, image, sequence, sub) for axis in axes if axis in image.sizes
     }
-    position = _position(sequence, planned, sub, image)
+    position = _position(sequence, planned, image, _tile(sequence, sub, image, tiles))
     if sub is not None and "z" in dimensions:
         dimensions["z"] = _seen_planes(image, position.z_um or 0.0) or dimensions["z"]
     return ImagePlan(
@@ -172,11 +178,9 @@ def _channels(planned: Dimension, image: _Image) -> Dimension:
     return Dimension(name="c", coords=coords)
 
 
-def _position(
-    sequence: useq.MDASequence, planned: Any, sub: useq.MDASequence | None, image: _Image
-) -> Position:
+def _position(sequence: useq.MDASequence, planned: Any, image: _Image, tile: Position) -> Position:
     """Return where an image is, as its first event has it; z as its plan where it has planes."""
-    tile = _tile(sequence, sub, image)
+    sub = planned.sequence if planned is not None else None
     parts = []
     if planned is not None:
         parts.append(("p", image.at["p"], position_of(planned)))
@@ -199,13 +203,27 @@ def _position(
     )
 
 
-def _tile(sequence: useq.MDASequence, sub: useq.MDASequence | None, image: _Image) -> Position:
+def _tile(
+    sequence: useq.MDASequence, sub: useq.MDASequence | None, image: _Image, tiles: _Tiles
+) -> Position:
     if "g" not in image.at:
         return Position()
-    grid = (sub.grid_plan if sub is not None else None) or sequence.grid_plan
-    tiles = listed("grid_plan", lambda: list(grid or ()))
+    own = sub is not None and sub.grid_plan is not None and "g" in sub.axis_order
+    found = tiles.of(sub.grid_plan if own and sub is not None else sequence.grid_plan)
     number = image.at["g"]
-    return position_of(tiles[number]) if number < len(tiles) else Position()
+    return position_of(found[number]) if number < len(found) else Position()
+
+
+class _Tiles:
+    """The tiles of each grid plan, listed once."""
+
+    def __init__(self) -> None:
+        self._listed: dict[int, list[Any]] = {}
+
+    def of(self, grid: Any) -> list[Any]:
+        if id(grid) not in self._listed:
+            self._listed[id(grid)] = listed("grid_plan", lambda: list(grid or ()))
+        return self._listed[id(grid)]
 
 
 def _plate(sequence: useq.MDASequence, plans: Sequence[ImagePlan]) -> Any:

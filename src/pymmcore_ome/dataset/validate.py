@@ -34,16 +34,21 @@ def validate(path: str | os.PathLike[str]) -> list[str]:
         return [str(error)]
     problems = [*_documents(dataset), *_arrays(dataset)]
     if problems:
-        return problems  # the frame table cannot be judged against arrays that are wrong
+        # the frame table cannot be judged against arrays that are wrong
+        return [*problems, *_ending(dataset)]
     return [*_frames(dataset), *_ending(dataset)]
 
 
 def _documents(dataset: Dataset) -> Iterator[str]:
+    if not dataset.images:
+        return  # a store that grows, before its first frame
     try:
         yaozarrs.validate_zarr_store(str(dataset.path))
     except (ValueError, OSError) as error:
         yield f"the OME-Zarr documents are not valid: {error}"
-    if not dataset.layout.is_single and dataset.layout.plate is None and dataset.images:
+    has_xml = not dataset.layout.is_single and dataset.layout.plate is None and dataset.images
+    still_grows = dataset.schema.grows and dataset.status == "incomplete"  # written at its end
+    if has_xml and not still_grows:
         try:
             root = ET.parse(dataset.path / XML_KEY).getroot()  # our own file, not a stranger's
         except (OSError, ET.ParseError) as error:

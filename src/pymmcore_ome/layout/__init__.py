@@ -1,6 +1,7 @@
 """From a schema to images, arrays, chunks and addresses. Pure: no I/O, no threads."""
 
 from .address import FrameAddress
+from .growing import GrowingRouter
 from .image import Axis, ImageLayout
 from .layout import Layout, layout_of, with_chunks
 from .occupancy import Occupancy
@@ -8,6 +9,6 @@ from .placer import Placer
 from .router import FrameRouter
 
 __all__ = [
-    "Axis", "FrameAddress", "FrameRouter", "ImageLayout", "Layout", "Occupancy", "Placer",
-    "layout_of", "with_chunks",
+    "Axis", "FrameAddress", "FrameRouter", "GrowingRouter", "ImageLayout", "Layout",
+    "Occupancy", "Placer", "layout_of", "with_chunks",
 ]  # fmt: skip

@@ -76,7 +76,7 @@ class GrowingRouter:
         if number is None:
             number = self._add(dict(selected), about)
             self._keys[selector] = number
-        if "channel" in about and about["channel"] is not None:
+        if about.get("channel"):
             self._channels[number].setdefault(int(at.get("c", 0)), str(about["channel"]))
         return FrameAddress(self._images[number].path, tuple(index), number)
 

@@ -13,6 +13,7 @@ from .address import FrameAddress
 from .layout import Layout
 
 _FREE = 0
+SKIPPED = 0xFFFF_FFFE  # holds a place whose frame will not come
 _MAX_PLACES = 100_000_000  # beyond, and for far jumps on an axis that grows, a dict
 _MAX_JUMP = 1_000_000
 

@@ -14,7 +14,7 @@ from pymmcore_ome.errors import OutsidePlanError, PlanFullError, RepeatedFrameEr
 from .address import FrameAddress
 from .growing import GrowingRouter
 from .layout import Layout
-from .occupancy import Occupancy
+from .occupancy import SKIPPED, Occupancy
 from .router import FrameRouter
 
 
@@ -86,6 +86,26 @@ class Placer:
         self._arrived += frames
         self.skipped += frames
 
+    def skip_at(self, at: Mapping[str, int]) -> None:
+        """Note that the frame of an index will not come.
+
+        Where the index comes several times, its next place is left empty, so that the later
+        ones keep theirs. What has no place is only counted.
+        """
+        self.skipped += 1
+        if self._growing is not None:
+            return
+        try:
+            address = self._router.by_index(at)
+        except OutsidePlanError:
+            return
+        for repeat in range(self._router.repeats(address)):
+            place = self._router.repeated(address, repeat)
+            if self._occupancy.holder(place) is None:
+                if self._router.repeats(address) > 1:
+                    self._occupancy.take(place, SKIPPED)
+                return
+
     def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
         """Return the next place of the plan, without moving on."""
         planned = self._layout.frame_count
@@ -116,8 +136,9 @@ class Placer:
         holder = self._occupancy.holder(address)
         if holder is not None:
             shown = ", ".join(f"{key}: {value}" for key, value in index.items())
+            held = "was skipped" if holder == SKIPPED else f"already holds frame {holder}"
             raise RepeatedFrameError(
                 f"Frame {self.placed} at {{{shown}}}: its place (image {address.image!r}, "
-                f"index {address.index}) already holds frame {holder}. It was not taken, so "
-                "that neither is lost; give it an index of its own."
+                f"index {address.index}) {held}. It was not taken, so that neither is lost; "
+                "give it an index of its own."
             )

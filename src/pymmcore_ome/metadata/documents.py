@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pymmcore_ome.disk import Format
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import ImageLayout, Layout
+from pymmcore_ome.layout import Axis, ImageLayout, Layout
 
 from . import ngff
 from .ome_xml import ome_xml
@@ -70,16 +70,24 @@ def _has_series(layout: Layout) -> bool:
 def image_notes(image: ImageLayout) -> dict[str, Any]:
     """Return what we note on an image's group: its name, and what NGFF cannot say.
 
-    `coordinates` holds every axis whose steps are not even, in `units`.
+    `coordinates` holds every axis whose steps are not even, in `units`; z as the stage has
+    it, the position's z included.
     """
     notes: dict[str, Any] = {"image": {"name": image.name}}
     uneven = {axis.name: axis for axis in image.axes if axis.coords and axis.scale is None}
     if uneven:
-        notes["image"]["coordinates"] = {name: axis.coords for name, axis in uneven.items()}
+        notes["image"]["coordinates"] = {
+            name: _in_stage_coordinates(image, axis) for name, axis in uneven.items()
+        }
         notes["image"]["units"] = {
             name: axis.unit for name, axis in uneven.items() if axis.unit is not None
         }
     return notes
+
+
+def _in_stage_coordinates(image: ImageLayout, axis: Axis) -> list[float | str]:
+    base = image.position.z_um or 0.0 if axis.name == "z" else 0.0
+    return [c + base if isinstance(c, float) else c for c in axis.coords or ()]
 
 
 def _root(layout: Layout, record: StoreRecord) -> dict[str, Any]:

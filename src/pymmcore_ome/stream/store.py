@@ -15,7 +15,7 @@ from pymmcore_ome.backends import ArrayBackend
 from pymmcore_ome.disk import fresh_folder, write_whole
 from pymmcore_ome.errors import StoreExistsError
 from pymmcore_ome.frames import TABLE_NAME, Journal
-from pymmcore_ome.layout import ImageLayout, Layout, layout_of
+from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, layout_of
 from pymmcore_ome.metadata import (
     StoreRecord,
     closing_documents,
@@ -110,7 +110,7 @@ class Store:
         self,
         summary: Summary,
         shapes: Sequence[tuple[int, ...]],
-        final_schema: StorageSchema | None,
+        growing: GrowingRouter | None,
     ) -> None:
         """Close the arrays and the frame table, and write how it ended.
 
@@ -125,7 +125,8 @@ class Store:
         finally:
             self.journal.close()
             _being_written.discard(self.path.resolve())
-        if final_schema is not None:
+        if growing is not None:
+            final_schema = growing.final_schema(list(shapes))
             self.layout = layout_of(final_schema)
             self._write(image_documents(self.layout, self.layout.images))
             self.record = replace(self.record, schema=_plain(final_schema))

@@ -135,8 +135,15 @@ class Stream:
         name = image.channels[address.index[image.channel_axis]].name
         return facts._replace(columns={**facts.columns, "channel": name})
 
-    def skip(self, frames: int = 1) -> None:
+    def skip(self, frames: int = 1, *, at: Mapping[str, int] | None = None) -> None:
         """Leave the next places of the plan empty: these frames will not come.
+
+        Parameters
+        ----------
+        frames : int
+            How many, in the order of the plan.
+        at : mapping of str to int, optional
+            Instead: the index of the one frame that will not come.
 
         Raises
         ------
@@ -145,7 +152,10 @@ class Stream:
         """
         with self._lock:
             self._check_open()
-            self._placer.skip(frames)
+            if at is None:
+                self._placer.skip(frames)
+            else:
+                self._placer.skip_at(at)
 
     @property
     def progress(self) -> Progress:
@@ -237,9 +247,7 @@ class Stream:
             duration_s=self._elapsed(),
         )
         try:
-            growing = self._placer.growing
-            schema = None if growing is None else growing.final_schema(self._writer.shapes)
-            self._store.finish(summary, self._writer.shapes, schema)
+            self._store.finish(summary, self._writer.shapes, self._placer.growing)
         except Exception as error:  # whatever a backend raises: the one place it is latched
             failure = WriteError(
                 f"{self._store.path}: the store could not be finished: {error}. Frames in its "

@@ -104,7 +104,7 @@ class Installation:
             be stored (the run is stopped).
         """
         ours, others = self._split(output, overwrite)
-        if overwrite:
+        if overwrite and (others or not ours):  # unknown to the runner before 0.18
             options["overwrite"] = overwrite
         if not ours:
             with self._one_run:

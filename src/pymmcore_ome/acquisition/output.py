@@ -177,9 +177,7 @@ class Output:
     def _stop_run(self) -> None:
         runner = self._runner()
         runner.cancel()
-        if self._core is None and getattr(runner, "status", None) is None:
-            return
-        if self._core is None and str(runner.status.phase) in ("idle",):
+        if self._core is None and _phase(runner) == "idle":
             logger.critical(
                 "The run that cannot be saved to %s may go on: give its core to Output(core=…), "
                 "or install the package on it.",
@@ -192,3 +190,8 @@ class Output:
         from pymmcore_plus import CMMCorePlus
 
         return CMMCorePlus.instance().mda
+
+
+def _phase(runner: Any) -> str:
+    """What a runner is doing; empty on pymmcore-plus before 0.18, which does not tell."""
+    return str(getattr(getattr(runner, "status", None), "phase", ""))

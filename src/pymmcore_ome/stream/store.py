@@ -120,7 +120,7 @@ class Store:
             When a file could not be written; the others are still closed.
         """
         try:
-            self._check_in_place()
+            self._check_in_place(self.layout.images[: len(shapes)])
             self.backend.close()
         finally:
             self.journal.close()
@@ -143,11 +143,11 @@ class Store:
         )
         self._write(closing_documents(self.layout, ended, shapes))
 
-    def _check_in_place(self) -> None:
+    def _check_in_place(self, images: Iterable[ImageLayout]) -> None:
         """Raise when the store was deleted or replaced while it was written."""
         gone = [
             image.path
-            for image in self.layout.images
+            for image in images
             if not (self.path / image.path / "0" / "zarr.json").is_file()
         ]
         if gone or not self.journal.is_in_place:

@@ -16,9 +16,12 @@ from .layout import FrameAddress, FrameRouter
 from .schema import (
     Camera,
     Channel,
+    Detector,
     Dimension,
     EventOrder,
     ImagePlan,
+    Instrument,
+    Objective,
     Plate,
     Position,
     StorageSchema,
@@ -31,10 +34,10 @@ if TYPE_CHECKING:
 __version__ = version("pymmcore-ome")
 
 __all__ = [
-    "Camera", "Channel", "Dataset", "Dimension", "EventOrder", "FrameAddress", "FrameRouter",
-    "ImagePlan", "Installation", "Output", "Plate", "Position", "Progress", "StorageSchema",
-    "Stream", "Summary", "available_backends", "errors", "install", "open_dataset",
-    "open_stream", "schema_from_useq", "validate",
+    "Camera", "Channel", "Dataset", "Detector", "Dimension", "EventOrder", "FrameAddress",
+    "FrameRouter", "ImagePlan", "Installation", "Instrument", "Objective", "Output", "Plate",
+    "Position", "Progress", "StorageSchema", "Stream", "Summary", "available_backends", "errors",
+    "install", "open_dataset", "open_stream", "schema_from_useq", "validate",
 ]  # fmt: skip
 
 _ACQUISITION = ("Installation", "Output", "install", "schema_from_useq")

@@ -11,16 +11,21 @@ import pymmcore_ome as po
 from pymmcore_ome import errors
 from pymmcore_ome.backends import find_backend
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.tiff import TiffBackend
 from pymmcore_ome.backends.zarr_python import ZarrPythonBackend
-from pymmcore_ome.testing.backend_contract import BackendContract, loops
+from pymmcore_ome.testing.backend_contract import TiffContract, ZarrContract, loops
 
 
-class TestTensorstore(BackendContract):
+class TestTensorstore(ZarrContract):
     backend = TensorstoreBackend
 
 
-class TestZarrPython(BackendContract):
+class TestZarrPython(ZarrContract):
     backend = ZarrPythonBackend
+
+
+class TestTiff(TiffContract):
+    backend = TiffBackend
 
 
 class BrokenBackend(TensorstoreBackend):
@@ -34,7 +39,7 @@ class BrokenBackend(TensorstoreBackend):
 
 
 def test_contract_notices_a_backend_that_misplaces(tmp_path: Path) -> None:
-    contract = BackendContract()
+    contract = ZarrContract()
     contract.backend = BrokenBackend  # type: ignore[misc]
     path, schema = tmp_path / "a.ome.zarr", loops({"t": 3})
     numbers = contract.write(path, schema)
@@ -43,10 +48,11 @@ def test_contract_notices_a_backend_that_misplaces(tmp_path: Path) -> None:
 
 
 def test_backends_are_found_by_name() -> None:
-    assert {"tensorstore", "zarr-python"} <= set(po.available_backends())
+    assert {"tensorstore", "zarr-python", "tiff"} <= set(po.available_backends())
     assert find_backend(None, "ome-zarr") is TensorstoreBackend
     assert find_backend("zarr-python", "ome-zarr") is ZarrPythonBackend
+    assert find_backend(None, "ome-tiff") is TiffBackend
     with pytest.raises(errors.OptionError, match="not available"):
-        find_backend(None, "ome-tiff")
+        find_backend("hdf5", "ome-tiff")
     with pytest.raises(errors.OptionError, match="writes ome-zarr"):
         find_backend("tensorstore", "ome-tiff")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
-from pymmcore_ome.disk import check_free, choose_format, fresh_folder, local_path, write_whole
+from pymmcore_ome.disk import Place, choose_format, local_path, write_whole
 from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
 
 BARE = '{"zarr_format": 3, "node_type": "group", "attributes": {}}'
@@ -45,9 +47,9 @@ def test_store_is_replaced_only_when_asked(tmp_path: Path) -> None:
     store.mkdir()
     (store / "zarr.json").write_text(GROUP)
     with pytest.raises(StoreExistsError, match="overwrite"):
-        check_free(store, overwrite=False)
-    with fresh_folder(store, overwrite=True) as folder:
-        assert list(folder.iterdir()) == []
+        Place(store, "ome-zarr", True).check_free(overwrite=False)
+    with Place(store, "ome-zarr", True).made_free(overwrite=True):
+        assert list(store.iterdir()) == []
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
 
@@ -60,7 +62,7 @@ def test_folder_that_is_no_store_is_never_deleted(tmp_path: Path, content: str |
         (folder / "zarr.json").write_text(content)
     with (
         pytest.raises(StoreExistsError, match=r"not an OME-Zarr store|holds 'photo.jpg'"),
-        fresh_folder(folder, overwrite=True),
+        Place(folder, "ome-zarr", True).made_free(overwrite=True),
     ):
         pass
     assert (folder / "photo.jpg").read_text() == "precious"
@@ -70,14 +72,14 @@ def test_folder_with_a_stray_zgroup_is_never_deleted(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "photos").mkdir(parents=True)
     (tmp_path / "a.zarr" / ".zgroup").write_text("")
     with pytest.raises(StoreExistsError, match="not an OME-Zarr store"):
-        check_free(tmp_path / "a.zarr", overwrite=True)
+        Place(tmp_path / "a.zarr", "ome-zarr", True).check_free(overwrite=True)
 
 
 def test_store_of_the_older_version_may_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "0").mkdir(parents=True)
     (tmp_path / "a.zarr" / ".zattrs").write_text('{"multiscales": []}')
     (tmp_path / "a.zarr" / "0" / ".zarray").write_text("{}")
-    check_free(tmp_path / "a.zarr", overwrite=True)
+    Place(tmp_path / "a.zarr", "ome-zarr", True).check_free(overwrite=True)
 
 
 def test_file_and_link_are_never_replaced(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_file_and_link_are_never_replaced(tmp_path: Path) -> None:
     file.write_text("data")
     for path in (link, file):
         with pytest.raises(StoreExistsError):
-            check_free(path, overwrite=True)
+            Place(path, "ome-zarr", True).check_free(overwrite=True)
 
 
 def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) -> None:
@@ -100,8 +102,8 @@ def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) ->
     (store / "0" / "zarr.json").write_text("old")
 
     def make() -> None:
-        with fresh_folder(store, overwrite=True) as folder:
-            (folder / "half").write_text("new")
+        with Place(store, "ome-zarr", True).made_free(overwrite=True):
+            (store / "half").write_text("new")
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
@@ -111,11 +113,56 @@ def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
 
+def test_tiff_is_replaced_with_its_frame_table_and_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tiff"
+    tifffile.imwrite(path, np.zeros((4, 4), "uint8"), ome=True)
+    table = path.with_name("a.ome.tiff.frames.jsonl")
+    table.write_text("{}")
+    place = Place(path, "ome-tiff", False)
+    with pytest.raises(StoreExistsError, match="overwrite"):
+        place.check_free(overwrite=False)
+    with place.made_free(overwrite=True):
+        assert path.read_bytes() == b""
+        assert not table.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ome.tiff"]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"II*\0", b"II+\0\x08\0\0\0"])
+def test_file_that_is_no_ome_tiff_is_never_replaced(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(content)
+    with pytest.raises(StoreExistsError, match="not an OME-TIFF"):
+        Place(path, "ome-tiff", False).check_free(overwrite=True)
+    tifffile.imwrite(path, np.zeros((4, 4), "uint8"), description="a photograph")
+    with pytest.raises(StoreExistsError, match="not an OME-TIFF"):
+        Place(path, "ome-tiff", False).check_free(overwrite=True)
+
+
+def test_frame_table_left_alone_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a.ome.tiff.frames.jsonl").write_text("{}")
+    with pytest.raises(StoreExistsError, match=r"frames\.jsonl exists"):
+        Place(tmp_path / "a.ome.tiff", "ome-tiff", False).check_free(overwrite=False)
+
+
+def test_old_tiff_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tiff"
+    tifffile.imwrite(path, np.zeros((4, 4), "uint8"), ome=True)
+    before = path.read_bytes()
+    with (
+        pytest.raises(OSError, match="disk full"),
+        Place(path, "ome-tiff", False).made_free(overwrite=True),
+    ):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ome.tiff"]
+
+
 def test_parent_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(StorePathError, match="cannot be made"),
-        fresh_folder(tmp_path / "file" / "a.zarr", overwrite=False),
+        Place(tmp_path / "file" / "a.zarr", "ome-zarr", True).made_free(overwrite=False),
     ):
         pass
 

@@ -15,8 +15,8 @@ from typing import Any
 import useq
 from numpy.typing import NDArray
 
-from pymmcore_ome.backends import ArrayBackend, find_backend
-from pymmcore_ome.disk import check_free, choose_format, local_path
+from pymmcore_ome.backends import ArrayBackend, Files, find_backend
+from pymmcore_ome.disk import Place, choose_format, local_path
 from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.stream import Progress, Summary
@@ -36,8 +36,8 @@ class Output:
     Parameters
     ----------
     path : path-like
-        Ends in ``.ome.zarr`` or ``.zarr`` unless `format` is given.
-    format, backend, overwrite, compression, chunks, shards, buffer_bytes
+        Ends in ``.ome.zarr``, ``.zarr``, ``.ome.tiff`` or ``.tif`` unless `format` is given.
+    format, backend, overwrite, compression, chunks, shards, files, bigtiff, buffer_bytes
         As `open_stream`.
     levels : int, optional
         Resolution levels. Only 1, the full resolution, is written by this version.
@@ -61,6 +61,8 @@ class Output:
         compression: str | None = None,
         chunks: Chunks = None,
         shards: Mapping[str, int] | None = None,
+        files: Files = "one",
+        bigtiff: bool = True,
         levels: int | None = None,
         buffer_bytes: int | None = None,
         core: Any = None,
@@ -76,6 +78,8 @@ class Output:
             "compression": compression,
             "chunks": chunks,
             "shards": shards,
+            "files": files,
+            "bigtiff": bigtiff,
             "buffer_bytes": buffer_bytes,
         }
         self._core = core
@@ -89,7 +93,7 @@ class Output:
 
     def check(self) -> None:
         """Raise unless a store can be made at the path now; changes nothing."""
-        check_free(self.path, self.overwrite)
+        Place.of_new(self.path, self.format, self._options["files"]).check_free(self.overwrite)
 
     def begin(self) -> Sink:
         """Return a new sink for the next run."""

@@ -1,9 +1,12 @@
 """Pixels only: the port every backend implements, and one file a backend."""
 
+from .options import FILES, BackendOptions, Files
 from .port import ArrayBackend, WriteFuture
 from .registry import available_backends, find_backend
+from .tiff_reader import TiffPages, TiffReader
 from .zarr_reader import ZarrReader
 
 __all__ = [
-    "ArrayBackend", "WriteFuture", "ZarrReader", "available_backends", "find_backend",
+    "FILES", "ArrayBackend", "BackendOptions", "Files", "TiffPages", "TiffReader", "WriteFuture",
+    "ZarrReader", "available_backends", "find_backend",
 ]  # fmt: skip

@@ -1,16 +1,19 @@
-"""Compression by name and level, as Zarr version 3 codecs."""
+"""Compression by name and level: what each format supports, and Zarr version 3 codecs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-#: name -> (lowest level, highest level, default level)
-LEVELS: Final = {"zstd": (-7, 22, 1), "gzip": (0, 9, 5), "blosc": (0, 9, 5)}
+#: name -> (lowest level, highest level, default level); LZW has none.
+Levels = Mapping[str, tuple[int, int, int]]
+ZARR_LEVELS: Final[Levels] = {"zstd": (-7, 22, 1), "gzip": (0, 9, 5), "blosc": (0, 9, 5)}
+TIFF_LEVELS: Final[Levels] = {"zstd": (-7, 22, 1), "deflate": (0, 9, 6), "lzw": (0, 0, 0)}
 
 
-def parse(compression: str | None) -> tuple[str, int] | None:
+def parse(compression: str | None, levels: Levels) -> tuple[str, int] | None:
     """Split ``"name"`` or ``"name:level"``.
 
     Raises
@@ -21,16 +24,21 @@ def parse(compression: str | None) -> tuple[str, int] | None:
     if compression is None or compression == "none":
         return None
     name, _, level_text = compression.partition(":")
-    supported = ", ".join(f"{n}:{low}..{high}" for n, (low, high, _) in LEVELS.items())
-    if name not in LEVELS:
-        raise ValueError(f"compression {compression!r} is not supported: use {supported}")
-    low, high, default = LEVELS[name]
+    supported = ", ".join(
+        f"{known}:{low}..{high}" if low < high else known
+        for known, (low, high, _) in levels.items()
+    )
+    if name not in levels:
+        raise ValueError(f"compression {compression!r} is not supported here: use {supported}")
+    low, high, default = levels[name]
     try:
         level = int(level_text) if level_text else default
     except ValueError:
         level = high + 1
     if not low <= level <= high:
-        raise ValueError(f"compression level in {compression!r} is not supported: use {supported}")
+        raise ValueError(
+            f"compression level in {compression!r} is not supported here: use {supported}"
+        )
     return name, level
 
 
@@ -42,7 +50,7 @@ def zarr_codecs(compression: str | None, dtype: str) -> list[dict[str, Any]]:
         if itemsize > 1
         else {"name": "bytes"}
     ]
-    match parse(compression):
+    match parse(compression, ZARR_LEVELS):
         case ("zstd", level):
             codecs.append({"name": "zstd", "configuration": {"level": level, "checksum": False}})
         case ("gzip", level):

@@ -7,15 +7,16 @@ frames, acquisitions or OME documents.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.disk import Format
-from pymmcore_ome.layout import ImageLayout, Layout
+from pymmcore_ome.disk import Format, Place
+from pymmcore_ome.layout import ImageLayout, Layout, PageTable
+
+from .options import BackendOptions
 
 
 class WriteFuture(Protocol):
@@ -27,28 +28,45 @@ class WriteFuture(Protocol):
 
 
 class ArrayBackend(ABC):
-    """Writes the pixels of one store. Used from one thread, the stream's writer.
+    """Writes the pixels of one store. Used from one thread at a time.
 
-    Life: `refusals` (before anything exists), `create`, then `write`, `grow` and `add` in
-    any order, then `close` once.
+    Life: `refusals` (before anything exists), `create` and `put`, then `write`, `grow`, `add`
+    and `put` in any order, then `finish`, `put` for the last documents, and `close`. What
+    documents say is none of its business: it keeps their bytes where the format wants them.
     """
 
     name: ClassVar[str]
     format: ClassVar[Format]
 
+    #: Whether every image's frames must come in the order in which they are stored.
+    is_sequential: ClassVar[bool] = False
+
+    #: Where each plane is, for formats with a page a plane; None for the others.
+    pages: PageTable | None = None
+
     @classmethod
     @abstractmethod
-    def refusals(cls, layout: Layout, compression: str | None) -> list[str]:
+    def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
         """Return every reason why this backend cannot hold the layout; empty when it can."""
 
     @abstractmethod
-    def create(self, root: Path, layout: Layout, compression: str | None) -> None:
-        """Make every array of the layout, without pixels, below an existing folder.
+    def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
+        """Make every array of the layout, without pixels, at a place that was made free.
 
         Raises
         ------
         OSError
             When the disk refuses.
+        """
+
+    @abstractmethod
+    def put(self, key: str, content: Iterable[bytes]) -> None:
+        """Keep a document, in place of the one that had its key before.
+
+        Raises
+        ------
+        OSError
+            When the disk refuses; the old document is then still there.
         """
 
     @abstractmethod
@@ -68,8 +86,7 @@ class ArrayBackend(ABC):
         start : tuple of int
             First element in storage order, Y and X included.
         block : array
-            As many axes as the image. C-contiguous; nobody else writes to it until the
-            future is done.
+            As many axes as the image. Nobody writes to it until the future is done.
 
         Returns
         -------
@@ -79,9 +96,29 @@ class ArrayBackend(ABC):
         """
 
     @abstractmethod
-    def grow(self, image: int, shape: tuple[int, ...]) -> None:
-        """Make an image's array at least this large; never smaller."""
+    def grow(self, image: int, shape: tuple[int, ...]) -> bool:
+        """Make an image's array at least this large; never smaller.
+
+        Returns
+        -------
+        bool
+            Whether the store's documents have to say so, so that it can be read meanwhile.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Bring down everything that is still held: no more pixels come.
+
+        Raises
+        ------
+        OSError
+            When anything that was written did not reach the disk.
+        """
+
+    @abstractmethod
+    def is_in_place(self) -> bool:
+        """Whether what was made is still where it was made: not deleted, moved or replaced."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of every resource; all writes are done by then."""
+        """Let go of every resource. Closing twice, or before `create`, is allowed."""

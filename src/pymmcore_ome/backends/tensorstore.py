@@ -42,7 +42,8 @@ class TensorstoreBackend(ZarrBackend):
         future: WriteFuture = commit
         return future
 
-    def grow(self, image: int, shape: tuple[int, ...]) -> None:
+    def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         array = self._array(image)
         larger = grown(array.shape, shape)
         self._keep(image, array.resize(exclusive_max=larger, expand_only=True).result())
+        return False

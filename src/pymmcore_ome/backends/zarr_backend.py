@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from pymmcore_ome.disk import Format
+from pymmcore_ome.disk import Format, Place, write_whole
 from pymmcore_ome.layout import ImageLayout, Layout
 
-from .compression import parse
+from .compression import ZARR_LEVELS, parse
+from .options import BackendOptions
 from .port import ArrayBackend
 from .zarr_array import array_folder, write_array_documents
 
@@ -37,20 +39,38 @@ class ZarrBackend(ArrayBackend):
         """Open an array for writing."""
 
     @classmethod
-    def refusals(cls, layout: Layout, compression: str | None) -> list[str]:
+    def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
+        reasons = []
         try:
-            parse(compression)
+            parse(options.compression, ZARR_LEVELS)
         except ValueError as error:
-            return [str(error)]
-        return []
+            reasons.append(str(error))
+        if options.files != "one" or not options.bigtiff:
+            reasons.append("files= and bigtiff= are for OME-TIFF")
+        return reasons
 
-    def create(self, root: Path, layout: Layout, compression: str | None) -> None:
-        self._root, self._images, self._compression = root, list(layout.images), compression
-        write_array_documents(root, layout.images, compression)
+    def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
+        self._root, self._images = place.path, list(layout.images)
+        self._compression = options.compression
+        write_array_documents(self._root, layout.images, options.compression)
+
+    def put(self, key: str, content: Iterable[bytes]) -> None:
+        target = self._root / key
+        if self._root.exists():  # a store that was deleted is not made anew
+            target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
 
     def add(self, image: ImageLayout) -> None:
         self._images.append(image)
         write_array_documents(self._root, [image], self._compression)
+
+    def finish(self) -> None:
+        """Every write was waited for: nothing is held."""
+
+    def is_in_place(self) -> bool:
+        return all(
+            (array_folder(self._root, image) / "zarr.json").is_file() for image in self._images
+        )
 
     def close(self) -> None:
         self._open.clear()

@@ -39,6 +39,7 @@ class ZarrPythonBackend(ZarrBackend):
             self._array(image)[region(start, block.shape)] = block
         return None
 
-    def grow(self, image: int, shape: tuple[int, ...]) -> None:
+    def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         array = self._array(image)
         array.resize(grown(array.shape, shape))
+        return False

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.errors import NotAStoreError
 
+from .selection import split_selection
+
 
 class ZarrReader:
     """One Zarr version 3 array on disk. Opened at the first read; never writes.
@@ -43,10 +45,8 @@ class ZarrReader:
         IndexError
             As numpy.
         """
-        keys = _spread(key, len(self.shape))
-        pairs = [_near(k, size) for k, size in zip(keys, self.shape, strict=True)]
-        block = np.asarray(self._opened()[tuple(near for near, _ in pairs)].read().result())
-        return np.asarray(block[tuple(then for _, then in pairs)])
+        near, then = split_selection(key, self.shape)
+        return np.asarray(np.asarray(self._opened()[near].read().result())[then])
 
     def _opened(self) -> Any:
         if self._array is None:
@@ -56,36 +56,3 @@ class ZarrReader:
             }
             self._array = ts.open(spec, open=True, read=True).result()
         return self._array
-
-
-def _spread(key: Any, rank: int) -> tuple[Any, ...]:
-    """Return one key an axis, with the Ellipsis and what was left out spelled out."""
-    keys = key if isinstance(key, tuple) else (key,)
-    dots = sum(k is Ellipsis for k in keys)
-    if dots > 1 or len(keys) - dots > rank:
-        raise IndexError(f"too many indices for an array of {rank} axes: {key!r}")
-    if dots:
-        n = next(i for i, k in enumerate(keys) if k is Ellipsis)
-        keys = (*keys[:n], *(slice(None),) * (rank - len(keys) + 1), *keys[n + 1 :])
-    return (*keys, *(slice(None),) * (rank - len(keys)))
-
-
-def _near(key: Any, size: int) -> tuple[slice, Any]:
-    """Split a key into the slice that is read from disk, and what numpy then does with it.
-
-    numpy sees every key again, shifted to the block, so that its rules hold to the letter.
-    """
-    if isinstance(key, slice):
-        picked = range(*key.indices(size))
-        if not picked:
-            return slice(0, 0), slice(None)
-        low, high = min(picked[0], picked[-1]), max(picked[0], picked[-1])
-        return slice(low, high + 1), slice(None, None, picked.step)
-    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
-        place = int(key) + size if key < 0 else int(key)
-        if not 0 <= place < size:
-            raise IndexError(f"index {key} is out of bounds for an axis of size {size}")
-        return slice(place, place + 1), 0
-    if isinstance(key, (list, np.ndarray)) and np.ndim(key) == 1:
-        return slice(0, size), key
-    raise IndexError(f"an axis is indexed by a whole number, a slice or a list, got {key!r:.80}")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.backends import ZarrReader
-from pymmcore_ome.disk import local_path, root_attributes
+from pymmcore_ome.disk import Place, local_path
 from pymmcore_ome.errors import NotAStoreError, SchemaError
-from pymmcore_ome.frames import TABLE_NAME, read_table
+from pymmcore_ome.frames import read_table
 from pymmcore_ome.layout import ImageLayout, Layout, layout_of
-from pymmcore_ome.metadata import KEY, Status, StoreRecord
-from pymmcore_ome.schema import Channel, Dimension, ImagePlan, Position, StorageSchema
+from pymmcore_ome.metadata import Status, StoreRecord
+from pymmcore_ome.schema import Channel, Position, StorageSchema
+
+from .stored import Array, Stored, StoredTiff, StoredZarr
 
 
 class Image:
@@ -29,8 +28,8 @@ class Image:
     ``dataset.images[0][3, 1]`` reads time 3, channel 1 of an image with axes t, c, y, x.
     """
 
-    def __init__(self, root: Path, layout: ImageLayout) -> None:
-        self._root = root
+    def __init__(self, stored: Stored, layout: ImageLayout) -> None:
+        self._stored = stored
         self.layout = layout
 
     @property
@@ -45,7 +44,7 @@ class Image:
 
     @property
     def path(self) -> str:
-        """Path of the image's group in the store, ``""`` for the root."""
+        """Path of the image's group, ``""`` for the root; in a TIFF, the image's name."""
         return self.layout.path
 
     @property
@@ -74,9 +73,9 @@ class Image:
         return self.array.dtype
 
     @cached_property
-    def array(self) -> ZarrReader:
+    def array(self) -> Array:
         """The full-resolution array."""
-        return ZarrReader(self._root / self.path / "0" if self.path else self._root / "0")
+        return self._stored.array(self.layout)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         return self.array[key]
@@ -92,6 +91,8 @@ class Dataset:
     Attributes
     ----------
     path : Path
+    place : Place
+        Where it lies on disk, and in which format.
     record : StoreRecord
         The package's own page in the store.
     layout : Layout
@@ -99,11 +100,12 @@ class Dataset:
         In order of first visit.
     """
 
-    def __init__(self, path: Path, record: StoreRecord, layout: Layout) -> None:
-        self.path = path
+    def __init__(self, stored: Stored, record: StoreRecord, layout: Layout) -> None:
+        self.place = stored.place
+        self.path = stored.place.path
         self.record = record
         self.layout = layout
-        self.images = [Image(path, image) for image in layout.images]
+        self.images = [Image(stored, image) for image in layout.images]
 
     @property
     def status(self) -> Status:
@@ -127,14 +129,14 @@ class Dataset:
         ``event_index``, ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, ``z_um``,
         ``channel``, ``metadata``.
         """
-        return list(read_table(self.path / TABLE_NAME))
+        return list(read_table(self.place.table))
 
     def __repr__(self) -> str:
         return f"<Dataset {self.path.name!r} {self.status}, {len(self.images)} images>"
 
 
 def open_dataset(path: str | os.PathLike[str]) -> Dataset:
-    """Open a store for reading, whatever its status.
+    """Open a store for reading, of either format and whatever its status.
 
     Raises
     ------
@@ -144,41 +146,22 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     root = local_path(path)
     if not root.exists():
         raise NotAStoreError(f"{root} does not exist.")
-    attributes = root_attributes(root)
-    if attributes is None:
-        raise NotAStoreError(f"{root} is not an OME-Zarr store.")
-    record = StoreRecord.from_attributes(attributes)
+    place = Place.of_existing(root)
+    if place is None:
+        raise NotAStoreError(f"{root} is neither an OME-Zarr store nor an OME-TIFF.")
+    stored = StoredZarr(place) if place.format == "ome-zarr" else StoredTiff(place)
+    record = StoreRecord.from_attributes(stored.page)
     if record is None:
         raise NotAStoreError(
             f"{root} was not written by pymmcore-ome. Open it with a general reader, such as "
-            "zarr.open or napari."
+            "napari, zarr.open or tifffile."
         )
     try:
         schema = StorageSchema.of_fields(record.schema)
         if schema.grows and schema.images is None:
-            schema = schema.replace(images=_found_images(root) or None)
-        return Dataset(root, record, layout_of(schema))
+            schema = schema.replace(images=stored.found_images() or None)
+        return Dataset(stored, record, layout_of(schema, stored.named))
     except (SchemaError, OSError, LookupError, ValueError, TypeError) as error:
         raise NotAStoreError(
             f"{root} is damaged: its description cannot be read: {error}"
         ) from error
-
-
-def _found_images(root: Path) -> tuple[ImagePlan, ...]:
-    """Return the images of a growing store that was not finished, as its arrays have them."""
-    series = root / "OME" / "zarr.json"
-    if not series.exists():
-        return ()
-    plans = []
-    for number, path in enumerate(json.loads(series.read_bytes())["attributes"]["ome"]["series"]):
-        notes = json.loads((root / path / "zarr.json").read_bytes())["attributes"][KEY]
-        array = ZarrReader(root / path / "0")
-        sizes = zip(array.dimension_names[:-2], array.shape, strict=False)
-        plans.append(
-            ImagePlan(
-                at={"image": number},
-                position=Position(name=notes["image"]["name"]),
-                dimensions=[Dimension(name=name, size=max(1, size)) for name, size in sizes],
-            )
-        )
-    return tuple(plans)

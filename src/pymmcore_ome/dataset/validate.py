@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from typing import Final
 
-import yaozarrs
-
 from pymmcore_ome.errors import PymmcoreOmeError, StorePathError
-from pymmcore_ome.frames import TABLE_NAME, read_table
+from pymmcore_ome.frames import read_table
 from pymmcore_ome.layout import FrameRouter
-from pymmcore_ome.metadata import XML_KEY
 
+from .check_documents import document_problems
 from .dataset import Dataset, open_dataset
 
 _SHOWN: Final = 3
@@ -24,39 +21,20 @@ _SHOWN: Final = 3
 def validate(path: str | os.PathLike[str]) -> list[str]:
     """Return the problems of a store, empty when all is well.
 
-    Checked: the documents against OME-Zarr 0.5 (yaozarrs), every array's shape, dtype and
-    axis names against the schema, the frame table against the arrays and the plan, and
-    that the run ended well. Pixels are not read.
+    Checked: the documents against OME-Zarr 0.5 (yaozarrs), or the pages of an OME-TIFF
+    against its OME-XML; every array's shape, dtype and axis names against the schema; the
+    frame table against the arrays and the plan; and that the run ended well. Pixels are not
+    read.
     """
     try:
         dataset = open_dataset(path)
     except StorePathError as error:
         return [str(error)]
-    problems = [*_documents(dataset), *_arrays(dataset)]
+    problems = [*document_problems(dataset), *_arrays(dataset)]
     if problems:
         # the frame table cannot be judged against arrays that are wrong
         return [*problems, *_ending(dataset)]
     return [*_frames(dataset), *_ending(dataset)]
-
-
-def _documents(dataset: Dataset) -> Iterator[str]:
-    if not dataset.images:
-        return  # a store that grows, before its first frame
-    try:
-        yaozarrs.validate_zarr_store(str(dataset.path))
-    except (ValueError, OSError) as error:
-        yield f"the OME-Zarr documents are not valid: {error}"
-    has_xml = not dataset.layout.is_single and dataset.layout.plate is None and dataset.images
-    still_grows = dataset.schema.grows and dataset.status == "incomplete"  # written at its end
-    if has_xml and not still_grows:
-        try:
-            root = ET.parse(dataset.path / XML_KEY).getroot()  # our own file, not a stranger's
-        except (OSError, ET.ParseError) as error:
-            yield f"{XML_KEY} cannot be read: {error}"
-        else:
-            count = sum(child.tag.endswith("}Image") for child in root)
-            if count != len(dataset.images):
-                yield f"{XML_KEY} lists {count} images, the store has {len(dataset.images)}"
 
 
 def _arrays(dataset: Dataset) -> Iterator[str]:
@@ -83,7 +61,7 @@ def _frames(dataset: Dataset) -> Iterator[str]:
     shapes = {image.path: image.shape[:-2] for image in dataset.images}
     places: Counter[tuple[str, tuple[int, ...]]] = Counter()
     bad_lines: list[int] = []
-    rows = list(read_table(dataset.path / TABLE_NAME, bad_lines))
+    rows = list(read_table(dataset.place.table, bad_lines))
     for number in bad_lines:
         yield f"line {number} of the frame table cannot be read"
     for number, row in enumerate(rows):
@@ -113,6 +91,7 @@ def _missing(dataset: Dataset, places: Counter[tuple[str, tuple[int, ...]]]) -> 
             (image.path, index)
             for image in dataset.layout.images
             for index in product(*map(range, image.shape[:-2]))
+            if image.samples == 1 or not index[image.channel_axis or 0] % image.samples
         )
     else:
         expected = ((address.image, address.index) for address in router)

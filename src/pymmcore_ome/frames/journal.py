@@ -6,16 +6,14 @@ was cut short by a crash is left out when it is read.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from pydantic_core import from_json
 
 from .record import FrameRecord
-
-#: Name of the frame table at the root of a Zarr store.
-TABLE_NAME: Final = "frames.jsonl"
 
 
 class Journal:
@@ -70,7 +68,7 @@ def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[
             if not line.endswith(b"\n"):
                 return
             try:
-                row = json.loads(line)
+                row = from_json(line)
                 row["index"] = tuple(row["index"])
                 row["image"], row["event_index"]
             except (ValueError, TypeError, KeyError):

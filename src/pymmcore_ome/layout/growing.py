@@ -119,13 +119,14 @@ class GrowingRouter:
         self._images.append(
             ImageLayout(
                 number=number,
-                path=str(number),
+                path=name if self.layout.named else str(number),
                 name=name,
                 label=position.label or name,
                 axes=self._axes.axes,
                 dtype=self._schema.dtype,
                 position=position,
                 lanes=self._axes.lanes,
+                samples=self._schema.samples,
             )
         )
         self._positions.append(position)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pymmcore_ome.schema import Channel, Position
 from pymmcore_ome.schema.dimension import Kind
+
+_RGB: Final = (("Red", "#FF0000"), ("Green", "#00FF00"), ("Blue", "#0000FF"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,13 @@ class ImageLayout:
     dtype : str
     position : Position
         Sum of the positions that select this image.
-    channels : tuple of Channel
-        One an index of the channel axis; empty without one.
+    plane_channels : tuple of Channel
+        One a plane: the samples of a pixel count as one. Empty without a channel axis.
     well, field : (row, column) names and the field's number in the well, or None.
     lanes : tuple of Lane
         How an acquisition index moves along the axes.
+    samples : int
+        Samples of a pixel, which lie next to each other on the channel axis (3 for RGB).
     repeat_axis, repeat_step : int
         Axis along which repeats of an index are laid (-1: none), and how far apart.
     """
@@ -71,12 +75,25 @@ class ImageLayout:
     axes: tuple[Axis, ...]
     dtype: str
     position: Position = field(default_factory=Position)
-    channels: tuple[Channel, ...] = ()
+    plane_channels: tuple[Channel, ...] = ()
     well: tuple[str, str] | None = None
     field: int | None = None
     lanes: tuple[Lane, ...] = ()
+    samples: int = 1
     repeat_axis: int = -1
     repeat_step: int = 1
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """One channel an index of the channel axis; empty without one."""
+        if self.samples == 1:
+            return self.plane_channels
+        alone = len(self.plane_channels) == 1
+        return tuple(
+            channel.replace(name=name if alone else f"{channel.name} {name}", color=color)
+            for channel in self.plane_channels
+            for name, color in _RGB
+        )
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -97,6 +114,24 @@ class ImageLayout:
     def channel_axis(self) -> int | None:
         """Number of the channel axis, or None."""
         return self.axis_names.index("c") if "c" in self.axis_names else None
+
+    @cached_property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of one frame as the camera delivers it: (height, width), or with 3 samples."""
+        plane = self.shape[-2:]
+        return plane if self.samples == 1 else (*plane, self.samples)
+
+    @cached_property
+    def block_shape(self) -> tuple[int, ...]:
+        """Shape of one frame as a block of the array, all axes in storage order."""
+        return tuple(
+            axis.size or 1
+            if axis.name in ("y", "x")
+            else self.samples
+            if number == self.channel_axis
+            else 1
+            for number, axis in enumerate(self.axes)
+        )
 
     @cached_property
     def chunk_shape(self) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ class ImageAxes(NamedTuple):
     """The axes of an image in storage order, its channels, and its lanes."""
 
     axes: tuple[Axis, ...]
-    channels: tuple[Channel, ...]
+    channels: tuple[Channel, ...]  # one a plane: the samples of a pixel are one channel
     lanes: tuple[Lane, ...]
     repeat_axis: int  # the axis along which repeats of an index are laid
     repeat_step: int
@@ -35,7 +35,7 @@ def image_axes(schema: StorageSchema, dims: Sequence[Dimension], repeats: int = 
     """
     cameras = [d for d in dims if d.kind == "camera"]
     stored = [d for d in dims if d.kind not in ("position", "camera")]
-    if cameras and not any(d.kind == "channel" for d in stored):
+    if (cameras or schema.rgb) and not any(d.kind == "channel" for d in stored):
         stored.append(Dimension(name="c", size=1))
     if repeats > 1 and not any(d.kind == "time" for d in stored):
         stored.insert(0, Dimension(name="t", size=1))
@@ -46,7 +46,8 @@ def image_axes(schema: StorageSchema, dims: Sequence[Dimension], repeats: int = 
         axis = _axis(dim)
         if dim.kind == "channel":
             channels = _fold_cameras(dim, cameras)
-            axis = replace(axis, size=len(channels) or None, coords=None)
+            size = None if dim.size is None else len(channels) * schema.samples
+            axis = replace(axis, size=size, coords=None)
         elif dim.kind == "time" and repeats > 1:
             axis = replace(axis, size=(dim.size or 1) * repeats, scale=None, coords=None)
         axes.append(axis)
@@ -54,7 +55,7 @@ def image_axes(schema: StorageSchema, dims: Sequence[Dimension], repeats: int = 
     return ImageAxes(
         axes=tuple(axes),
         channels=channels,
-        lanes=_lanes(dims, ordered, cameras),
+        lanes=_lanes(dims, ordered, cameras, schema.samples),
         repeat_axis=time,
         repeat_step=(ordered[time].size or 1) if time >= 0 else 1,
     )
@@ -98,7 +99,10 @@ def _fold_cameras(dim: Dimension, cameras: Sequence[Dimension]) -> tuple[Channel
 
 
 def _lanes(
-    dims: Sequence[Dimension], ordered: Sequence[Dimension], cameras: Sequence[Dimension]
+    dims: Sequence[Dimension],
+    ordered: Sequence[Dimension],
+    cameras: Sequence[Dimension],
+    samples: int,
 ) -> tuple[Lane, ...]:
     axis_of = {dim.name: n for n, dim in enumerate(ordered)}
     channel_axis = next((n for n, d in enumerate(ordered) if d.kind == "channel"), -1)
@@ -106,8 +110,8 @@ def _lanes(
     lanes = []
     for dim in dims:
         if dim.kind == "camera":
-            lanes.append(Lane(dim.name, dim.size, channel_axis, 1))
+            lanes.append(Lane(dim.name, dim.size, channel_axis, samples))
         elif dim.kind != "position":
-            step = camera_count if dim.kind == "channel" else 1
+            step = camera_count * samples if dim.kind == "channel" else 1
             lanes.append(Lane(dim.name, dim.size, axis_of[dim.name], step))
     return tuple(lanes)

@@ -37,6 +37,8 @@ class Layout:
         Otherwise: from the selectors' values to the image's number.
     order : FrameOrder | None
         When frames come; None: only by index.
+    named : bool
+        An image's path is its name (OME-TIFF), not its group (OME-Zarr).
     """
 
     schema: StorageSchema
@@ -46,6 +48,7 @@ class Layout:
     strides: tuple[int, ...] | None
     numbers: Mapping[tuple[int, ...], int] | None
     order: FrameOrder | None
+    named: bool = False
 
     @property
     def plate(self) -> Plate | None:
@@ -59,7 +62,7 @@ class Layout:
             return None
         if self.order is not None:
             return self.order.count
-        return sum(prod(image.shape[:-2]) for image in self.images)
+        return sum(prod(image.shape[:-2]) // image.samples for image in self.images)
 
     @property
     def is_single(self) -> bool:
@@ -67,26 +70,28 @@ class Layout:
         return not self.schema.grows and self.plate is None and len(self.images) == 1
 
     @property
-    def frame_shape(self) -> tuple[int, int]:
-        """Height and width of a frame in pixels."""
-        return self.schema.height, self.schema.width
+    def frame_shape(self) -> tuple[int, ...]:
+        """Shape of a frame as it comes: height and width in pixels, and 3 for RGB."""
+        plane = self.schema.height, self.schema.width
+        return (*plane, 3) if self.schema.rgb else plane
 
 
-def layout_of(schema: StorageSchema) -> Layout:
+def layout_of(schema: StorageSchema, named: bool = False) -> Layout:
     """Lay a schema out: images in order of first visit, each with its axes."""
     if schema.grows and not schema.images:
-        return Layout(schema, [], (), (), None, {}, None)
-    return _layout_of_loops(schema) if schema.images is None else _layout_of_plans(schema)
+        return Layout(schema, [], (), (), None, {}, None, named)
+    lay = _layout_of_loops if schema.images is None else _layout_of_plans
+    return lay(schema, named)
 
 
-def _layout_of_loops(schema: StorageSchema) -> Layout:
+def _layout_of_loops(schema: StorageSchema, named: bool) -> Layout:
     dims = schema.frame_dimensions
     axes = image_axes(schema, dims)
     positions = [d for d in dims if d.kind == "position"]
     # names read "position_tile" whichever of the two the acquisition visits first
     naming_order = sorted(range(len(positions)), key=lambda n: positions[n].name != "p")
     sizes = [d.size or 0 for d in positions]
-    maker = _ImageMaker(schema, prod(sizes))
+    maker = _ImageMaker(schema, prod(sizes), named)
     for parts in product(*(enumerate(d.positions) for d in positions)):
         name, label = image_name(
             [(positions[n].name, parts[n][0], parts[n][1]) for n in naming_order]
@@ -103,15 +108,16 @@ def _layout_of_loops(schema: StorageSchema) -> Layout:
             [Loop(d.name, d.size) for d in dims],
             next((d.channels for d in dims if d.kind == "channel"), ()),
         ),
+        named=named,
     )
 
 
-def _layout_of_plans(schema: StorageSchema) -> Layout:
+def _layout_of_plans(schema: StorageSchema, named: bool) -> Layout:
     plans = schema.images or ()
     selectors = tuple(dict.fromkeys(name for plan in plans for name in plan.at))
     known: dict[tuple[object, ...], ImageAxes] = {}
     numbers: dict[tuple[int, ...], int] = {}
-    maker = _ImageMaker(schema, len(plans))
+    maker = _ImageMaker(schema, len(plans), named)
     for number, plan in enumerate(plans):
         key = (plan.dimensions, plan.repeats)
         if key not in known:
@@ -126,6 +132,7 @@ def _layout_of_plans(schema: StorageSchema) -> Layout:
         strides=None,
         numbers=numbers,
         order=None if schema.order is None else ReplayOrder(schema.order),
+        named=named,
     )
 
 
@@ -137,28 +144,30 @@ def _plan_name(plan: ImagePlan) -> tuple[str, str]:
 class _ImageMaker:
     """Makes images in order of first visit, with unique names and the right paths."""
 
-    def __init__(self, schema: StorageSchema, count: int) -> None:
+    def __init__(self, schema: StorageSchema, count: int, named: bool) -> None:
         self.images: list[ImageLayout] = []
-        self._dtype = schema.dtype
+        self._dtype, self._samples = schema.dtype, schema.samples
         self._names = UniqueNames()
         single = count == 1 and not schema.grows
-        self._paths = GroupPaths(single=single, plate=schema.plate is not None)
+        self._paths = GroupPaths(single=single, plate=schema.plate is not None, named=named)
 
     def add(self, axes: ImageAxes, name: str, label: str, position: Position) -> None:
-        path, well, field = self._paths.claim(position)
+        unique = self._names.claim(name)
+        path, well, field = self._paths.claim(unique, position)
         self.images.append(
             ImageLayout(
                 number=len(self.images),
                 path=path,
-                name=self._names.claim(name),
+                name=unique,
                 label=label,
                 axes=axes.axes,
                 dtype=self._dtype,
                 position=position,
-                channels=axes.channels,
+                plane_channels=axes.channels,
                 well=well,
                 field=field,
                 lanes=axes.lanes,
+                samples=self._samples,
                 repeat_axis=axes.repeat_axis,
                 repeat_step=axes.repeat_step,
             )

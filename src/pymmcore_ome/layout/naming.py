@@ -57,20 +57,28 @@ class UniqueNames:
 
 
 class GroupPaths:
-    """Group paths by the NGFF layouts: the root, ``0, 1, …``, or ``row/column/field``."""
+    """Group paths by the NGFF layouts: the root, ``0, 1, …``, or ``row/column/field``.
 
-    def __init__(self, *, single: bool, plate: bool) -> None:
+    With `named`, for a format without groups, an image's path is its name.
+    """
+
+    def __init__(self, *, single: bool, plate: bool, named: bool) -> None:
+        self._named = named
         self._single = single and not plate
         self._fields: dict[tuple[str, str], int] | None = {} if plate else None
         self._next = 0
 
-    def claim(self, position: Position) -> tuple[str, tuple[str, str] | None, int | None]:
-        """Return the next image's group path, its well, and its field number."""
+    def claim(
+        self, name: str, position: Position
+    ) -> tuple[str, tuple[str, str] | None, int | None]:
+        """Return the next image's path, its well, and its field number."""
         if self._fields is not None:
             well = (position.plate_row or "", position.plate_column or "")
             field = self._fields.get(well, 0)
             self._fields[well] = field + 1
-            return f"{well[0]}/{well[1]}/{field}", well, field
+            return name if self._named else f"{well[0]}/{well[1]}/{field}", well, field
+        if self._named:
+            return name, None, None
         number = self._next
         self._next += 1
         return ("" if self._single else str(number)), None, None

@@ -1,16 +1,20 @@
-"""Documents only: OME-NGFF, OME-XML, and the package's own page at the root of a store."""
+"""Documents only: OME-NGFF, OME-XML, and the package's own page in a store."""
 
-from .documents import (
-    XML_KEY,
-    closing_documents,
-    format_refusals,
-    image_documents,
-    series_documents,
-    store_documents,
-)
+from pymmcore_ome.disk import Place
+
+from .documents import Document, Documents
+from .state import StoreState
 from .store_record import KEY, Status, StoreRecord
+from .tiff_documents import DESCRIPTION_KEY, TiffDocuments, file_name, page_of_xml
+from .zarr_documents import XML_KEY, ZarrDocuments
+
+
+def documents_of(place: Place) -> Documents:
+    """Return the documents of the format of a place."""
+    return ZarrDocuments() if place.format == "ome-zarr" else TiffDocuments(place.is_folder)
+
 
 __all__ = [
-    "KEY", "XML_KEY", "Status", "StoreRecord", "closing_documents", "format_refusals",
-    "image_documents", "series_documents", "store_documents",
+    "DESCRIPTION_KEY", "KEY", "XML_KEY", "Document", "Documents", "Status", "StoreRecord",
+    "StoreState", "TiffDocuments", "ZarrDocuments", "documents_of", "file_name", "page_of_xml",
 ]  # fmt: skip

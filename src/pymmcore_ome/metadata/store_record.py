@@ -53,9 +53,8 @@ class StoreRecord:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
-    def from_attributes(cls, attributes: Mapping[str, Any]) -> StoreRecord | None:
-        """Read a record back from a root's attributes; None where there is none."""
-        found = attributes.get(KEY)
+    def from_attributes(cls, found: Any) -> StoreRecord | None:
+        """Read back what `to_attributes` gave; None where there is no such thing."""
         if not isinstance(found, Mapping) or "schema" not in found:
             return None
         if found.get("status") not in get_args(Status) or not isinstance(found["schema"], Mapping):

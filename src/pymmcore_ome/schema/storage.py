@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from .dimension import Dimension
 from .event_order import EventOrder
 from .image_plan import ImagePlan
+from .instrument import Instrument
 from .model import Model
 from .pixels import check_dtype
 from .plate import Plate
@@ -41,6 +42,11 @@ class StorageSchema(Model):
         Name, or ``"name:level"``. None: no compression.
     significant_bits : int | None
         Bits that carry signal. None: all bits of the dtype.
+    rgb : bool
+        Frames are (height, width, 3): red, green and blue of every pixel. They are three
+        channels of the image.
+    instrument : Instrument | None
+        The microscope, as far as it is known.
     images : sequence of ImagePlan | None
         In order of first visit.
     order : EventOrder | None
@@ -62,6 +68,8 @@ class StorageSchema(Model):
     plate: Plate | None = None
     compression: str | None = None
     significant_bits: int | None = Field(default=None, ge=1, le=64)
+    rgb: bool = False
+    instrument: Instrument | None = None
     images: tuple[ImagePlan, ...] | None = None
     order: EventOrder | None = None
     grows: bool = False
@@ -145,6 +153,11 @@ class StorageSchema(Model):
     def width(self) -> int:
         """Pixels in a row of a frame."""
         return self.dimensions[-1].size or 0
+
+    @property
+    def samples(self) -> int:
+        """Samples of a pixel: 3 for RGB, else 1."""
+        return 3 if self.rgb else 1
 
     @property
     def frame_dimensions(self) -> tuple[Dimension, ...]:

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pymmcore_ome.backends import ArrayBackend, find_backend
-from pymmcore_ome.disk import check_free, choose_format, default_buffer_bytes, local_path
+from pymmcore_ome.backends import FILES, ArrayBackend, BackendOptions, Files, find_backend
+from pymmcore_ome.disk import Place, choose_format, default_buffer_bytes, local_path
 from pymmcore_ome.errors import OptionError, SchemaError, StorePathError
-from pymmcore_ome.layout import Layout, layout_of, with_chunks
-from pymmcore_ome.metadata import format_refusals
+from pymmcore_ome.layout import layout_of, with_chunks
+from pymmcore_ome.metadata import documents_of
 from pymmcore_ome.schema import StorageSchema
 
 from .store import Store
@@ -29,6 +29,8 @@ def open_stream(
     compression: str | None = None,
     chunks: Chunks = None,
     shards: Mapping[str, int] | None = None,
+    files: Files = "one",
+    bigtiff: bool = True,
     buffer_bytes: int | None = None,
     acquisition: Mapping[str, Any] | None = None,
 ) -> Stream:
@@ -49,9 +51,14 @@ def open_stream(
     overwrite : bool
         Replace a store that is there. A folder that is no store is never replaced.
     compression : str, optional
-        ``"zstd"``, ``"gzip"`` or ``"blosc"``, with ``:level``; overrides the schema's.
+        ``"name"`` or ``"name:level"``; overrides the schema's. OME-Zarr: zstd, gzip, blosc;
+        OME-TIFF: zstd, deflate, lzw.
     chunks, shards : mapping of axis name to elements, optional
         Override the schema's. None or ``"auto"``: chunks of one frame, no shards.
+    files : ``"one"`` | ``"per-position"``
+        OME-TIFF: all images in one file, or a folder with one file each.
+    bigtiff : bool
+        OME-TIFF: False writes a classic TIFF, which ends at 4 GiB.
     buffer_bytes : int, optional
         Frames held in memory at most. None: a quarter of the free memory, at most 1 GiB.
     acquisition : mapping, optional
@@ -75,22 +82,27 @@ def open_stream(
         raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
     if buffer_bytes is not None and (type(buffer_bytes) is not int or buffer_bytes < 1):
         raise OptionError(f"buffer_bytes must be a whole number from 1, got {buffer_bytes!r}.")
+    if files not in FILES or not isinstance(bigtiff, bool):
+        raise OptionError(
+            f"files must be one of {', '.join(FILES)}, and bigtiff True or False; got "
+            f"{files!r:.80} and {bigtiff!r:.80}."
+        )
     if compression is not None:
         schema = schema.replace(compression=compression)
-    layout = with_chunks(layout_of(schema), _chunk_sizes(chunks), shards)
+    place = Place.of_new(target, chosen, files)
+    named = chosen == "ome-tiff"
+    layout = with_chunks(layout_of(schema, named), _chunk_sizes(chunks), shards)
+    options = BackendOptions(schema.compression, files, bigtiff)
     _refuse(
-        layout,
-        [
-            *format_refusals(layout, chosen),
-            *backend_class.refusals(layout, schema.compression),
-        ],
+        [*documents_of(place).refusals(layout), *backend_class.refusals(layout, options)],
     )
-    check_free(target, overwrite)
+    place.check_free(overwrite)
     try:
         store = Store.create(
-            target,
+            place,
             layout,
             backend_class(),
+            options,
             overwrite=overwrite,
             acquisition=acquisition or {},
         )
@@ -111,6 +123,6 @@ def _chunk_sizes(chunks: Chunks) -> Mapping[str, int] | None:
     return chunks
 
 
-def _refuse(layout: Layout, reasons: list[str]) -> None:
+def _refuse(reasons: list[str]) -> None:
     if reasons:
         raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")

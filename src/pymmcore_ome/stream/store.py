@@ -11,18 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pymmcore_ome.backends import ArrayBackend
-from pymmcore_ome.disk import fresh_folder, write_whole
+from pymmcore_ome.backends import ArrayBackend, BackendOptions
+from pymmcore_ome.disk import Place
 from pymmcore_ome.errors import StoreExistsError
-from pymmcore_ome.frames import TABLE_NAME, Journal
-from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, layout_of
-from pymmcore_ome.metadata import (
-    StoreRecord,
-    closing_documents,
-    image_documents,
-    series_documents,
-    store_documents,
-)
+from pymmcore_ome.frames import Journal, PlaneTable, read_table
+from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
+from pymmcore_ome.metadata import Document, Documents, StoreRecord, StoreState, documents_of
 from pymmcore_ome.schema import StorageSchema
 
 from .progress import Summary
@@ -51,20 +45,22 @@ def _claimed(path: Path) -> Iterator[None]:
 
 @dataclass
 class Store:
-    """One OME-Zarr store that is being written. Made whole by `create`, ended by `finish`."""
+    """One store that is being written. Made whole by `create`, ended by `finish`."""
 
-    path: Path
+    place: Place
     layout: Layout
     backend: ArrayBackend
     journal: Journal
     record: StoreRecord
+    documents: Documents
 
     @classmethod
     def create(
         cls,
-        path: Path,
+        place: Place,
         layout: Layout,
         backend: ArrayBackend,
+        options: BackendOptions,
         *,
         overwrite: bool,
         acquisition: Mapping[str, Any],
@@ -85,15 +81,25 @@ class Store:
             frames={"planned": layout.frame_count, "written": None, "skipped": None},
             acquisition=acquisition,
         )
-        with _claimed(path), fresh_folder(path, overwrite):
-            backend.create(path, layout, layout.schema.compression)
-            shapes = [image.shape for image in layout.images]
-            for key, content in store_documents(layout, record, shapes):
-                target = path / key
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-            journal = Journal(path / TABLE_NAME)
-        return cls(path, layout, backend, journal, record)
+        documents = documents_of(place)
+        with _claimed(place.path), place.made_free(overwrite):
+            try:
+                backend.create(place, layout, options)
+                state = StoreState(
+                    layout, record, shapes_now(layout, backend.pages), pages=backend.pages
+                )
+                for key, content in documents.created(state):
+                    backend.put(key, content)
+                journal = Journal(place.table)
+            except BaseException:
+                backend.close()  # an open file cannot be removed everywhere
+                raise
+        return cls(place, layout, backend, journal, record, documents)
+
+    @property
+    def path(self) -> Path:
+        """Where the store is."""
+        return self.place.path
 
     def add(self, image: ImageLayout) -> None:
         """Make one more image, in a store that grows.
@@ -103,8 +109,17 @@ class Store:
         OSError
         """
         self.backend.add(image)
-        self._write(image_documents(self.layout, [image]))
-        self._write(series_documents(self.layout))
+        self._say([image], image.number + 1)
+
+    def grow(self, image: int, shape: tuple[int, ...], image_count: int) -> None:
+        """Make an image's array at least this large; `image_count` images have arrays.
+
+        Raises
+        ------
+        OSError
+        """
+        if self.backend.grow(image, shape):
+            self._say([self.layout.images[image]], image_count)
 
     def finish(
         self,
@@ -112,7 +127,7 @@ class Store:
         shapes: Sequence[tuple[int, ...]],
         growing: GrowingRouter | None,
     ) -> None:
-        """Close the arrays and the frame table, and write how it ended.
+        """Bring everything down, and write how it ended.
 
         Raises
         ------
@@ -120,47 +135,70 @@ class Store:
             When a file could not be written; the others are still closed.
         """
         try:
-            self._check_in_place(self.layout.images[: len(shapes)])
-            self.backend.close()
+            self.backend.finish()
+            self._check_in_place()
+            self.journal.close()
+            if growing is not None:
+                final_schema = growing.final_schema(list(shapes))
+                self.layout = layout_of(final_schema, self.layout.named)
+                self.record = replace(self.record, schema=_plain(final_schema))
+                self._put(self.documents.grown(self._state(shapes), self.layout.images))
+            self.record = replace(
+                self.record,
+                status=summary.status,
+                reason=summary.reason,
+                ended=_now(),
+                frames={
+                    "planned": summary.frames_planned,
+                    "written": summary.frames_written,
+                    "skipped": summary.frames_skipped,
+                },
+            )
+            planes = PlaneTable(read_table(self.place.table))
+            self._put(self.documents.closed(replace(self._state(shapes), planes=planes)))
         finally:
             self.journal.close()
+            self.backend.close()
             _being_written.discard(self.path.resolve())
-        if growing is not None:
-            final_schema = growing.final_schema(list(shapes))
-            self.layout = layout_of(final_schema)
-            self._write(image_documents(self.layout, self.layout.images))
-            self.record = replace(self.record, schema=_plain(final_schema))
-        ended = replace(
-            self.record,
-            status=summary.status,
-            reason=summary.reason,
-            ended=_now(),
-            frames={
-                "planned": summary.frames_planned,
-                "written": summary.frames_written,
-                "skipped": summary.frames_skipped,
-            },
-        )
-        self._write(closing_documents(self.layout, ended, shapes))
 
-    def _check_in_place(self, images: Iterable[ImageLayout]) -> None:
+    def _check_in_place(self) -> None:
         """Raise when the store was deleted or replaced while it was written."""
-        gone = [
-            image.path
-            for image in images
-            if not (self.path / image.path / "0" / "zarr.json").is_file()
-        ]
-        if gone or not self.journal.is_in_place:
+        if not self.journal.is_in_place or not self.backend.is_in_place():
             raise FileNotFoundError(
                 "it was deleted, moved or replaced while it was written, and frames are lost"
             )
 
-    def _write(self, documents: Iterable[tuple[str, bytes]]) -> None:
+    def _say(self, images: Sequence[ImageLayout], image_count: int) -> None:
+        """Write what changed of some images, so that the store can be read meanwhile."""
+        shapes = shapes_now(self.layout, self.backend.pages)[:image_count]
+        self._put(self.documents.grown(self._state(shapes), images))
+
+    def _state(self, shapes: Sequence[tuple[int, ...]]) -> StoreState:
+        return StoreState(self.layout, self.record, shapes, pages=self.backend.pages)
+
+    def _put(self, documents: Iterable[Document]) -> None:
         for key, content in documents:
-            target = self.path / key
-            if self.path.exists():  # a store that was deleted is not made anew
-                target.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(target, content)
+            self.backend.put(key, content)
+
+
+def shapes_now(layout: Layout, pages: PageTable | None) -> list[tuple[int, ...]]:
+    """Return the shapes that a store says it has while it is written.
+
+    The planned ones; with a page a plane, an image that grows has as many as it has pages.
+    """
+    if pages is None:
+        return [image.shape for image in layout.images]
+    return [
+        (*_with_samples(image, pages.shape(image.number)), *image.shape[-2:])
+        for image in layout.images[: pages.image_count]
+    ]
+
+
+def _with_samples(image: ImageLayout, planes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(
+        size * (image.samples if number == image.channel_axis else 1)
+        for number, size in enumerate(planes)
+    )
 
 
 def _plain(schema: StorageSchema) -> dict[str, Any]:

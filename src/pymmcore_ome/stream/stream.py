@@ -81,7 +81,7 @@ class Stream:
 
         Parameters
         ----------
-        frame : array, (height, width)
+        frame : array, (height, width), or (height, width, 3) for RGB
             Of the schema's dtype, in any byte order and memory layout.
         at : mapping of str to int, optional
             Its acquisition index, such as ``event.index``; missing axes are 0. None: the

@@ -9,10 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pymmcore_ome.backends import WriteFuture
 from pymmcore_ome.errors import WriteError
+from pymmcore_ome.layout import ImageLayout
 
 from .buffer import FrameBuffer, Parcel
 from .store import Store
@@ -80,7 +84,7 @@ class Writer(threading.Thread):
         try:
             self._add_images(number)
             self._grow(number, address.index)
-            block = frame.reshape((1,) * len(address.index) + frame.shape)
+            block = _as_block(frame, self._images[number])
             future = self._backend.write(number, (*address.index, 0, 0), block)
         except Exception as error:
             raise self._failure(parcel, error) from error
@@ -97,12 +101,12 @@ class Writer(threading.Thread):
             self.shapes.append(image.shape)
 
     def _grow(self, number: int, index: tuple[int, ...]) -> None:
-        shape = self.shapes[number]
+        shape, block = self.shapes[number], self._images[number].block_shape
         larger = list(shape)
         for axis in self._images[number].unbounded_axes:
-            larger[axis] = max(shape[axis], index[axis] + 1)
+            larger[axis] = max(shape[axis], index[axis] + block[axis])
         if tuple(larger) != shape:
-            self._backend.grow(number, tuple(larger))
+            self._store.grow(number, tuple(larger), len(self.shapes))
             self.shapes[number] = tuple(larger)
 
     def _reap(self, wait: bool) -> None:
@@ -149,3 +153,10 @@ class Writer(threading.Thread):
             f"{parcel.address.index}) could not be written: {error}. Frames written before it "
             "are safe and listed in the frame table. Check the disk."
         )
+
+
+def _as_block(frame: NDArray[Any], image: ImageLayout) -> NDArray[Any]:
+    """Return a frame as a block of its image, all axes in storage order."""
+    if image.samples > 1:
+        frame = np.moveaxis(frame, -1, 0)
+    return frame.reshape(image.block_shape)

@@ -1,0 +1,242 @@
+"""The tiff backend: OME-TIFF, any order of arrival, readable while it is written.
+
+It has no chunks: a page is a frame. Compression runs in threads of its own, and the order in
+which strips reach the file does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.disk import Format, Place, write_whole
+from pymmcore_ome.layout import Axis, ImageLayout, Layout, PageTable
+
+from .compression import TIFF_LEVELS, parse
+from .options import BackendOptions
+from .port import ArrayBackend, WriteFuture
+from .tiff_codec import TiffCodec
+from .tiff_file import TiffFile
+from .tiff_form import PageKind, TiffForm
+
+_MAX_OPEN: Final = 128
+_MAX_THREADS: Final = 8
+_FIRST_PAGES: Final = 64  # of an image whose size nobody knows
+_CLASSIC_LIMIT: Final = 2**32 - 2**24
+_PAGE_BYTES: Final = 400  # at most, of a page's tags
+_UM_PER_CM: Final = 10_000.0
+
+
+class TiffBackend(ArrayBackend):
+    """Writes OME-TIFF: all images in one file, or one file each in a folder."""
+
+    name: ClassVar[str] = "tiff"
+    format: ClassVar[Format] = "ome-tiff"
+
+    def __init__(self) -> None:
+        self.pages: PageTable = PageTable()
+        self._place: Place | None = None
+        self._options = BackendOptions()
+        self._images: list[ImageLayout] = []
+        self._kinds: list[tuple[PageKind, TiffCodec, bytes | None]] = []
+        self._files: list[TiffFile] = []
+        self._resting: OrderedDict[int, None] = OrderedDict()
+        self._pool: ThreadPoolExecutor | None = None
+        self._description: list[bytes] = []
+
+    @classmethod
+    def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
+        reasons = []
+        try:
+            parse(options.compression, TIFF_LEVELS)
+        except ValueError as error:
+            reasons.append(str(error))
+        if any(
+            axis.chunk_size or axis.shard_size for image in layout.images for axis in image.axes
+        ):
+            reasons.append("OME-TIFF stores whole frames: chunks and shards are for OME-Zarr")
+        if not options.bigtiff:
+            reasons += _classic_refusals(layout)
+        return reasons
+
+    def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
+        self._place, self._options = place, options
+        self.pages = PageTable(apart=place.is_folder)
+        if parse(options.compression, TIFF_LEVELS) is not None:
+            threads = min(_MAX_THREADS, os.cpu_count() or 1)
+            self._pool = ThreadPoolExecutor(threads, "pymmcore-ome tiff")
+        if not place.is_folder:
+            self._files.append(self._new_file(place.path))
+        known: dict[tuple[object, ...], tuple[PageKind, TiffCodec, bytes | None]] = {}
+        for image in layout.images:
+            self._add(image, known)
+        self._write_pages(0)
+
+    def put(self, key: str, content: Iterable[bytes]) -> None:
+        assert self._place is not None
+        if not self._place.is_folder:
+            if self._files[0].page_count:
+                self._files[0].describe(content)
+            else:
+                self._description = list(content)  # until there is a page
+        elif key.endswith(".tiff"):
+            self._file(int(key.partition(".")[0])).describe(content)
+        elif self._place.path.exists():
+            write_whole(self._place.path / key, content)
+
+    def add(self, image: ImageLayout) -> None:
+        first = len(self._images)
+        self._add(image, {})
+        self._write_pages(first)
+
+    def write(
+        self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
+    ) -> WriteFuture | None:
+        layout = self._images[image]
+        page = self.pages.page(image, start[:-2])
+        frame: NDArray[Any] = block.reshape(layout.block_shape)
+        if layout.samples > 1 and layout.channel_axis is not None:
+            frame = np.moveaxis(frame, layout.channel_axis, -1)
+        kind, codec, _ = self._kinds[image]
+        frame = frame.reshape(layout.frame_shape)
+        frame = np.ascontiguousarray(frame, dtype=np.dtype(kind.dtype).newbyteorder("<"))
+        file = self._file(image)
+        if self._pool is None:
+            file.store(page, codec.encode(frame))
+            return None
+        return self._pool.submit(lambda: file.store(page, codec.encode(frame)))
+
+    def grow(self, image: int, shape: tuple[int, ...]) -> bool:
+        layout = self._images[image]
+        have, want = self.pages.shape(image), list(shape[:-2])
+        if layout.samples > 1 and layout.channel_axis is not None:
+            want[layout.channel_axis] = -(-want[layout.channel_axis] // layout.samples)
+        if all(h >= w for h, w in zip(have, want, strict=True)):
+            return False
+        larger = [max(h, 2 * h if w > h else w, w) for h, w in zip(have, want, strict=True)]
+        count = self.pages.grow(image, self._full_shape(layout, larger))
+        self._file(image).add_pages(self._kinds[image][0], count, self._kinds[image][2])
+        return True
+
+    def finish(self) -> None:
+        """Every write was waited for; a file without a page gets one, so that it opens."""
+        if self._files and not self._files[0].page_count:
+            kind = PageKind(1, 1, 1, "uint8", 1, 1, None)
+            self._files[0].add_pages(kind, 1, None)
+            self._files[0].describe(self._description)
+
+    def is_in_place(self) -> bool:
+        return all(file.is_in_place() for file in self._files)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+        for file in self._files:
+            file.rest()
+
+    def _add(self, image: ImageLayout, known: dict[tuple[object, ...], Any]) -> None:
+        """Give pages to an image; those that nobody knows the size of get some to begin with."""
+        key = (image.axes[-2:], image.dtype, image.samples)
+        if key not in known:
+            known[key] = self._kind(image)
+        planes = [
+            size // (image.samples if number == image.channel_axis else 1)
+            for number, size in enumerate(image.shape[:-2])
+        ]
+        if image.unbounded_axes:
+            step = max(1, prod(size for size in planes if size))
+            first = max(1, _FIRST_PAGES // step)
+            slowest = image.unbounded_axes[0]
+            planes = [
+                first if number == slowest else max(1, size) for number, size in enumerate(planes)
+            ]
+        self.pages.add(image, self._full_shape(image, planes))
+        self._images.append(image)
+        self._kinds.append(known[key])
+
+    def _write_pages(self, first: int) -> None:
+        """Write the pages of all images from the first on, neighbours of one kind together."""
+        assert self._place is not None
+        if self._place.is_folder:
+            for number in range(first, len(self._images)):
+                self._files.append(
+                    self._new_file(self._place.path / f"{self._images[number].number}.ome.tiff")
+                )
+                kind, _, blank = self._kinds[number]
+                self._file(number).add_pages(kind, prod(self.pages.shape(number)), blank)
+            return
+        waiting = 0
+        for number in range(first, len(self._images)):
+            waiting += prod(self.pages.shape(number))
+            is_last = number + 1 == len(self._images)
+            if is_last or self._kinds[number + 1] is not self._kinds[number]:
+                kind, _, blank = self._kinds[number]
+                self._files[0].add_pages(kind, waiting, blank)
+                waiting = 0
+        if self._description and self._files[0].page_count:
+            self._files[0].describe(self._description)
+            self._description = []
+
+    def _kind(self, image: ImageLayout) -> tuple[PageKind, TiffCodec, bytes | None]:
+        dtype = np.dtype(image.dtype)
+        name, level = parse(self._options.compression, TIFF_LEVELS) or (None, 0)
+        codec = TiffCodec(name, level, dtype)
+        y, x = image.axes[-2:]
+        kind = PageKind(
+            image.shape[-2], image.shape[-1], image.samples, image.dtype,
+            codec.number, codec.predictor, _pixels_per_cm(x, y),
+        )  # fmt: skip
+        blank = None
+        if name is not None:
+            blank = bytes(codec.encode(np.zeros(image.frame_shape, dtype)))
+        return kind, codec, blank
+
+    @staticmethod
+    def _full_shape(image: ImageLayout, planes: Iterable[int]) -> tuple[int, ...]:
+        shape = list(planes)
+        if image.samples > 1 and image.channel_axis is not None:
+            shape[image.channel_axis] *= image.samples
+        return (*shape, *image.shape[-2:])
+
+    def _new_file(self, path: Path) -> TiffFile:
+        path.touch()
+        return TiffFile(path, TiffForm(self._options.bigtiff))
+
+    def _file(self, image: int) -> TiffFile:
+        if len(self._files) == 1:
+            return self._files[0]
+        self._resting[image] = None
+        self._resting.move_to_end(image)
+        if len(self._resting) > _MAX_OPEN:
+            oldest, _ = self._resting.popitem(last=False)
+            self._files[oldest].rest()
+        return self._files[image]
+
+
+def _pixels_per_cm(x: Axis, y: Axis) -> tuple[float, float] | None:
+    if not x.scale or not y.scale or (x.unit or y.unit) not in (None, "micrometer"):
+        return None
+    return _UM_PER_CM / abs(x.scale), _UM_PER_CM / abs(y.scale)
+
+
+def _classic_refusals(layout: Layout) -> list[str]:
+    if layout.frame_count is None:
+        return ["a classic TIFF ends at 4 GiB, and the number of frames is not known"]
+    planned = sum(
+        prod(image.shape) * np.dtype(image.dtype).itemsize + prod(image.shape[:-2]) * _PAGE_BYTES
+        for image in layout.images
+    )
+    if planned > _CLASSIC_LIMIT:
+        return [
+            f"a classic TIFF ends at 4 GiB, the plan has {planned / 2**30:.1f} GiB; leave "
+            "bigtiff=False out"
+        ]
+    return []

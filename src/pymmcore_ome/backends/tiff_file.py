@@ -1,0 +1,213 @@
+"""`TiffFile`: one TIFF that is valid at every instant, whatever is written and in any order.
+
+All pages exist from the start, their strips pointing at one blank strip. A frame's bytes go
+to the end of the file first, then the page is pointed at them, in one write. It never moves
+a byte that a page points at, and it frees none.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .tiff_form import IMAGE_DESCRIPTION, STRIP_BYTE_COUNTS, STRIP_OFFSETS, PageKind, TiffForm
+from .tiff_form import tag_number as _tag
+
+_ROWS_AT_ONCE: Final = 16_384
+_ALIGNMENT: Final = 16
+_BIG_ALIGNMENT: Final = 4096  # of frames that are whole pages of memory: half the copying
+
+
+class _Block(NamedTuple):
+    """Neighbouring pages of one kind, in one piece of the file."""
+
+    first_page: int
+    at: int
+    row: NDArray[Any]  # a page of the block, as an array of one row
+    strip_at: int  # from the page's start to the value of its StripOffsets
+    bytes_at: int  # … of its StripByteCounts
+
+
+class TiffFile:
+    """A TIFF that is being written. Its methods may be called from any thread.
+
+    Parameters
+    ----------
+    path : Path
+        An empty file.
+    form : TiffForm
+    """
+
+    def __init__(self, path: Path, form: TiffForm) -> None:
+        self._path = path
+        self._form = form
+        self._lock = threading.Lock()
+        self._blocks: list[_Block] = []
+        self._first_pages: list[int] = []
+        self._page_count = 0
+        self._next_at = form.first_page_at
+        self._description_at = 0
+        self._blanks: dict[bytes | None, tuple[int, int]] = {}
+        self._constants: dict[bytes, int] = {}
+        self._file: BinaryIO | None = None
+        self._end = len(form.header)
+        self._write_at(0, form.header)
+        self._stat = os.fstat(self._opened().fileno())
+
+    def add_pages(self, kind: PageKind, count: int, blank: bytes | None) -> None:
+        """Add pages that read as 0.
+
+        Parameters
+        ----------
+        kind : PageKind
+        count : int
+        blank : bytes or None
+            A compressed strip of zeros; None when strips are not compressed.
+        """
+        if count < 1:
+            return
+        with self._lock:
+            strip = self._blank(kind, blank)
+            link_at = self._next_at
+            first_at = 0
+            if self._page_count == 0:
+                first_at = self._add_block(kind, 1, strip, described=True)
+                count -= 1
+            if count:
+                rest_at = self._add_block(kind, count, strip, described=False)
+                if first_at:
+                    self._write_at(
+                        first_at + self._next_field(self._blocks[-2]), self._word(rest_at)
+                    )
+                first_at = first_at or rest_at
+            self._write_at(link_at, self._word(first_at))
+
+    def store(self, page: int, strip: Any) -> None:
+        """Write the bytes of a strip, then point the page at them."""
+        nbytes = memoryview(strip).nbytes
+        with self._lock:
+            at = self._append(strip, _BIG_ALIGNMENT if nbytes % _BIG_ALIGNMENT == 0 else _ALIGNMENT)
+            block = self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
+            row = block.row
+            row["tags"][0, block.strip_at]["value"] = at
+            row["tags"][0, block.bytes_at]["value"] = nbytes
+            size = self._form.entry.itemsize
+            begin = self._form.count.itemsize + block.strip_at * size
+            end = self._form.count.itemsize + (block.bytes_at + 1) * size
+            page_at = block.at + (page - block.first_page) * row.dtype.itemsize
+            self._write_at(page_at + begin, row.tobytes()[begin:end])
+
+    def describe(self, pieces: Iterable[bytes]) -> None:
+        """Write the ImageDescription, then point the first page at it.
+
+        Raises
+        ------
+        ValueError
+            When the file has no page yet.
+        """
+        if not self._blocks:
+            raise ValueError("a TIFF without a page has no ImageDescription")
+        with self._lock:
+            at = self._append(b"", _ALIGNMENT)
+            for piece in pieces:
+                self._append(piece, 1)
+            self._append(b"\0", 1)
+            tag = np.zeros(1, self._form.entry)
+            tag[0] = (IMAGE_DESCRIPTION, 2, self._end - at, at)
+            self._write_at(self._description_at, tag.tobytes())
+
+    @property
+    def page_count(self) -> int:
+        """Pages so far."""
+        return self._page_count
+
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to this file."""
+        try:
+            return os.path.samestat(self._stat, self._path.stat())
+        except OSError:
+            return False
+
+    def rest(self) -> None:
+        """Let go of the file; it is opened again when it is needed."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _add_block(
+        self, kind: PageKind, count: int, strip: tuple[int, int], described: bool
+    ) -> int:
+        _, constants = self._form.page(kind, 0, described)
+        if constants not in self._constants:
+            self._constants[constants] = self._append(constants, _ALIGNMENT)
+        row, _ = self._form.page(kind, self._constants[constants], described)
+        strip_at, bytes_at = _tag(row, STRIP_OFFSETS), _tag(row, STRIP_BYTE_COUNTS)
+        row["tags"][0, strip_at]["value"], row["tags"][0, bytes_at]["value"] = strip
+        at = self._append(b"", _ALIGNMENT)
+        size = row.dtype.itemsize
+        for first in range(0, count, _ROWS_AT_ONCE):
+            rows = np.repeat(row, min(_ROWS_AT_ONCE, count - first))
+            rows["next"] = at + size * np.arange(first + 1, first + 1 + len(rows))
+            if first + len(rows) == count:
+                rows["next"][-1] = 0
+            self._append(rows.tobytes(), 1)
+        self._blocks.append(_Block(self._page_count, at, row, strip_at, bytes_at))
+        self._first_pages.append(self._page_count)
+        self._page_count += count
+        self._next_at = at + size * count - self._form.offset.itemsize
+        if described:
+            entry = self._form.entry.itemsize
+            self._description_at = (
+                at + self._form.count.itemsize + entry * _tag(row, IMAGE_DESCRIPTION)
+            )
+        return at
+
+    def _next_field(self, block: _Block) -> int:
+        return block.row.dtype.itemsize - self._form.offset.itemsize
+
+    def _blank(self, kind: PageKind, blank: bytes | None) -> tuple[int, int]:
+        """Return offset and size of a strip that reads as 0."""
+        if blank is not None:
+            if blank not in self._blanks:
+                self._blanks[blank] = (self._append(blank, _ALIGNMENT), len(blank))
+            return self._blanks[blank]
+        at, size = self._blanks.get(None, (0, 0))
+        if size < kind.nbytes:
+            at = self._append(b"", _ALIGNMENT)
+            self._end = at + kind.nbytes - 1
+            self._append(b"\0", 1)  # what was never written reads as 0, and takes no room
+            self._blanks[None] = (at, kind.nbytes)
+        return at, kind.nbytes
+
+    def _append(self, data: Any, alignment: int) -> int:
+        at = self._end + -self._end % alignment
+        nbytes = memoryview(data).nbytes
+        if at + nbytes > self._form.limit:
+            raise OSError("a classic TIFF ends at 4 GiB; write a BigTIFF (bigtiff=True)")
+        if nbytes:
+            self._write_at(at, data)
+        self._end = at + nbytes
+        return at
+
+    def _word(self, value: int) -> bytes:
+        return value.to_bytes(self._form.offset.itemsize, "little")
+
+    def _write_at(self, at: int, data: Any) -> None:
+        file = self._opened()
+        file.seek(at)
+        view = memoryview(data).cast("B") if not isinstance(data, bytes) else memoryview(data)
+        while view.nbytes:
+            view = view[file.write(view) :]
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            self._file = self._path.open("r+b", buffering=0)
+        return self._file

@@ -1,0 +1,209 @@
+"""Reading the images of a TIFF back, numpy-style and lazily, finished or not.
+
+It reads what `TiffFile` writes: pages of one strip. Pages are looked up again at every
+read, because a file that is being written changes; it never writes.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.errors import NotAStoreError
+from pymmcore_ome.layout import ImageLayout
+
+from .selection import split_selection
+from .tiff_codec import TiffCodec
+from .tiff_form import TiffForm
+
+_ROWS_AT_ONCE: Final = 16_384
+_FIELDS: Final = {
+    256: "width", 257: "height", 258: "bits", 259: "compression", 273: "strip_at",
+    277: "samples", 279: "nbytes", 317: "predictor", 339: "sample_format",
+}  # fmt: skip
+
+
+class Strip(NamedTuple):
+    """Where the pixels of a page are."""
+
+    at: int
+    nbytes: int
+    compression: int
+    predictor: int
+
+
+class TiffPages:
+    """The pages of a TIFF file, found by their chain.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._form = TiffForm(big=True)
+        self._blocks: list[tuple[int, int, np.dtype[Any]]] = []
+        self._first_pages: list[int] = []
+        self._count = 0
+        self._next_at = 0
+
+    def strip(self, file: BinaryIO, page: int) -> Strip:
+        """Return where the pixels of a page are now.
+
+        Raises
+        ------
+        NotAStoreError
+            When the file has fewer pages, or is no TIFF of ours.
+        """
+        if page >= self._count:
+            self._walk(file)
+        if page >= self._count:
+            raise NotAStoreError(f"{self.path} has {self._count} pages, page {page} was wanted.")
+        first, at, row = self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
+        file.seek(at + (page - first) * row.itemsize)
+        tags = np.frombuffer(file.read(row.itemsize), row)[0]["tags"]
+        found = {
+            _FIELDS[code]: value
+            for code, value in zip(tags["code"].tolist(), tags["value"].tolist(), strict=True)
+            if code in _FIELDS
+        }
+        return Strip(
+            found["strip_at"], found["nbytes"], found["compression"], found.get("predictor", 1)
+        )
+
+    def count_in(self, file: BinaryIO) -> int:
+        """Return how many pages the file has now."""
+        self._walk(file)
+        return self._count
+
+    def _walk(self, file: BinaryIO) -> None:
+        """Follow the chain of pages from where the last walk ended."""
+        if not self._next_at:
+            file.seek(0)
+            start = file.read(4)
+            if start not in (b"II+\0", b"II*\0"):
+                raise NotAStoreError(f"{self.path} is not a little-endian TIFF.")
+            self._form = TiffForm(big=start == b"II+\0")
+            self._next_at = self._form.first_page_at
+        while at := self._word(file, self._next_at):
+            self._walk_block(file, at)
+
+    def _walk_block(self, file: BinaryIO, at: int) -> None:
+        """Read neighbouring pages with as many tags as the first of them."""
+        form = self._form
+        file.seek(at)
+        tags = int.from_bytes(file.read(form.count.itemsize), "little")
+        row = form.row(tags)
+        self._blocks.append((self._count, at, row))
+        self._first_pages.append(self._count)
+        while True:
+            file.seek(at)
+            data = file.read(row.itemsize * _ROWS_AT_ONCE)
+            rows = np.frombuffer(data, row, count=len(data) // row.itemsize)
+            if not len(rows):
+                raise NotAStoreError(f"{self.path} ends in the middle of a page.")
+            ends = at + row.itemsize * np.arange(1, len(rows) + 1, dtype=np.uint64)
+            other_kind = np.flatnonzero(rows["count"] != tags)
+            chain_ends = np.flatnonzero(rows["next"] != ends) + 1
+            count = int(min([len(rows), *other_kind[:1], *chain_ends[:1]]))
+            self._count += count
+            self._next_at = int(ends[count - 1]) - form.offset.itemsize
+            is_whole = count == len(rows) and not len(chain_ends)
+            if not is_whole or self._tag_count(file, int(ends[count - 1])) != tags:
+                return
+            at = int(ends[count - 1])
+
+    def _tag_count(self, file: BinaryIO, at: int) -> int:
+        file.seek(at)
+        return int.from_bytes(file.read(self._form.count.itemsize), "little")
+
+    def _word(self, file: BinaryIO, at: int) -> int:
+        file.seek(at)
+        return int.from_bytes(file.read(self._form.offset.itemsize), "little")
+
+
+class TiffReader:
+    """One image of a TIFF file. Opened at each read; never writes.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+    dimension_names : tuple of str
+    """
+
+    def __init__(self, pages: TiffPages, image: ImageLayout, notes: Mapping[str, Any]) -> None:
+        try:
+            self.shape = tuple(int(size) for size in notes["shape"])
+            self.dimension_names = tuple(str(name) for name in notes["axes"])
+            planes = [int(size) for size in notes["planes"]]
+            self._numbers = _page_numbers(planes, notes["runs"])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise NotAStoreError(
+                f"{pages.path} does not say where image {image.name!r} is: {error!r}."
+            ) from error
+        self.dtype: np.dtype[Any] = np.dtype(image.dtype)
+        self._pages = pages
+        self._samples = image.samples
+        self._channel_axis = image.channel_axis or 0
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Read any numpy-style selection; only the frames it touches are read.
+
+        Raises
+        ------
+        IndexError
+            As numpy.
+        """
+        near, then = split_selection(key, self.shape)
+        return np.asarray(self._read(near)[then])
+
+    def _read(self, near: tuple[slice, ...]) -> NDArray[Any]:
+        shape = tuple(part.stop - part.start for part in near)
+        block = np.zeros(shape, self.dtype)
+        if not block.size:
+            return block
+        frame_shape = self.shape[-2:] if self._samples == 1 else (*self.shape[-2:], self._samples)
+        planes = list(near[:-2])
+        axis = self._channel_axis
+        if self._samples > 1:
+            channels = near[axis]
+            planes[axis] = slice(
+                channels.start // self._samples, -(-channels.stop // self._samples)
+            )
+        with self._pages.path.open("rb") as file:
+            for place in np.ndindex(*(part.stop - part.start for part in planes)):
+                index = tuple(n + part.start for n, part in zip(place, planes, strict=True))
+                frame = self._frame(file, int(self._numbers[index]), frame_shape)[near[-2:]]
+                if self._samples == 1:
+                    block[place] = frame
+                    continue
+                for sample in range(self._samples):
+                    channel = index[axis] * self._samples + sample - near[axis].start
+                    if 0 <= channel < shape[axis]:
+                        block[(*place[:axis], channel, *place[axis + 1 :])] = frame[..., sample]
+        return block
+
+    def _frame(self, file: BinaryIO, page: int, shape: tuple[int, ...]) -> NDArray[Any]:
+        strip = self._pages.strip(file, page)
+        codec = TiffCodec.of_tags(strip.compression, strip.predictor, self.dtype)
+        file.seek(strip.at)
+        return codec.decode(file.read(strip.nbytes), shape)
+
+
+def _page_numbers(planes: list[int], runs: list[list[int]]) -> NDArray[np.int64]:
+    """Return the page of every plane, from the runs that the store's own page lists."""
+    numbers = np.full(prod(planes), -1, np.int64)
+    for page, *first, count in runs:
+        start = int(np.ravel_multi_index(tuple(first), planes)) if first else 0
+        numbers[start : start + count] = np.arange(page, page + count)
+    if (numbers < 0).any():
+        raise ValueError("some planes have no page")
+    return numbers.reshape(planes)

@@ -1,0 +1,122 @@
+"""What lies on disk, one class a format: our own page, the images, their arrays. It only reads."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.backends import TiffPages, TiffReader, ZarrReader
+from pymmcore_ome.disk import TIFF_FOLDER_KEY, Place, read_description, read_json, root_attributes
+from pymmcore_ome.errors import NotAStoreError
+from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.metadata import KEY, file_name, page_of_xml
+from pymmcore_ome.schema import Dimension, ImagePlan, Position
+
+
+class Array(Protocol):
+    """What reading an image needs of its array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    dimension_names: tuple[str, ...]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]: ...
+
+
+class Stored(ABC):
+    """A store as it lies on disk.
+
+    Attributes
+    ----------
+    page : mapping
+        What the package wrote of itself, not checked yet.
+    named : bool
+        Whether an image's path is its name.
+    """
+
+    named: bool
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.page: Mapping[str, Any] = {}
+
+    @abstractmethod
+    def array(self, image: ImageLayout) -> Array:
+        """Return the full-resolution array of an image."""
+
+    @abstractmethod
+    def found_images(self) -> tuple[ImagePlan, ...]:
+        """Return the images of a growing store that was not finished."""
+
+
+class StoredZarr(Stored):
+    """An OME-Zarr folder."""
+
+    named = False
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.page = (root_attributes(place.path) or {}).get(KEY) or {}
+
+    def array(self, image: ImageLayout) -> Array:
+        folder = self.place.path / image.path if image.path else self.place.path
+        return ZarrReader(folder / "0")
+
+    def found_images(self) -> tuple[ImagePlan, ...]:
+        series = self.place.path / "OME" / "zarr.json"
+        if not series.exists():
+            return ()
+        plans = []
+        paths = json.loads(series.read_bytes())["attributes"]["ome"]["series"]
+        for number, path in enumerate(paths):
+            notes = json.loads((self.place.path / path / "zarr.json").read_bytes())
+            array = ZarrReader(self.place.path / path / "0")
+            name = notes["attributes"][KEY]["image"]["name"]
+            plans.append(_plan(number, name, array.dimension_names, array.shape))
+        return tuple(plans)
+
+
+class StoredTiff(Stored):
+    """An OME-TIFF file, or a folder of them."""
+
+    named = True
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        if place.is_folder:
+            self.page = (read_json(place.path / TIFF_FOLDER_KEY) or {}).get(KEY) or {}
+        else:
+            self.page = page_of_xml(read_description(place.path) or b"") or {}
+        self._pages = TiffPages(place.path)
+
+    def array(self, image: ImageLayout) -> Array:
+        try:
+            notes = self.page["images"][image.number]
+        except (LookupError, TypeError) as error:
+            raise NotAStoreError(
+                f"{self.place.path} does not describe image {image.name!r}."
+            ) from error
+        pages = self._pages
+        if self.place.is_folder:
+            pages = TiffPages(self.place.path / file_name(image))
+        return TiffReader(pages, image, notes)
+
+    def found_images(self) -> tuple[ImagePlan, ...]:
+        return tuple(
+            _plan(number, notes["name"], notes["axes"], notes["shape"])
+            for number, notes in enumerate(self.page["images"])
+        )
+
+
+def _plan(number: int, name: str, axes: Iterable[str], shape: Sequence[int]) -> ImagePlan:
+    sizes = list(zip(axes, shape, strict=True))[:-2]
+    return ImagePlan(
+        at={"image": number},
+        position=Position(name=name),
+        dimensions=[Dimension(name=axis, size=max(1, size)) for axis, size in sizes],
+    )

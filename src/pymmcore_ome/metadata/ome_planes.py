@@ -1,0 +1,121 @@
+"""Plane and TiffData elements of OME-XML, as text: there may be a hundred thousand.
+
+Every plane of an image that has frames is listed, in storage order, because readers count
+them; what is not known of one is left out. Only where nearly all are holes are those left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.frames import PLANE_COLUMNS, PlaneTable
+from pymmcore_ome.layout import ImageLayout, PageTable, Run
+
+from .documents import stage_coordinates
+from .ome_image import letter
+
+_AT_ONCE: Final = 10_000
+_MANY_HOLES: Final = 100  # planes a frame, from which on holes are not listed
+_FORMS: Final = (
+    ' DeltaT="{!r}" DeltaTUnit="s"',
+    ' ExposureTime="{!r}" ExposureTimeUnit="ms"',
+    ' PositionX="{!r}" PositionXUnit="\u00b5m"',
+    ' PositionY="{!r}" PositionYUnit="\u00b5m"',
+    ' PositionZ="{!r}" PositionZUnit="\u00b5m"',
+)
+
+
+def tiff_data_elements(image: ImageLayout, shape: Sequence[int], pages: PageTable) -> str:
+    """Return which pages of the file hold the planes of an image."""
+    letters = [letter(axis).upper() for axis in image.axes[:-2]]
+    planes = [max(1, size) for size in _plane_shape(image, shape)]
+    texts = []
+    runs: Iterable[Run] = pages.runs(image.number, planes)
+    if image.samples > 1:  # DimensionOrder then begins with the samples, not with the pages' order
+        runs = pages.single(image.number, planes)
+    for run in runs:
+        first = "".join(
+            f' First{name}="{value}"' for name, value in zip(letters, run.first, strict=True)
+        )
+        texts.append(f'<TiffData{first} IFD="{run.page}" PlaneCount="{run.planes}"/>')
+    return "".join(texts)
+
+
+def plane_elements(
+    image: ImageLayout, shape: Sequence[int], table: PlaneTable | None
+) -> Iterator[str]:
+    """Yield the Plane elements of an image in pieces; none when it has no frame."""
+    if table is None:
+        return
+    planes = _plane_shape(image, shape)
+    indices, known = table.of(image.path, len(planes))
+    if not len(indices) or 0 in planes:
+        return
+    if image.samples > 1 and image.channel_axis is not None:
+        indices[:, image.channel_axis] //= image.samples
+    facts = np.where(np.isnan(known), _planned(image, indices), known)
+    at = np.ravel_multi_index(tuple(indices.T), planes) if planes else np.zeros(len(known), int)
+    count = math.prod(planes)
+    if count <= _MANY_HOLES * len(facts) + _AT_ONCE:
+        listed = np.arange(count)
+        values = np.full((count, len(PLANE_COLUMNS)), np.nan)
+        values[at] = facts
+    else:
+        listed, places_of = np.unique(at, return_index=True)
+        values = facts[places_of]
+    names = [f' The{letter(axis).upper()}="' for axis in image.axes[:-2]]
+    names += [f' The{name}="' for name in "ZCT" if f' The{name}="' not in names]
+    for first in range(0, len(values), _AT_ONCE):
+        some = values[first : first + _AT_ONCE]
+        places = np.zeros((len(some), len(names)), dtype=int)
+        if planes:
+            numbers = listed[first : first + len(some)]
+            places[:, : len(planes)] = np.stack(np.unravel_index(numbers, planes), axis=1)
+        yield "".join(
+            _plane(names, place, value)
+            for place, value in zip(places.tolist(), some.tolist(), strict=True)
+        )
+
+
+def _plane(names: Sequence[str], place: Sequence[int], values: Sequence[float]) -> str:
+    at = "".join(f'{name}{value}"' for name, value in zip(names, place, strict=True))
+    facts = "".join(
+        form.format(value)
+        for form, value in zip(_FORMS, values, strict=True)
+        if value == value  # not NaN
+    )
+    return f"<Plane{at}{facts}/>"
+
+
+def _plane_shape(image: ImageLayout, shape: Sequence[int]) -> tuple[int, ...]:
+    planes = list(shape[:-2])
+    if image.samples > 1 and image.channel_axis is not None:
+        planes[image.channel_axis] //= image.samples
+    return tuple(planes)
+
+
+def _planned(image: ImageLayout, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what the plan says of each frame, for all that it did not bring itself."""
+    planned = np.full((len(indices), len(PLANE_COLUMNS)), np.nan)
+    at = image.position
+    planned[:, 2] = np.nan if at.x_um is None else at.x_um
+    planned[:, 3] = np.nan if at.y_um is None else at.y_um
+    planned[:, 4] = np.nan if at.z_um is None else at.z_um
+    for number, axis in enumerate(image.axes[:-2]):
+        if axis.name == "z" and axis.unit in (None, "micrometer"):
+            if axis.scale is not None:
+                base = (axis.origin or 0.0) + (at.z_um or 0.0)
+                planned[:, 4] = base + indices[:, number] * axis.scale
+            elif axis.coords:
+                stage = np.array(stage_coordinates(image, axis), dtype=float)
+                planned[:, 4] = stage[indices[:, number]]
+        if axis.kind == "channel" and image.plane_channels:
+            exposures = [channel.exposure_ms for channel in image.plane_channels]
+            listed = np.array([np.nan if e is None else e for e in exposures], dtype=float)
+            planned[:, 1] = listed[indices[:, number]]
+    return planned

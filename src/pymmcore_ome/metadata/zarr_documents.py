@@ -1,0 +1,91 @@
+"""The documents of an OME-Zarr store.
+
+Three layouts, as NGFF 0.5 has them: a root that is the image; a bioformats2raw root with
+images ``0, 1, …``; a plate with ``row/column/field``. All have ``OME/METADATA.ome.xml``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from pymmcore_ome.frames import json_bytes
+from pymmcore_ome.layout import ImageLayout, Layout
+
+from . import ngff
+from .documents import Document, Documents, image_notes
+from .ome_xml import ome_xml
+from .state import StoreState
+from .store_record import KEY
+
+XML_KEY: Final = "OME/METADATA.ome.xml"
+_OME_GROUP: Final = "OME/zarr.json"
+
+
+class ZarrDocuments(Documents):
+    """Group documents by key of their `zarr.json`, and the OME-XML."""
+
+    def refusals(self, layout: Layout) -> list[str]:
+        return ngff.refusals(layout)
+
+    def created(self, state: StoreState) -> Iterator[Document]:
+        """A store whose root is there is whole; one that died before is no store."""
+        layout = state.layout
+        if layout.plate is not None:
+            yield from _plate_groups(layout)
+        yield from self.grown(state, layout.images)
+        yield from self.closed(state)
+
+    def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
+        layout = state.layout
+        bits = layout.schema.significant_bits
+        for image in added:
+            if image.path:
+                attributes = {
+                    "ome": ngff.image_attributes(image, bits),
+                    KEY: {"image": image_notes(image)},
+                }
+                yield f"{image.path}/zarr.json", _group(attributes)
+        if _has_series(layout):
+            yield _OME_GROUP, _group({"ome": ngff.series_attributes(layout.images)})
+
+    def closed(self, state: StoreState) -> Iterator[Document]:
+        if state.layout.images:
+            if not _has_series(state.layout):
+                yield _OME_GROUP, _group({})
+            yield XML_KEY, ome_xml(state, state.layout.images)
+        yield "zarr.json", _group(_root(state))
+
+
+def _has_series(layout: Layout) -> bool:
+    """Whether the store is a bioformats2raw collection; its list may not be empty."""
+    return not layout.is_single and layout.plate is None and bool(layout.images)
+
+
+def _root(state: StoreState) -> dict[str, Any]:
+    layout, own = state.layout, state.record.to_attributes()
+    if layout.plate is not None:
+        return {"ome": ngff.plate_attributes(layout.plate, layout.images), KEY: own}
+    if not layout.is_single:
+        return {"ome": ngff.root_attributes(), KEY: own}
+    image = layout.images[0]
+    return {
+        "ome": ngff.image_attributes(image, layout.schema.significant_bits),
+        KEY: {**own, "image": image_notes(image)},
+    }
+
+
+def _plate_groups(layout: Layout) -> Iterator[Document]:
+    wells: dict[tuple[str, str], list[ImageLayout]] = {}
+    for image in layout.images:
+        if image.well is not None:
+            wells.setdefault(image.well, []).append(image)
+    for row in dict.fromkeys(row for row, _ in wells):
+        yield f"{row}/zarr.json", _group({})
+    for (row, column), images in wells.items():
+        yield f"{row}/{column}/zarr.json", _group({"ome": ngff.well_attributes(images)})
+
+
+def _group(attributes: Mapping[str, Any]) -> list[bytes]:
+    document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+    return [json_bytes(document, indent=2)]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import useq
 
-from pymmcore_ome.schema import Camera, Dimension, StorageSchema
+from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 
 from .useq_schema import frame_dimensions, one_kind
 
@@ -24,9 +24,16 @@ class FreeRun:
     cameras : sequence of Camera
         Of one size and dtype.
     pixel_size_um : float | None
+    instrument : Instrument | None
     """
 
-    def __init__(self, cameras: Sequence[Camera], pixel_size_um: float | None) -> None:
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        pixel_size_um: float | None,
+        instrument: Instrument | None = None,
+    ) -> None:
+        self._instrument = instrument
         self._camera = one_kind(cameras)
         self._names = [camera.name for camera in cameras]
         self._scale = pixel_size_um
@@ -45,6 +52,8 @@ class FreeRun:
                 *frame_dimensions(self._camera, self._scale),
             ],
             dtype=self._camera.dtype,
+            rgb=self._camera.rgb,
+            instrument=self._instrument,
             significant_bits=self._camera.significant_bits,
             grows=self._is_indexed,
         )

@@ -17,6 +17,8 @@ from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.schema import Camera
 
+from .instrument import camera_labels
+
 #: Frame metadata that has a place of its own, or that only repeats the event.
 _PLACED: Final = frozenset(
     {"format", "version", "mda_event", "runner_time_ms", "exposure_ms", "position"}
@@ -52,7 +54,10 @@ def cameras_of(summary: Mapping[str, Any] | None) -> list[Camera]:
     count = int(info.get("num_camera_adapter_channels", 1))
     if count <= 1:
         return [camera]
-    return [camera.replace(name=f"{camera.name} {number}") for number in range(count)]
+    names = camera_labels(summary)
+    if len(names) != count:
+        names = [f"{camera.name} {number}" for number in range(count)]
+    return [camera.replace(name=name) for name in names]
 
 
 def pixel_size_of(summary: Mapping[str, Any] | None) -> float | None:

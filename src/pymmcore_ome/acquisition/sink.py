@@ -18,6 +18,7 @@ from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import Stream, Summary, open_stream
 
 from .free_run import FreeRun
+from .instrument import instrument_of
 from .microscope import acquisition_notes, cameras_of, frame_metadata, pixel_size_of
 from .useq_schema import schema_from_useq
 
@@ -58,11 +59,17 @@ class Sink:
         cameras, pixel_size_um = cameras_of(summary), pixel_size_of(summary)
         self._notes = acquisition_notes(sequence, summary)
         if _has_no_plan(sequence):
-            self._free_run = FreeRun(cameras, pixel_size_um)
+            self._free_run = FreeRun(cameras, pixel_size_um, instrument_of(summary))
             self._output.check()
             return
         self._open(
-            schema_from_useq(sequence, cameras=cameras, pixel_size_um=pixel_size_um, is_set_up=True)
+            schema_from_useq(
+                sequence,
+                cameras=cameras,
+                pixel_size_um=pixel_size_um,
+                instrument=instrument_of(summary),
+                is_set_up=True,
+            )
         )
 
     def append(self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import useq
 
 from pymmcore_ome.errors import SequenceError
-from pymmcore_ome.schema import Camera, Dimension, StorageSchema
+from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 
 from .useq_grid import grid_parts, is_loop_nest
 from .useq_walk import walked_parts
@@ -24,6 +24,7 @@ def schema_from_useq(
     cameras: Sequence[Camera] | Camera,
     pixel_size_um: float | None = None,
     compression: str | None = None,
+    instrument: Instrument | None = None,
     is_set_up: bool = False,
 ) -> StorageSchema:
     """Return the schema of what a sequence will deliver.
@@ -42,6 +43,8 @@ def schema_from_useq(
         Micrometres a pixel. None or 0: not known.
     compression : str, optional
         As `StorageSchema`.
+    instrument : Instrument, optional
+        The microscope, for the metadata.
     is_set_up : bool
         The engine has set the sequence up already (it sets the field of view of grids), so
         that its own object may be walked, and random points are those that the run will visit.
@@ -70,6 +73,8 @@ def schema_from_useq(
         dtype=camera.dtype,
         plate=parts.plate,
         compression=compression,
+        rgb=camera.rgb,
+        instrument=instrument,
         significant_bits=camera.significant_bits,
         images=parts.images,
         order=parts.order,
@@ -96,14 +101,13 @@ def one_kind(cameras: Sequence[Camera]) -> Camera:
         raise SequenceError(f"cameras must be Camera objects, at least one, got {cameras!r:.80}.")
     first = cameras[0]
     for camera in cameras:
-        if camera.rgb:
-            raise SequenceError(
-                f"Camera {camera.name!r} delivers RGB frames, which are not supported yet. "
-                "Set it to a monochrome pixel type."
-            )
-        if (camera.height, camera.width, camera.dtype) != (first.height, first.width, first.dtype):
+        if _kind(camera) != _kind(first):
             raise SequenceError(
                 f"Cameras {first.name!r} and {camera.name!r} differ in size or dtype, which is "
                 "not supported yet. Give them the same ROI, binning and bit depth."
             )
     return first
+
+
+def _kind(camera: Camera) -> tuple[object, ...]:
+    return camera.height, camera.width, camera.dtype, camera.rgb

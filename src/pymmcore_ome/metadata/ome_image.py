@@ -1,10 +1,12 @@
-"""The Image element of OME-XML: Pixels and Channels, without planes."""
+"""The Image element of OME-XML: Pixels and Channels, without planes. It writes no file."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from xml.sax.saxutils import quoteattr
 
 from ome_types import model as ome
 
@@ -15,38 +17,62 @@ from .colors import channel_colors
 from .ngff import physical_unit
 from .ome_instrument import DETECTOR, INSTRUMENT, OBJECTIVE
 
+ABSENT: Final = "<MetadataOnly/>"
+_NUMBER: Final = "\ue000"  # stands for the image's number and name; no user's text may hold them
+_NAME: Final = "\ue001"
 _PIXEL_TYPES: Final = {"float32": "float", "float64": "double"}
 _LENGTHS: Final = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m"}
 _TIMES: Final = {"second": "s", "millisecond": "ms", "minute": "min", "hour": "h"}
 
 
-def image_element(
-    image: ImageLayout,
-    number: int,
-    shape: Sequence[int],
-    schema: StorageSchema,
-    date: datetime | None,
-) -> ome.Image:
-    """Return the element of an image, ``Image:<number>``, whose pixels are not said yet."""
-    instrument = schema.instrument
-    return ome.Image(
-        id=f"Image:{number}",
-        name=xml_text(image.label if image.path != image.name else image.name),
-        acquisition_date=date,
-        pixels=_pixels(image, number, shape, schema),
-        stage_label=_stage_label(image),
-        instrument_ref=ome.InstrumentRef(id=INSTRUMENT) if instrument else None,
-        objective_settings=(
-            ome.ObjectiveSettings(id=OBJECTIVE) if instrument and instrument.objective else None
-        ),
-    )
+class ImageText:
+    """Makes Image elements as text; ome-types is asked once for each kind of image."""
+
+    def __init__(self, schema: StorageSchema, date: datetime | None) -> None:
+        self._schema = schema
+        self._date = date
+        self._known: dict[tuple[object, ...], list[str]] = {}
+
+    def __call__(self, image: ImageLayout, number: int, shape: Sequence[int]) -> tuple[str, str]:
+        """Return the element of an image, ``Image:<number>``, before and after its planes."""
+        key = (image.axes, image.dtype, image.plane_channels, tuple(shape))
+        if key not in self._known:
+            self._known[key] = self._parts(image, shape)
+        before, middle, after = (part.replace(_NUMBER, str(number)) for part in self._known[key])
+        # in a TIFF an image is found by its name; in Zarr by its path, and the name is free text
+        name = image.name if image.path == image.name else image.label
+        before = before.replace(f'"{_NAME}"', quoteattr(xml_text(name), {'"': "&quot;"}))
+        return before + _stage_label(image) + middle, after
+
+    def _parts(self, image: ImageLayout, shape: Sequence[int]) -> list[str]:
+        instrument = self._schema.instrument
+        element = ome.Image(
+            id=f"Image:{_NUMBER}",
+            name=_NAME,
+            acquisition_date=self._date,
+            pixels=_pixels(image, shape, self._schema),
+            instrument_ref=ome.InstrumentRef(id=INSTRUMENT) if instrument else None,
+            objective_settings=(
+                ome.ObjectiveSettings(id=OBJECTIVE) if instrument and instrument.objective else None
+            ),
+        )
+        text = element_text(element)
+        before, pixels, rest = text.partition("<Pixels")
+        middle, _, after = rest.partition(ABSENT)
+        return [before, pixels + middle, after]
+
+
+def element_text(element: ome.Image | ome.Plate | ome.Instrument) -> str:
+    """Return an element as text, without the namespace that the document's root declares."""
+    text = element.to_xml(indent=0, include_schema_location=False)
+    return re.sub(r' xmlns="[^"]*"', "", text, count=1)
 
 
 def xml_text(text: str) -> str:
     """Return the text without characters that XML 1.0 cannot hold."""
     return "".join(
         c
-        if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff")
+        if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\ue001")
         else "\ufffd"
         for c in text
     )
@@ -65,9 +91,7 @@ def letter(axis: Axis) -> str:
     return "c" if axis.kind == "other" else axis.name
 
 
-def _pixels(
-    image: ImageLayout, number: int, shape: Sequence[int], schema: StorageSchema
-) -> ome.Pixels:
+def _pixels(image: ImageLayout, shape: Sequence[int], schema: StorageSchema) -> ome.Pixels:
     sizes = pixel_sizes(image, shape)
     order = [letter(axis).upper() for axis in reversed(image.axes)]
     if image.samples > 1:  # the samples of a pixel come first, whatever the storage order
@@ -81,7 +105,7 @@ def _pixels(
     if image.samples > 1:
         fields["interleaved"] = True
     return ome.Pixels(
-        id=f"Pixels:{number}",
+        id=f"Pixels:{_NUMBER}",
         dimension_order="".join(order),
         type=_PIXEL_TYPES.get(image.dtype, image.dtype),
         size_x=sizes["x"],
@@ -89,7 +113,7 @@ def _pixels(
         size_z=sizes["z"],
         size_c=sizes["c"],
         size_t=sizes["t"],
-        channels=_channels(image, number, sizes["c"] // image.samples, schema.instrument),
+        channels=_channels(image, sizes["c"] // image.samples, schema.instrument),
         metadata_only=True,
         **fields,
     )
@@ -108,15 +132,13 @@ def _physical(axis: Axis) -> dict[str, Any]:
     return {}
 
 
-def _channels(
-    image: ImageLayout, number: int, count: int, instrument: Instrument | None
-) -> list[ome.Channel]:
+def _channels(image: ImageLayout, count: int, instrument: Instrument | None) -> list[ome.Channel]:
     channels: Sequence[Channel | None] = image.plane_channels or [None] * count
     colors: Sequence[str | None] = [None] * count
     if image.plane_channels and image.samples == 1:  # RGB pixels have colours of their own
         colors = channel_colors(image.plane_channels)
     return [
-        _channel(channel, color, f"Channel:{number}:{n}", image.samples, _detector(instrument, n))
+        _channel(channel, color, f"Channel:{_NUMBER}:{n}", image.samples, _detector(instrument, n))
         for n, (channel, color) in enumerate(zip(channels, colors, strict=True))
     ]
 
@@ -157,17 +179,11 @@ def _detector(instrument: Instrument | None, channel: int) -> ome.DetectorSettin
     )
 
 
-def _stage_label(image: ImageLayout) -> ome.StageLabel | None:
+def _stage_label(image: ImageLayout) -> str:
     at = image.position
-    coordinates = {
-        axis: value
-        for axis, value in (("x", at.x_um), ("y", at.y_um), ("z", at.z_um))
-        if value is not None
-    }
-    if not coordinates and image.label == image.name:
-        return None
-    return ome.StageLabel(
-        name=xml_text(image.label),
-        **coordinates,
-        **{f"{axis}_unit": "µm" for axis in coordinates},
-    )
+    coordinates = {"X": at.x_um, "Y": at.y_um, "Z": at.z_um}
+    known = {axis: value for axis, value in coordinates.items() if value is not None}
+    if not known and image.label == image.name:
+        return ""
+    numbers = "".join(f' {axis}="{value!r}" {axis}Unit="\u00b5m"' for axis, value in known.items())
+    return f"<StageLabel Name={quoteattr(xml_text(image.label))}{numbers}/>"

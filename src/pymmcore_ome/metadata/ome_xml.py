@@ -1,6 +1,7 @@
 """OME-XML (schema 2016-06) of a store: images, plate, instrument; planes as text between.
 
-ome-types builds and checks everything but the planes, which are far too many for objects.
+ome-types builds and checks one image of each kind; the others are that one's text with their
+own numbers and names, and planes are text from the start: there are far too many for objects.
 All text is ASCII, other characters as references, because TIFF's ImageDescription is ASCII.
 """
 
@@ -14,15 +15,15 @@ from ome_types import model as ome
 
 from pymmcore_ome.layout import ImageLayout
 
-from .ome_image import image_element
+from .ome_image import ABSENT, ImageText, element_text
 from .ome_instrument import instrument_element
 from .ome_planes import plane_elements, tiff_data_elements
 from .ome_plate import plate_element
 from .state import StoreState
 
 CREATOR: Final = "pymmcore-ome"
-_ABSENT: Final = "<MetadataOnly/>"
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_END: Final = "</OME>"
 
 
 def ome_xml(state: StoreState, images: Sequence[ImageLayout]) -> Iterator[bytes]:
@@ -37,27 +38,25 @@ def ome_xml(state: StoreState, images: Sequence[ImageLayout]) -> Iterator[bytes]
     """
     images = [image for image in images if image.number < len(state.shapes)]
     schema = state.layout.schema
-    document = ome.OME(
-        creator=CREATOR,
-        plates=[] if schema.plate is None else [plate_element(schema.plate, images)],
-        instruments=[] if schema.instrument is None else [instrument_element(schema.instrument)],
-        images=[
-            image_element(
-                image, number, state.shapes[image.number], schema, _date(state.record.started)
-            )
-            for number, image in enumerate(images)
-        ],
-    )
-    parts = document.to_xml(indent=0, include_schema_location=True).split(_ABSENT)
-    yield ascii_text(_HEAD + parts[0])
-    for image, part in zip(images, parts[1:], strict=True):
+    text_of = ImageText(schema, _date(state.record.started))
+    root = ome.OME(creator=CREATOR).to_xml(indent=0, include_schema_location=True)
+    yield ascii_text(_HEAD + root.removesuffix("/>") + ">")
+    if schema.plate is not None:
+        yield ascii_text(element_text(plate_element(schema.plate, images)))
+    if schema.instrument is not None:
+        yield ascii_text(element_text(instrument_element(schema.instrument)))
+    for number, image in enumerate(images):
+        shape = state.shapes[image.number]
+        head, tail = text_of(image, number, shape)
+        yield ascii_text(head)
         if state.pages is None:
-            yield _ABSENT.encode()
+            yield ABSENT.encode()
         else:
-            yield ascii_text(tiff_data_elements(image, state.shapes[image.number], state.pages))
-        for text in plane_elements(image, state.shapes[image.number], state.planes):
-            yield ascii_text(text)
-        yield ascii_text(part)
+            yield ascii_text(tiff_data_elements(image, shape, state.pages))
+        for part in plane_elements(image, shape, state.planes):
+            yield ascii_text(part)
+        yield ascii_text(tail)
+    yield _END.encode()
 
 
 def ascii_text(text: str) -> bytes:

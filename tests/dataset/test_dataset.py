@@ -169,3 +169,57 @@ def test_what_is_no_store_of_ours_is_refused_clearly(tmp_path: Path, content: st
 
 def test_acquisition_json_is_strict(store: Path) -> None:
     json.loads((store / "zarr.json").read_text(), parse_constant=lambda c: pytest.fail(c))
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
+def test_axes_and_coordinates_are_what_xarray_wants(tmp_path: Path, name: str) -> None:
+    from pymmcore_ome import Dimension, Position
+
+    dims = [
+        Dimension(name="t", coords=[0, 1, 5], unit="second"),
+        Dimension(name="p", coords=[Position(name="left", x_um=100, y_um=50, z_um=7)]),
+        Dimension(name="c", coords=["DAPI", "FITC"]),
+        Dimension(name="z", size=3, scale=0.5, origin=-0.5, unit="micrometer"),
+        Dimension(name="y", size=6, scale=0.1, unit="micrometer"),
+        Dimension(name="x", size=8, scale=0.1, unit="micrometer"),
+    ]
+    with po.open_stream(tmp_path / name, StorageSchema(dimensions=dims, dtype="uint16")) as s:
+        for n in range(18):
+            s.append(encoded_frame(n, SHAPE))
+    image = po.open_dataset(tmp_path / name).images[0]
+    assert (image.dims, image.ndim) == (("t", "c", "z", "y", "x"), 5)
+    assert image.sizes == {"t": 3, "c": 2, "z": 3, "y": 6, "x": 8}
+    assert image.units == {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+    assert list(image.coords) == list(image.dims)
+    assert image.coords["t"].tolist() == [0, 1, 5]
+    assert image.coords["c"].tolist() == ["DAPI", "FITC"]
+    np.testing.assert_allclose(image.coords["z"], [6.5, 7.0, 7.5])
+    np.testing.assert_allclose(image.coords["x"][:2], [100, 100.1])
+    np.testing.assert_array_equal(np.asarray(image)[2, 1, 2], encoded_frame(17, SHAPE))
+    assert image.chunk_shape == (1, 1, 1, 6, 8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_reading_a_tiff_is_numpy_style_too(tiff_store: Path, data: st.DataObject) -> None:
+    image = po.open_dataset(tiff_store).images[0]
+    whole = image[...]
+    key = data.draw(basic_indices(whole.shape, allow_newaxis=False))
+    np.testing.assert_array_equal(image[key], whole[key])
+
+
+@pytest.fixture(scope="module", params=[False, True])
+def tiff_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pymmcore_ome import Dimension
+
+    path = tmp_path_factory.mktemp("dataset") / "a.ome.tiff"
+    dims = [
+        Dimension(name="t", size=3), Dimension(name="c", coords=["DAPI", "FITC"]),
+        Dimension(name="y", size=6), Dimension(name="x", size=8),
+    ]  # fmt: skip
+    schema = StorageSchema(dimensions=dims, dtype="uint16", rgb=request.param)
+    with po.open_stream(path, schema, compression="lzw") as stream:
+        for n in range(6):
+            frame = encoded_frame(n, (6, 24)).reshape(6, 8, 3)
+            stream.append(frame if request.param else np.ascontiguousarray(frame[..., 0]))
+    return path

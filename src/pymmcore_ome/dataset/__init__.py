@@ -1,6 +1,7 @@
 """Reading back: datasets and validation. It writes nothing."""
 
-from .dataset import Dataset, Image, open_dataset
+from .dataset import Dataset, open_dataset
+from .image import Image
 from .validate import validate
 
 __all__ = ["Dataset", "Image", "open_dataset", "validate"]

@@ -4,85 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pymmcore_ome.disk import Place, local_path
 from pymmcore_ome.errors import NotAStoreError, SchemaError
 from pymmcore_ome.frames import read_table
-from pymmcore_ome.layout import ImageLayout, Layout, layout_of
+from pymmcore_ome.layout import Layout, layout_of
 from pymmcore_ome.metadata import Status, StoreRecord
-from pymmcore_ome.schema import Channel, Position, StorageSchema
+from pymmcore_ome.schema import StorageSchema
 
-from .stored import Array, Stored, StoredTiff, StoredZarr
-
-
-class Image:
-    """One image of a dataset: numpy-style reading, and what its axes mean.
-
-    Examples
-    --------
-    ``dataset.images[0][3, 1]`` reads time 3, channel 1 of an image with axes t, c, y, x.
-    """
-
-    def __init__(self, stored: Stored, layout: ImageLayout) -> None:
-        self._stored = stored
-        self.layout = layout
-
-    @property
-    def name(self) -> str:
-        """The image's unique name."""
-        return self.layout.name
-
-    @property
-    def label(self) -> str:
-        """The user's own text for it."""
-        return self.layout.label
-
-    @property
-    def path(self) -> str:
-        """Path of the image's group, ``""`` for the root; in a TIFF, the image's name."""
-        return self.layout.path
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Names of the axes in storage order."""
-        return self.layout.axis_names
-
-    @property
-    def position(self) -> Position:
-        """Where it was taken."""
-        return self.layout.position
-
-    @property
-    def channels(self) -> tuple[Channel, ...]:
-        """One an index of the channel axis; empty without one."""
-        return self.layout.channels
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape in storage order, as it is on disk now."""
-        return self.array.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The pixel type."""
-        return self.array.dtype
-
-    @cached_property
-    def array(self) -> Array:
-        """The full-resolution array."""
-        return self._stored.array(self.layout)
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        return self.array[key]
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{a}: {n}" for a, n in zip(self.axes, self.shape, strict=True))
-        return f"<Image {self.name!r} ({sizes}) {self.dtype}>"
+from .image import Image
+from .stored import Stored, StoredTiff, StoredZarr
 
 
 class Dataset:

@@ -2,7 +2,8 @@
 
 from pymmcore_ome.disk import Place
 
-from .documents import Document, Documents
+from .documents import Document, Documents, stage_coordinates
+from .ngff import axis_origin
 from .state import StoreState
 from .store_record import KEY, Status, StoreRecord
 from .tiff_documents import DESCRIPTION_KEY, TiffDocuments, file_name, page_of_xml
@@ -16,5 +17,6 @@ def documents_of(place: Place) -> Documents:
 
 __all__ = [
     "DESCRIPTION_KEY", "KEY", "XML_KEY", "Document", "Documents", "Status", "StoreRecord",
-    "StoreState", "TiffDocuments", "ZarrDocuments", "documents_of", "file_name", "page_of_xml",
+    "StoreState", "TiffDocuments", "ZarrDocuments", "axis_origin", "documents_of", "file_name",
+    "page_of_xml", "stage_coordinates",
 ]  # fmt: skip

@@ -174,3 +174,19 @@ def test_root_holds_the_schema_and_the_acquisition(
     assert dataset.schema == small_schema
     assert dataset.acquisition == {"note": [1, None]}
     assert dataset.record.frames == {"planned": 12, "written": 0, "skipped": 0}
+
+
+def test_xml_has_no_character_reference_which_bio_formats_blanks_out(tmp_path: Path) -> None:
+    channel = Channel(name='µ <&> "é"\n&#181;', fluorophore="a\tb")
+    places = [Position(name="a", label="line 1\nline 2 \x00", x_um=1), Position(name="b")]
+    path = made(
+        tmp_path,
+        Dimension(name="p", coords=places),
+        Dimension(name="c", coords=[channel]),
+    )
+    text = (path / "OME" / "METADATA.ome.xml").read_bytes()
+    assert b"&#" not in text
+    image = from_xml(text, validate=True).images[0]
+    assert image.name == "line 1 line 2 \ufffd"
+    assert image.pixels.channels[0].name == 'µ <&> "é" &#181;'
+    assert image.pixels.physical_size_x_unit.value == "µm"

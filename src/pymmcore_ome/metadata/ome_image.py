@@ -16,10 +16,10 @@ from pymmcore_ome.schema import Channel, Instrument, StorageSchema
 from .colors import channel_colors
 from .ngff import physical_unit
 from .ome_instrument import DETECTOR, INSTRUMENT, OBJECTIVE
+from .xml_text import RESERVED, xml_text
 
 ABSENT: Final = "<MetadataOnly/>"
-_NUMBER: Final = "\ue000"  # stands for the image's number and name; no user's text may hold them
-_NAME: Final = "\ue001"
+_NUMBER, _NAME = RESERVED  # stand for the image's number and name
 _PIXEL_TYPES: Final = {"float32": "float", "float64": "double"}
 _LENGTHS: Final = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m"}
 _TIMES: Final = {"second": "s", "millisecond": "ms", "minute": "min", "hour": "h"}
@@ -66,16 +66,6 @@ def element_text(element: ome.Image | ome.Plate | ome.Instrument) -> str:
     """Return an element as text, without the namespace that the document's root declares."""
     text = element.to_xml(indent=0, include_schema_location=False)
     return re.sub(r' xmlns="[^"]*"', "", text, count=1)
-
-
-def xml_text(text: str) -> str:
-    """Return the text without characters that XML 1.0 cannot hold."""
-    return "".join(
-        c
-        if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\ue001")
-        else "\ufffd"
-        for c in text
-    )
 
 
 def pixel_sizes(image: ImageLayout, shape: Sequence[int]) -> dict[str, int]:

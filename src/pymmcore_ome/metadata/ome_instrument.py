@@ -8,6 +8,8 @@ from ome_types import model as ome
 
 from pymmcore_ome.schema import Instrument, Objective
 
+from .xml_text import xml_text
+
 INSTRUMENT: Final = "Instrument:0"
 OBJECTIVE: Final = "Objective:0:0"
 DETECTOR: Final = "Detector:0:{}"
@@ -19,7 +21,9 @@ def instrument_element(instrument: Instrument) -> ome.Instrument:
     return ome.Instrument(
         id=INSTRUMENT,
         microscope=(
-            ome.Microscope(model=instrument.name, manufacturer=instrument.manufacturer)
+            ome.Microscope(
+                model=_text(instrument.name), manufacturer=_text(instrument.manufacturer)
+            )
             if has_microscope
             else None
         ),
@@ -27,8 +31,8 @@ def instrument_element(instrument: Instrument) -> ome.Instrument:
         detectors=[
             ome.Detector(
                 id=DETECTOR.format(number),
-                model=detector.model or detector.name,
-                manufacturer=detector.manufacturer,
+                model=_text(detector.model or detector.name),
+                manufacturer=_text(detector.manufacturer),
                 gain=detector.gain,
                 offset=detector.offset,
             )
@@ -40,8 +44,12 @@ def instrument_element(instrument: Instrument) -> ome.Instrument:
 def _objective(objective: Objective) -> ome.Objective:
     return ome.Objective(
         id=OBJECTIVE,
-        model=objective.name,
-        manufacturer=objective.manufacturer,
+        model=_text(objective.name),
+        manufacturer=_text(objective.manufacturer),
         nominal_magnification=objective.magnification,
         lens_na=objective.numerical_aperture,
     )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else xml_text(value)

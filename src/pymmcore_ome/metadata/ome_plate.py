@@ -10,7 +10,7 @@ from ome_types import model as ome
 from pymmcore_ome.layout import ImageLayout
 from pymmcore_ome.schema import Plate
 
-from .ome_image import xml_text
+from .xml_text import xml_text
 
 
 def plate_element(plate: Plate, images: Sequence[ImageLayout]) -> ome.Plate:

@@ -2,7 +2,8 @@
 
 ome-types builds and checks one image of each kind; the others are that one's text with their
 own numbers and names, and planes are text from the start: there are far too many for objects.
-All text is ASCII, other characters as references, because TIFF's ImageDescription is ASCII.
+It is UTF-8, in a TIFF too: Bio-Formats blanks out every `&#` before it parses, so that a
+reference such as `&#181;m` costs it the whole document (loci.common.xml.XMLTools.sanitizeXML).
 """
 
 from __future__ import annotations
@@ -40,28 +41,28 @@ def ome_xml(state: StoreState, images: Sequence[ImageLayout]) -> Iterator[bytes]
     schema = state.layout.schema
     text_of = ImageText(schema, _date(state.record.started))
     root = ome.OME(creator=CREATOR).to_xml(indent=0, include_schema_location=True)
-    yield ascii_text(_HEAD + root.removesuffix("/>") + ">")
+    yield xml_bytes(_HEAD + root.removesuffix("/>") + ">")
     if schema.plate is not None:
-        yield ascii_text(element_text(plate_element(schema.plate, images)))
+        yield xml_bytes(element_text(plate_element(schema.plate, images)))
     if schema.instrument is not None:
-        yield ascii_text(element_text(instrument_element(schema.instrument)))
+        yield xml_bytes(element_text(instrument_element(schema.instrument)))
     for number, image in enumerate(images):
         shape = state.shapes[image.number]
         head, tail = text_of(image, number, shape)
-        yield ascii_text(head)
+        yield xml_bytes(head)
         if state.pages is None:
             yield ABSENT.encode()
         else:
-            yield ascii_text(tiff_data_elements(image, shape, state.pages))
+            yield xml_bytes(tiff_data_elements(image, shape, state.pages))
         for part in plane_elements(image, shape, state.planes):
-            yield ascii_text(part)
-        yield ascii_text(tail)
+            yield xml_bytes(part)
+        yield xml_bytes(tail)
     yield _END.encode()
 
 
-def ascii_text(text: str) -> bytes:
-    """Return XML text as ASCII; every other character becomes a reference."""
-    return text.encode("ascii", "xmlcharrefreplace")
+def xml_bytes(text: str) -> bytes:
+    """Return XML text as UTF-8, without references, which Bio-Formats cannot read."""
+    return text.encode("utf-8", "replace")
 
 
 def _date(started: str | None) -> datetime | None:

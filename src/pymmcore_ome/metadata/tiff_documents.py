@@ -17,7 +17,7 @@ from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, Layout
 
 from .documents import Document, Documents, image_notes
-from .ome_xml import ascii_text, ome_xml
+from .ome_xml import ome_xml, xml_bytes
 from .state import StoreState
 from .store_record import KEY
 
@@ -88,7 +88,7 @@ def _with_page(xml: Iterator[bytes], page: Mapping[str, Any]) -> Iterator[bytes]
     for piece in chain(xml, [None]):
         if piece is None:
             head, close, tail = last.rpartition(b"</OME>")
-            yield head + ascii_text(f"{_START}{escape(text)}{_END}") + close + tail
+            yield head + xml_bytes(f"{_START}{escape(text)}{_END}") + close + tail
             return
         yield last
         last = piece

@@ -1,4 +1,4 @@
-"""pymmcore-ome: Micro-Manager acquisitions into OME-Zarr, every frame in its place.
+"""pymmcore-ome: Micro-Manager acquisitions into OME-Zarr and OME-TIFF, each frame in its place.
 
 The public names are these. Everything is importable without a microscope; only `install`
 and `Output` need pymmcore-plus, and are loaded when they are first used.

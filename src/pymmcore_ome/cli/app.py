@@ -17,7 +17,7 @@ from pymmcore_ome.errors import PymmcoreOmeError
 
 app = typer.Typer(
     name="pymmcore-ome",
-    help="Stream Micro-Manager acquisitions into OME-Zarr, every frame in its place.",
+    help="Stream Micro-Manager acquisitions into OME-Zarr and OME-TIFF, every frame in its place.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,7 +25,9 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-PathArgument = Annotated[Path, typer.Argument(help="An OME-Zarr store.", show_default=False)]
+PathArgument = Annotated[
+    Path, typer.Argument(help="An OME-Zarr store or an OME-TIFF.", show_default=False)
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")]
 
 
@@ -54,12 +56,13 @@ def demo(
     problems = validate(summary.path)
     print_problems(out, problems)
     out.print("\nOpen it:", style="bold")
+    is_zarr = target.format == "ome-zarr"
     hints = [
-        f"napari --plugin napari-ome-zarr {output}",
+        f"napari --plugin napari-ome-zarr {output}" if is_zarr else f"napari {output}",
         'python -c "import pymmcore_ome as po; '
         f"print(po.open_dataset('{output.as_posix()}').images)\"",
     ]
-    if find_spec("zarr"):
+    if is_zarr and find_spec("zarr"):
         hints.append(f"python -c \"import zarr; print(zarr.open('{output.as_posix()}/0/0'))\"")
     for hint in hints:
         out.print(Text(f"  {hint}"), soft_wrap=True)
@@ -70,11 +73,11 @@ def demo(
 def run(
     sequence: Annotated[Path, typer.Argument(help="A useq sequence, YAML or JSON.")],
     config: Annotated[Path, typer.Option(help="A Micro-Manager configuration.")],
-    output: Annotated[Path, typer.Option(help="Where to write, ends in .ome.zarr.")],
+    output: Annotated[Path, typer.Option(help="Where to write, ends in .ome.zarr or .ome.tiff.")],
     overwrite: Overwrite = False,
     backend: Annotated[str | None, typer.Option(help="The backend by name.")] = None,
     compression: Annotated[
-        str | None, typer.Option(help="zstd, gzip or blosc, with :level.")
+        str | None, typer.Option(help="By name and level, such as zstd:3.")
     ] = None,
 ) -> None:
     """Run a sequence on a microscope and save it. Ctrl-C cancels and leaves a valid store."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json
 
 from .record import FrameRecord
+
+_READ_AT_ONCE: Final = 1 << 22  # bytes
+_UNREADABLE: Final = (ValueError, TypeError, KeyError)
 
 
 class Journal:
@@ -63,16 +66,36 @@ def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[
     """
     if not path.exists():
         return
+    number = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                row = from_json(line)
-                row["index"] = tuple(row["index"])
-                row["image"], row["event_index"]
-            except (ValueError, TypeError, KeyError):
-                if bad_lines is not None:
-                    bad_lines.append(number)
-            else:
-                yield row
+        while lines := file.readlines(_READ_AT_ONCE):
+            if not lines[-1].endswith(b"\n"):
+                lines.pop()
+            yield from _rows(lines, number, bad_lines)
+            number += len(lines)
+
+
+def _rows(lines: list[bytes], before: int, bad_lines: list[int] | None) -> Iterator[dict[str, Any]]:
+    """Yield the record of each line; all at once where all are well, which is much faster."""
+    try:
+        rows = [_row(found) for found in from_json(b"[" + b",".join(lines) + b"]")]
+    except _UNREADABLE:
+        rows = []
+    if len(rows) == len(lines):
+        yield from rows
+        return
+    for number, line in enumerate(lines, before + 1):
+        try:
+            row = _row(from_json(line))
+        except _UNREADABLE:
+            if bad_lines is not None:
+                bad_lines.append(number)
+        else:
+            yield row
+
+
+def _row(found: Any) -> dict[str, Any]:
+    row: dict[str, Any] = found
+    row["index"] = tuple(row["index"])
+    row["image"], row["event_index"]
+    return row

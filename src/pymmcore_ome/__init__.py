@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .backends import available_backends
-from .dataset import Dataset, open_dataset, validate
+from .dataset import Dataset, open_dataset, recover, validate
 from .layout import FrameAddress, FrameRouter
 from .schema import (
     Camera,
@@ -37,7 +37,7 @@ __all__ = [
     "Camera", "Channel", "Dataset", "Detector", "Dimension", "EventOrder", "FrameAddress",
     "FrameRouter", "ImagePlan", "Installation", "Instrument", "Objective", "Output", "Plate",
     "Position", "Progress", "StorageSchema", "Stream", "Summary", "available_backends", "errors",
-    "install", "open_dataset", "open_stream", "schema_from_useq", "validate",
+    "install", "open_dataset", "open_stream", "recover", "schema_from_useq", "validate",
 ]  # fmt: skip
 
 _ACQUISITION = ("Installation", "Output", "install", "schema_from_useq")

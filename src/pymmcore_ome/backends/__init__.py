@@ -3,10 +3,11 @@
 from .options import FILES, BackendOptions, Files
 from .port import ArrayBackend, WriteFuture
 from .registry import available_backends, find_backend
+from .tiff_file import describe_existing
 from .tiff_reader import TiffPages, TiffReader
 from .zarr_reader import ZarrReader
 
 __all__ = [
     "FILES", "ArrayBackend", "BackendOptions", "Files", "TiffPages", "TiffReader", "WriteFuture",
-    "ZarrReader", "available_backends", "find_backend",
+    "ZarrReader", "available_backends", "describe_existing", "find_backend",
 ]  # fmt: skip

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.errors import NotAStoreError
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import ImageLayout, PageTable
 
 from .selection import split_selection
 from .tiff_codec import TiffCodec
@@ -143,8 +142,9 @@ class TiffReader:
         try:
             self.shape = tuple(int(size) for size in notes["shape"])
             self.dimension_names = tuple(str(name) for name in notes["axes"])
-            planes = [int(size) for size in notes["planes"]]
-            self._numbers = _page_numbers(planes, notes["runs"])
+            table = PageTable()
+            table.load(image, notes["planes"], notes["runs"])
+            self._numbers = table.pages(0)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise NotAStoreError(
                 f"{pages.path} does not say where image {image.name!r} is: {error!r}."
@@ -164,6 +164,26 @@ class TiffReader:
         """
         near, then = split_selection(key, self.shape)
         return np.asarray(self._read(near)[then])
+
+    def written_shape(self) -> tuple[int, ...]:
+        """Return the least shape that holds every plane that was written.
+
+        Where pages were made ahead, the very last one is blank, and all blank pages share one
+        strip; if the very last one was written, the image has its full shape.
+        """
+        if not self._numbers.size:
+            return self.shape
+        with self._pages.path.open("rb") as file:
+            strips = np.array(
+                [self._pages.strip(file, int(page)).at for page in self._numbers.flat]
+            ).reshape(self._numbers.shape)
+        written = np.argwhere(strips != strips.flat[-1])
+        planes = [0] * strips.ndim
+        if len(written):
+            planes = [int(size) for size in written.max(axis=0) + 1]
+        if self._samples > 1:
+            planes[self._channel_axis] *= self._samples
+        return (*planes, *self.shape[-2:])
 
     def _read(self, near: tuple[slice, ...]) -> NDArray[Any]:
         shape = tuple(part.stop - part.start for part in near)
@@ -196,14 +216,3 @@ class TiffReader:
         codec = TiffCodec.of_tags(strip.compression, strip.predictor, self.dtype)
         file.seek(strip.at)
         return codec.decode(file.read(strip.nbytes), shape)
-
-
-def _page_numbers(planes: list[int], runs: list[list[int]]) -> NDArray[np.int64]:
-    """Return the page of every plane, from the runs that the store's own page lists."""
-    numbers = np.full(prod(planes), -1, np.int64)
-    for page, *first, count in runs:
-        start = int(np.ravel_multi_index(tuple(first), planes)) if first else 0
-        numbers[start : start + count] = np.arange(page, page + count)
-    if (numbers < 0).any():
-        raise ValueError("some planes have no page")
-    return numbers.reshape(planes)

@@ -118,6 +118,16 @@ def validate(path: PathArgument) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
+@app.command()
+def recover(path: PathArgument) -> None:
+    """Finish a store whose program died; changes no pixel, and is safe to run twice."""
+    from pymmcore_ome import dataset
+
+    from .show import describe
+
+    out.print(describe(dataset.recover(path)))
+
+
 def main() -> None:
     """Run the command; errors of ours become one readable line and exit code 1."""
     try:

@@ -2,6 +2,7 @@
 
 from .dataset import Dataset, open_dataset
 from .image import Image
+from .recover import recover
 from .validate import validate
 
-__all__ = ["Dataset", "Image", "open_dataset", "validate"]
+__all__ = ["Dataset", "Image", "open_dataset", "recover", "validate"]

@@ -25,6 +25,8 @@ class Dataset:
     path : Path
     place : Place
         Where it lies on disk, and in which format.
+    stored : Stored
+        What lies there.
     record : StoreRecord
         The package's own page in the store.
     layout : Layout
@@ -33,6 +35,7 @@ class Dataset:
     """
 
     def __init__(self, stored: Stored, record: StoreRecord, layout: Layout) -> None:
+        self.stored = stored
         self.place = stored.place
         self.path = stored.place.path
         self.record = record

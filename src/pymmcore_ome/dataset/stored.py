@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.backends import TiffPages, TiffReader, ZarrReader
 from pymmcore_ome.disk import TIFF_FOLDER_KEY, Place, read_description, read_json, root_attributes
 from pymmcore_ome.errors import NotAStoreError
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import ImageLayout, PageTable
 from pymmcore_ome.metadata import KEY, file_name, page_of_xml
 from pymmcore_ome.schema import Dimension, ImagePlan, Position
 
@@ -50,6 +50,14 @@ class Stored(ABC):
         """Return the full-resolution array of an image."""
 
     @abstractmethod
+    def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
+        """Return the shape of what was written of an image whose size nobody knew before."""
+
+    def pages(self, images: Iterable[ImageLayout]) -> PageTable | None:
+        """Return where each plane is, for formats with a page a plane."""
+        return None
+
+    @abstractmethod
     def found_images(self) -> tuple[ImagePlan, ...]:
         """Return the images of a growing store that was not finished."""
 
@@ -66,6 +74,9 @@ class StoredZarr(Stored):
     def array(self, image: ImageLayout) -> Array:
         folder = self.place.path / image.path if image.path else self.place.path
         return ZarrReader(folder / "0")
+
+    def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
+        return self.array(image).shape
 
     def found_images(self) -> tuple[ImagePlan, ...]:
         series = self.place.path / "OME" / "zarr.json"
@@ -94,17 +105,30 @@ class StoredTiff(Stored):
             self.page = page_of_xml(read_description(place.path) or b"") or {}
         self._pages = TiffPages(place.path)
 
-    def array(self, image: ImageLayout) -> Array:
+    def array(self, image: ImageLayout) -> TiffReader:
+        pages = self._pages
+        if self.place.is_folder:
+            pages = TiffPages(self.place.path / file_name(image))
+        return TiffReader(pages, image, self._notes(image))
+
+    def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
+        return self.array(image).written_shape()
+
+    def pages(self, images: Iterable[ImageLayout]) -> PageTable:
+        table = PageTable(apart=self.place.is_folder)
+        for image in images:
+            notes = self._notes(image)
+            table.load(image, notes["planes"], notes["runs"])
+        return table
+
+    def _notes(self, image: ImageLayout) -> Mapping[str, Any]:
         try:
-            notes = self.page["images"][image.number]
+            notes: Mapping[str, Any] = self.page["images"][image.number]
         except (LookupError, TypeError) as error:
             raise NotAStoreError(
                 f"{self.place.path} does not describe image {image.name!r}."
             ) from error
-        pages = self._pages
-        if self.place.is_folder:
-            pages = TiffPages(self.place.path / file_name(image))
-        return TiffReader(pages, image, notes)
+        return notes
 
     def found_images(self) -> tuple[ImagePlan, ...]:
         return tuple(

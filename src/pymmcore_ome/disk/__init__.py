@@ -1,13 +1,14 @@
 """Files and folders, and everything in which operating systems differ."""
 
 from .files import write_whole
+from .lock import StoreLock
 from .memory import default_buffer_bytes
 from .place import TIFF_FOLDER_KEY, Place, read_json, root_attributes
 from .store_path import FORMATS, Format, choose_format, format_of_suffix, local_path
 from .tiff_head import read_description
 
 __all__ = [
-    "FORMATS", "TIFF_FOLDER_KEY", "Format", "Place", "choose_format", "default_buffer_bytes",
-    "format_of_suffix",
-    "local_path", "read_description", "read_json", "root_attributes", "write_whole",
+    "FORMATS", "TIFF_FOLDER_KEY", "Format", "Place", "StoreLock", "choose_format",
+    "default_buffer_bytes", "format_of_suffix", "local_path", "read_description", "read_json",
+    "root_attributes", "write_whole",
 ]  # fmt: skip

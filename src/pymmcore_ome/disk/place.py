@@ -31,7 +31,14 @@ _ROOT_FILES: Final = {
     ".zgroup",
     ".zattrs",
     ".zmetadata",
+    "frames.jsonl.lock",
     "zarr.json.part",
+}
+_FOLDER_FILES: Final = {
+    TIFF_FOLDER_KEY,
+    f"{TIFF_FOLDER_KEY}.part",
+    _TABLE_NAME,
+    f"{_TABLE_NAME}.lock",
 }
 
 
@@ -187,7 +194,7 @@ def _foreign_in_tiff_folder(path: Path) -> str | None:
     if document is None or "pymmcore_ome" not in document:
         return "is not a store"
     for entry in sorted(path.iterdir()):
-        is_ours = entry.name in (TIFF_FOLDER_KEY, _TABLE_NAME, f"{TIFF_FOLDER_KEY}.part")
+        is_ours = entry.name in _FOLDER_FILES
         if not is_ours and not is_tiff(entry):
             return f"holds {entry.name!r}, which is not part of a store"
     return None

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from .record import FrameRecord
 
 _READ_AT_ONCE: Final = 1 << 22  # bytes
+_READ_BACK: Final = 1 << 16
 _UNREADABLE: Final = (ValueError, TypeError, KeyError)
 
 
@@ -73,6 +74,24 @@ def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[
                 lines.pop()
             yield from _rows(lines, number, bad_lines)
             number += len(lines)
+
+
+def cut_half_a_line(path: Path) -> None:
+    """Remove a last line that a crash cut short: its frame was never acknowledged."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        end = whole = file.seek(0, os.SEEK_END)
+        while whole > 0:
+            start = max(0, whole - _READ_BACK)
+            file.seek(start)
+            at = file.read(whole - start).rfind(b"\n")
+            if at >= 0:
+                whole = start + at + 1
+                break
+            whole = start
+        if whole < end:
+            file.truncate(whole)
 
 
 def _rows(lines: list[bytes], before: int, bad_lines: list[int] | None) -> Iterator[dict[str, Any]]:

@@ -65,6 +65,35 @@ class PageTable:
         self._numbers.append(self._new_pages(-1, count).reshape(planes))
         return count
 
+    def load(
+        self, image: ImageLayout, planes: Sequence[int], runs: Sequence[Sequence[int]]
+    ) -> None:
+        """Take the pages of an image from what a store says of them.
+
+        Parameters
+        ----------
+        image : ImageLayout
+            The next image of the file.
+        planes : sequence of int
+            Its planes along each axis, as `shape` gives them.
+        runs : sequence of sequence of int
+            ``[page, *first, planes]`` each, as `runs` gives them.
+
+        Raises
+        ------
+        ValueError
+            When a plane has no page.
+        """
+        numbers = np.full(int(np.prod(planes, dtype=np.int64)), -1, np.int64)
+        for page, *first, count in runs:
+            start = int(np.ravel_multi_index(tuple(first), tuple(planes))) if first else 0
+            numbers[start : start + count] = np.arange(page, page + count)
+        if (numbers < 0).any():
+            raise ValueError("some planes have no page")
+        self._samples.append(image.samples)
+        self._channel_axis.append(-1 if image.channel_axis is None else image.channel_axis)
+        self._numbers.append(numbers.reshape(tuple(planes)).astype(np.uint32))
+
     def grow(self, image: int, shape: Sequence[int]) -> int:
         """Give pages to the planes of a larger image that has none yet; return how many."""
         old = self._numbers[image]

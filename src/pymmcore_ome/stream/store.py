@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pymmcore_ome.backends import ArrayBackend, BackendOptions
-from pymmcore_ome.disk import Place
+from pymmcore_ome.disk import Place, StoreLock
 from pymmcore_ome.errors import StoreExistsError
 from pymmcore_ome.frames import Journal, PlaneTable, read_table
 from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
@@ -53,6 +53,7 @@ class Store:
     journal: Journal
     record: StoreRecord
     documents: Documents
+    lock: StoreLock
 
     @classmethod
     def create(
@@ -81,9 +82,11 @@ class Store:
             frames={"planned": layout.frame_count, "written": None, "skipped": None},
             acquisition=acquisition,
         )
-        documents = documents_of(place)
+        documents, lock = documents_of(place), StoreLock(place)
+        lock.check()
         with _claimed(place.path), place.made_free(overwrite):
             try:
+                lock.acquire()
                 backend.create(place, layout, options)
                 state = StoreState(
                     layout, record, shapes_now(layout, backend.pages), pages=backend.pages
@@ -93,8 +96,9 @@ class Store:
                 journal = Journal(place.table)
             except BaseException:
                 backend.close()  # an open file cannot be removed everywhere
+                lock.release()
                 raise
-        return cls(place, layout, backend, journal, record, documents)
+        return cls(place, layout, backend, journal, record, documents, lock)
 
     @property
     def path(self) -> Path:
@@ -159,6 +163,7 @@ class Store:
         finally:
             self.journal.close()
             self.backend.close()
+            self.lock.release()
             _being_written.discard(self.path.resolve())
 
     def _check_in_place(self) -> None:

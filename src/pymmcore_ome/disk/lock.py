@@ -1,0 +1,64 @@
+"""`StoreLock`: one writer a store, across programs. It ends with its process, however that dies.
+
+A lock file beside the frame table, held through filelock; it is removed when it is released.
+Network disks that do not lock are not protected.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import filelock
+
+from pymmcore_ome.errors import StoreExistsError
+
+from .place import Place
+
+
+class StoreLock:
+    """The right to write to a store.
+
+    Parameters
+    ----------
+    place : Place
+        The folder that holds the frame table must exist.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._path = place.table.with_name(f"{place.table.name}.lock")
+        self._lock = filelock.FileLock(self._path, timeout=0, thread_local=False)
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises
+        ------
+        StoreExistsError
+            When another program, or another stream of this one, is writing to the store.
+        """
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise StoreExistsError(
+                f"{self._place.path} is being written by another program. Wait until it has "
+                "ended, or choose another name."
+            ) from None
+
+    def release(self) -> None:
+        """Give the lock back; harmless when it is not held."""
+        if self._lock.is_locked:
+            with contextlib.suppress(OSError):  # Windows removes it when it is released
+                self._path.unlink(missing_ok=True)
+            self._lock.release()
+
+    def check(self) -> None:
+        """Raise when another writer holds the lock; change nothing.
+
+        Raises
+        ------
+        StoreExistsError
+        """
+        if self._path.exists():
+            self.acquire()
+            self.release()

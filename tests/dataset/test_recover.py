@@ -1,0 +1,157 @@
+"""A store whose process died is finished, without touching a pixel, and only when nobody writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ome_types import from_xml
+
+import pymmcore_ome as po
+from pymmcore_ome import errors
+from pymmcore_ome.disk import read_description
+from pymmcore_ome.testing import encoded_frame
+
+SHAPE = (6, 8)
+WRITE = """
+import sys, time, pymmcore_ome as po
+from pymmcore_ome import Dimension, StorageSchema
+from pymmcore_ome.testing import encoded_frame
+from pymmcore_ome.testing.backend_contract import loops
+path, kind, options = sys.argv[1], sys.argv[2], eval(sys.argv[3])
+dims = [Dimension(name=name) for name in "tcz"] + list(loops({"t": 1}).dimensions[-2:])
+schemas = {
+    "bounded": loops({"t": 40, "p": 3, "c": 2}),
+    "unbounded": loops({"t": None, "p": 3, "c": 2}),
+    "event-driven": StorageSchema(dimensions=dims, dtype="uint16", grows=True),
+}
+stream = po.open_stream(path, schemas[kind], **options)
+for number in range(100):
+    at = {"t": number // 6, "p": number // 2 % 3, "c": number % 2}
+    stream.append(encoded_frame(number, (6, 8)), at=at, metadata={"delta_t_s": number})
+while stream.progress.frames_written < 100:
+    time.sleep(0.01)
+time.sleep(1.5)  # the frame table is handed to the system every second
+print("written", flush=True)
+time.sleep(600)
+"""
+
+STORES = [
+    ("a.ome.zarr", {"backend": "tensorstore"}),
+    ("a.ome.zarr", {"backend": "zarr-python"}),
+    ("a.ome.tiff", {}),
+    ("a.ome.tiff", {"compression": "zstd"}),
+    ("a.ome.tiff", {"files": "per-position"}),
+]
+
+
+def killed(path: Path, kind: str, options: dict[str, str]) -> None:
+    """Write a store in a process that is killed before it closes it."""
+    arguments = [sys.executable, "-c", WRITE, str(path), kind, repr(options)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "written"
+    with pytest.raises(errors.StoreExistsError, match="being written"):
+        po.recover(path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def pixels_hash(path: Path) -> str:
+    return hashlib.sha256(
+        b"".join(image[...].tobytes() for image in po.open_dataset(path).images)
+    ).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["bounded", "unbounded", "event-driven"])
+@pytest.mark.parametrize(("name", "options"), STORES, ids=str)
+def test_killed_store_is_recovered(
+    tmp_path: Path, name: str, options: dict[str, str], kind: str
+) -> None:
+    if kind == "event-driven" and options.get("files"):
+        kind = "unbounded"
+    path = tmp_path / name
+    killed(path, kind, options)
+    assert po.open_dataset(path).status == "incomplete"
+
+    dataset = po.recover(path)
+    assert dataset.status == "recovered"
+    assert "ended without closing" in (dataset.record.reason or "")
+    assert dataset.record.frames["written"] == 100
+    rows = dataset.frames()
+    assert len(rows) == 100
+    images = {image.path: image for image in dataset.images}
+    for number, row in enumerate(rows):
+        found = images[row["image"]][row["index"]]
+        np.testing.assert_array_equal(found, encoded_frame(number, SHAPE))
+    assert dataset.images[0].shape == ((40 if kind == "bounded" else 17), 2, *(
+        (1,) if kind == "event-driven" else ()), *SHAPE)  # fmt: skip
+    assert all("frame table" not in problem for problem in po.validate(path))
+
+    xml = (path / "OME" / "METADATA.ome.xml").read_bytes() if path.suffix == ".zarr" else None
+    file = path / "0.ome.tiff" if options.get("files") else path
+    planes = from_xml(xml or read_description(file) or b"").images[0].pixels.planes
+    assert [plane.delta_t for plane in planes[:4]] == [0, 1, 6, 7]
+
+    before = pixels_hash(path)
+    again = po.recover(path)
+    assert again.record == dataset.record
+    assert pixels_hash(path) == before
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
+def test_closed_store_is_left_as_it_is(tmp_path: Path, name: str, small_schema: object) -> None:
+    path = tmp_path / name
+    po.open_stream(path, small_schema).close(status="canceled", reason="enough")  # type: ignore[arg-type]
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert po.recover(path).status == "canceled"
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tiff").write_bytes(b"text")
+    for name in ("a.tiff", "b.zarr"):
+        with pytest.raises(errors.NotAStoreError):
+            po.recover(tmp_path / name)
+
+
+def test_half_a_line_of_the_frame_table_is_cut(tmp_path: Path, small_schema: object) -> None:
+    path = tmp_path / "a.ome.zarr"
+    stream = po.open_stream(path, small_schema)  # type: ignore[arg-type]
+    stream.append(encoded_frame(0, SHAPE))
+    stream.close()
+    root = json.loads((path / "zarr.json").read_text())
+    root["attributes"]["pymmcore_ome"]["status"] = "incomplete"
+    (path / "zarr.json").write_text(json.dumps(root))
+    whole = (path / "frames.jsonl").read_bytes()
+    (path / "frames.jsonl").write_bytes(whole + b'{"image": "0", "ind')
+    assert po.recover(path).record.frames["written"] == 1
+    assert (path / "frames.jsonl").read_bytes() == whole
+
+
+def test_two_programs_cannot_write_to_one_path(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tiff"
+    arguments = [sys.executable, "-c", WRITE, str(path), "bounded", "{}"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "written"
+    before = path.read_bytes()
+    from pymmcore_ome.testing.backend_contract import loops
+
+    with pytest.raises(errors.StoreExistsError, match="another program"):
+        po.open_stream(path, loops({"t": 2}), overwrite=True)
+    assert path.read_bytes() == before
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    time.sleep(0)
+    po.open_stream(path, loops({"t": 2}), overwrite=True).close()

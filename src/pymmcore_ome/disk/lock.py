@@ -7,6 +7,7 @@ Network disks that do not lock are not protected.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import filelock
 
@@ -52,8 +53,9 @@ class StoreLock:
                 self._path.unlink(missing_ok=True)
             self._lock.release()
 
-    def check(self) -> None:
-        """Raise when another writer holds the lock; change nothing.
+    @contextlib.contextmanager
+    def is_free(self) -> Iterator[None]:
+        """Begin the block only when no other writer holds the lock; it is not held within.
 
         Raises
         ------
@@ -62,3 +64,4 @@ class StoreLock:
         if self._path.exists():
             self.acquire()
             self.release()
+        yield

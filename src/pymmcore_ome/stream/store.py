@@ -83,8 +83,7 @@ class Store:
             acquisition=acquisition,
         )
         documents, lock = documents_of(place), StoreLock(place)
-        lock.check()
-        with _claimed(place.path), place.made_free(overwrite):
+        with _claimed(place.path), lock.is_free(), place.made_free(overwrite):
             try:
                 lock.acquire()
                 backend.create(place, layout, options)

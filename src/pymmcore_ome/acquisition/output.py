@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from pymmcore_ome.backends import ArrayBackend, Files, find_backend
 from pymmcore_ome.disk import Place, choose_format, local_path
 from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
+from pymmcore_ome.layout import Chunks
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.stream import Progress, Summary
-from pymmcore_ome.stream.open import Chunks
 
 from .sink import Sink
 

@@ -64,7 +64,11 @@ class Dataset:
         ``event_index``, ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, ``z_um``,
         ``channel``, ``metadata``.
         """
-        return list(read_table(self.place.table))
+        rows = list(read_table(self.place.table))
+        rows.sort(key=lambda row: int(row.get("arrival", 0)))
+        for row in rows:
+            row.pop("arrival", None)
+        return rows
 
     def __repr__(self) -> str:
         return f"<Dataset {self.path.name!r} {self.status}, {len(self.images)} images>"

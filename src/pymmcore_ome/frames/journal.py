@@ -59,11 +59,12 @@ class Journal:
 
 
 def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield every whole record of a frame table, in order of arrival.
+    """Yield every whole record of a frame table, in the order in which they came down.
 
-    Yields nothing when there is no table. `index` comes back as a tuple. A last line that was
-    cut short by a crash is left out: its frame was not acknowledged. Any other line that
-    cannot be read is left out too, and its number (from 1) added to `bad_lines`.
+    ``arrival`` is the order in which the frames came. Yields nothing when there is no table.
+    `index` comes back as a tuple. A last line that was cut short by a crash is left out: its
+    frame was not acknowledged. Any other line that cannot be read is left out too, and its
+    number (from 1) added to `bad_lines`.
     """
     if not path.exists():
         return
@@ -116,5 +117,5 @@ def _rows(lines: list[bytes], before: int, bad_lines: list[int] | None) -> Itera
 def _row(found: Any) -> dict[str, Any]:
     row: dict[str, Any] = found
     row["index"] = tuple(row["index"])
-    row["image"], row["event_index"]
+    row["image"], row["event_index"], int(row.get("arrival", 0))
     return row

@@ -1,7 +1,7 @@
 """`PlaneTable`: times, exposures and stage coordinates of stored frames, one image at a time.
 
 Numbers in plain arrays, 64 bytes a frame, because documents want them image by image and
-the frame table has them in order of arrival.
+the frame table has them in the order in which they came down.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PlaneTable:
             )
 
     def of(self, image: str, rank: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the frames of an image, in order of arrival.
+        """Return the frames of an image, in the order of the frame table.
 
         Parameters
         ----------

@@ -73,12 +73,15 @@ class FrameRecord:
         The index that the acquisition gave it.
     facts : FrameFacts
         Times, exposure, stage coordinates, channel, and whatever else the frame brought.
+    arrival : int or None
+        How many frames came before: lines are in the order in which chunks were down.
     """
 
     image: str
     index: tuple[int, ...]
     event_index: dict[str, int]
     facts: FrameFacts
+    arrival: int | None = None
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included."""
@@ -86,6 +89,7 @@ class FrameRecord:
             "image": self.image,
             "index": self.index,
             "event_index": self.event_index,
+            **({} if self.arrival is None else {"arrival": self.arrival}),
             **dict.fromkeys(COLUMNS),
             **self.facts.columns,
         }

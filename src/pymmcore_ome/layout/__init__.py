@@ -1,15 +1,17 @@
 """From a schema to images, arrays, chunks and addresses. Pure: no I/O, no threads."""
 
 from .address import FrameAddress
+from .cells import CellGrid
+from .chunking import Chunks, with_chunks
 from .growing import GrowingRouter
 from .image import Axis, ImageLayout
-from .layout import Layout, layout_of, with_chunks
+from .layout import Layout, layout_of
 from .occupancy import Occupancy
 from .pages import PageTable, Run
 from .placer import Placer
 from .router import FrameRouter
 
 __all__ = [
-    "Axis", "FrameAddress", "FrameRouter", "GrowingRouter", "ImageLayout", "Layout",
-    "Occupancy", "PageTable", "Placer", "Run", "layout_of", "with_chunks",
+    "Axis", "CellGrid", "Chunks", "FrameAddress", "FrameRouter", "GrowingRouter", "ImageLayout",
+    "Layout", "Occupancy", "PageTable", "Placer", "Run", "layout_of", "with_chunks",
 ]  # fmt: skip

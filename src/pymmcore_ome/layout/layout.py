@@ -7,14 +7,13 @@ axes; what a format cannot hold is refused by that format's own code.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from pymmcore_ome.errors import OptionError
 from pymmcore_ome.schema import ImagePlan, Plate, Position, StorageSchema
 
-from .image import Axis, ImageLayout
+from .image import ImageLayout
 from .lanes import ImageAxes, image_axes
 from .naming import GroupPaths, UniqueNames, combine, image_name
 from .order import FrameOrder, GridOrder, Loop, ReplayOrder
@@ -172,60 +171,3 @@ class _ImageMaker:
                 repeat_step=axes.repeat_step,
             )
         )
-
-
-def with_chunks(
-    layout: Layout, chunks: Mapping[str, int] | None, shards: Mapping[str, int] | None
-) -> Layout:
-    """Return the layout with other chunk and shard sizes, in elements by axis name.
-
-    Raises
-    ------
-    OptionError
-        On an axis that no image has, or a shard that is no multiple of its chunk.
-    """
-    chunks, shards = _sizes("chunks", chunks), _sizes("shards", shards)
-    known = dict.fromkeys(name for image in layout.images for name in image.axis_names)
-    if layout.schema.grows and (chunks or shards):
-        raise OptionError(
-            "chunks and shards cannot be chosen where the number of events is not known."
-        )
-    for name, size in (*chunks.items(), *shards.items()):
-        if name not in known:
-            raise OptionError(f"chunks or shards name axis {name!r}; the axes are {list(known)}.")
-        if size < 1:
-            raise OptionError(f"Axis {name!r}: chunks and shards have at least 1 element.")
-    made: dict[tuple[Axis, ...], tuple[Axis, ...]] = {}
-    images = []
-    for image in layout.images:
-        if image.axes not in made:
-            made[image.axes] = tuple(
-                replace(
-                    axis,
-                    chunk_size=chunks.get(axis.name, axis.chunk_size),
-                    shard_size=shards.get(axis.name, axis.shard_size),
-                )
-                for axis in image.axes
-            )
-            _check_shards(replace(image, axes=made[image.axes]))
-        images.append(replace(image, axes=made[image.axes]))
-    return replace(layout, images=images)
-
-
-def _sizes(what: str, sizes: Mapping[str, int] | None) -> dict[str, int]:
-    if sizes is None:
-        return {}
-    if not isinstance(sizes, Mapping) or any(type(n) is not int for n in sizes.values()):
-        raise OptionError(f"{what} must map axis names to whole numbers, got {sizes!r:.80}.")
-    return dict(sizes)
-
-
-def _check_shards(image: ImageLayout) -> None:
-    for axis, chunk, shard in zip(
-        image.axes, image.chunk_shape, image.shard_shape or image.chunk_shape, strict=True
-    ):
-        if shard % chunk:
-            raise OptionError(
-                f"Axis {axis.name!r}: the shard ({shard} elements) must be a whole multiple "
-                f"of the chunk ({chunk} elements)."
-            )

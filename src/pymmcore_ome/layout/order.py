@@ -44,7 +44,8 @@ class GridOrder:
         names = [loop.name for loop in loops]
         self._every = [c.every if "t" in names else 1 for c in channels]
         self._plane = [c.plane if "z" in names else None for c in channels]
-        self._sparse = "c" in names and (
+        #: Whether some places of the nest are not planned.
+        self.is_sparse = "c" in names and (
             any(every > 1 for every in self._every) or any(p is not None for p in self._plane)
         )
         self.count = self._count()
@@ -57,19 +58,20 @@ class GridOrder:
         for slowest in first if self._loops else (0,):
             for rest in product(*ranges):
                 index = dict(zip(names, (slowest, *rest), strict=bool(self._loops)))
-                if not self._sparse or self._is_planned(index):
+                if not self.is_sparse or self.is_planned(index):
                     yield index
 
     def index_of(self, number: int) -> dict[str, int]:
         """Return the index of a frame by its number; slow where channels are left out."""
-        if self._sparse:
+        if self.is_sparse:
             return next(islice(iter(self), number, None))
         index: dict[str, int] = {}
         for name, size in reversed(self._loops):
             number, index[name] = (0, number) if size is None else divmod(number, size)
         return dict(reversed(index.items()))
 
-    def _is_planned(self, index: Index) -> bool:
+    def is_planned(self, index: Index) -> bool:
+        """Whether a sparse nest has a frame at this index, which is within its loops."""
         channel = index["c"]
         plane = self._plane[channel]
         return index.get("t", 0) % self._every[channel] == 0 and plane in (None, index.get("z"))
@@ -83,7 +85,7 @@ class GridOrder:
             if name not in "tcz":
                 others *= size
         times, planes = sizes.get("t") or 1, sizes.get("z") or 1
-        if not self._sparse:
+        if not self.is_sparse:
             return others * times * planes * (sizes.get("c") or 1)
         return others * sum(
             ceil(times / every) * (planes if plane is None else int(plane < planes))

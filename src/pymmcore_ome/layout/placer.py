@@ -65,8 +65,8 @@ class Placer:
         self.placed += 1
         return index, address
 
-    def skip(self, frames: int) -> None:
-        """Leave the next places of the plan empty.
+    def skip(self, frames: int) -> list[FrameAddress]:
+        """Leave the next places of the plan empty; return them.
 
         Raises
         ------
@@ -79,32 +79,35 @@ class Placer:
         if frames < 0 or (planned is not None and self._arrived + frames > planned):
             left = "any number" if planned is None else planned - self._arrived
             raise PlanFullError(f"Cannot skip {frames} frames: {left} are left in the plan.")
+        places = []
         if self._layout.order is not None:
             for _ in range(frames):
-                self._next_place()
+                places.append(self._next_place()[1])
                 self._next = None
         self._arrived += frames
         self.skipped += frames
+        return places
 
-    def skip_at(self, at: Mapping[str, int]) -> None:
-        """Note that the frame of an index will not come.
+    def skip_at(self, at: Mapping[str, int]) -> list[FrameAddress]:
+        """Note that the frame of an index will not come; return its place, if it has one.
 
         Where the index comes several times, its next place is left empty, so that the later
         ones keep theirs. What has no place is only counted.
         """
         self.skipped += 1
         if self._growing is not None:
-            return
+            return []
         try:
             address = self._router.by_index(at)
         except OutsidePlanError:
-            return
+            return []
         for repeat in range(self._router.repeats(address)):
             place = self._router.repeated(address, repeat)
             if self._occupancy.holder(place) is None:
                 if self._router.repeats(address) > 1:
                     self._occupancy.take(place, SKIPPED)
-                return
+                return [place]
+        return []
 
     def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
         """Return the next place of the plan, without moving on."""

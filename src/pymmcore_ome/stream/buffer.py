@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,19 @@ class Parcel:
     address: FrameAddress
     record: FrameRecord
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes of the budget."""
+        return self.frame.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Holes:
+    """Places of the plan whose frames will not come, between the frames before and after."""
+
+    addresses: Sequence[FrameAddress]
+    nbytes: int = 0
+
 
 class FrameBuffer:
     """Hands parcels from one or more producers to one writer, within a byte budget.
@@ -41,7 +55,7 @@ class FrameBuffer:
         self.budget_bytes = budget_bytes
         self.blocked_s = 0.0
         self.bytes_held = 0
-        self._waiting: deque[Parcel] = deque()
+        self._waiting: deque[Parcel | Holes] = deque()
         self._changed = threading.Condition()
         self._error: BaseException | None = None
         self._ended = False
@@ -52,9 +66,9 @@ class FrameBuffer:
         """What ended the path, or None while it is open."""
         return self._error
 
-    def put(self, parcel: Parcel) -> bool:
+    def put(self, parcel: Parcel | Holes) -> bool:
         """Take a parcel in, waiting for room. False: the path failed or ended meanwhile."""
-        nbytes = parcel.frame.nbytes
+        nbytes = parcel.nbytes
         with self._changed:
             if self._must_wait(nbytes):
                 began = time.perf_counter()
@@ -67,7 +81,7 @@ class FrameBuffer:
             self._changed.notify_all()
         return True
 
-    def take(self, timeout_s: float) -> Parcel | None:
+    def take(self, timeout_s: float) -> Parcel | Holes | None:
         """Return the next parcel; None after a poke, at the end, or after the timeout."""
         with self._changed:
             self._changed.wait_for(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pymmcore_ome.backends import FILES, ArrayBackend, BackendOptions, Files, find_backend
 from pymmcore_ome.disk import Place, choose_format, default_buffer_bytes, local_path
 from pymmcore_ome.errors import OptionError, SchemaError, StorePathError
-from pymmcore_ome.layout import layout_of, with_chunks
+from pymmcore_ome.layout import Chunks, layout_of, with_chunks
 from pymmcore_ome.metadata import documents_of
 from pymmcore_ome.schema import StorageSchema
 
 from .store import Store
 from .stream import Stream
-
-Chunks = Mapping[str, int] | Literal["auto"] | None
 
 
 def open_stream(
@@ -54,7 +52,14 @@ def open_stream(
         ``"name"`` or ``"name:level"``; overrides the schema's. OME-Zarr: zstd, gzip, blosc;
         OME-TIFF: zstd, deflate, lzw.
     chunks, shards : mapping of axis name to elements, optional
-        Override the schema's. None or ``"auto"``: chunks of one frame, no shards.
+        Override the schema's, OME-Zarr only. Frames are gathered until a chunk, or a shard,
+        is full, and written at once. Not named: the schema's size, else one frame and no
+        shards. With shards, a shard must be a whole multiple of a chunk.
+    chunks : ``"auto"``
+        Whole frames; small ones gathered along the axes that the acquisition runs through
+        fastest, until a chunk has at least 512 KiB. Sizes that the schema declares stay. One
+        frame a chunk where positions change faster, or the order of frames is not a loop
+        nest.
     files : ``"one"`` | ``"per-position"``
         OME-TIFF: all images in one file, or a folder with one file each.
     bigtiff : bool
@@ -91,7 +96,9 @@ def open_stream(
         schema = schema.replace(compression=compression)
     place = Place.of_new(target, chosen, files)
     named = chosen == "ome-tiff"
-    layout = with_chunks(layout_of(schema, named), _chunk_sizes(chunks), shards)
+    if named and chunks == "auto":
+        chunks = None  # a page is a frame
+    layout = with_chunks(layout_of(schema, named), chunks, shards)
     options = BackendOptions(schema.compression, files, bigtiff)
     _refuse(
         [*documents_of(place).refusals(layout), *backend_class.refusals(layout, options)],
@@ -113,14 +120,6 @@ def open_stream(
             f"{target} could not be made: {error}. Nothing was left behind."
         ) from error
     return Stream(store, buffer_bytes or default_buffer_bytes())
-
-
-def _chunk_sizes(chunks: Chunks) -> Mapping[str, int] | None:
-    if isinstance(chunks, str):
-        if chunks != "auto":
-            raise OptionError(f"chunks must be 'auto' or sizes by axis name, got {chunks!r}.")
-        return None
-    return chunks
 
 
 def _refuse(reasons: list[str]) -> None:

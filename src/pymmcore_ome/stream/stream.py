@@ -29,7 +29,8 @@ from pymmcore_ome.layout import FrameAddress, Layout, Placer
 from pymmcore_ome.metadata import Status
 
 from .at_exit import close_at_exit, forget
-from .buffer import FrameBuffer, Parcel
+from .buffer import FrameBuffer, Holes, Parcel
+from .frame_check import as_array, check_fit
 from .progress import Progress, Summary
 from .store import Store
 from .writer import Writer
@@ -106,21 +107,23 @@ class Stream:
             An earlier frame could not be written. The stream is over.
         StreamClosedError
         """
-        array = _as_array(frame)
+        array = as_array(frame)
         if metadata is not None and not isinstance(metadata, Mapping):
             raise FrameError(f"metadata= must be a mapping, got {metadata!r:.80}.")
         facts = FrameFacts.of(metadata)
         with self._lock:
             self._check_open()
-            self._check_frame(array, at)
+            check_fit(array, self._shape, self._dtype, self._placer.placed, at)
             if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
                 array = np.array(array, dtype=self._dtype, order="C", copy=True)
+            arrival = self._placer.placed
             index, address = self._placer.place(at, metadata or {})
         record = FrameRecord(
             address.image,
             address.index,
             index if facts.event_index is None else facts.event_index,
             self._named(address, facts),
+            arrival,
         )
         if not self._buffer.put(Parcel(array, address, record)):
             self._check_open()
@@ -152,10 +155,9 @@ class Stream:
         """
         with self._lock:
             self._check_open()
-            if at is None:
-                self._placer.skip(frames)
-            else:
-                self._placer.skip_at(at)
+            empty = self._placer.skip(frames) if at is None else self._placer.skip_at(at)
+        if empty and self._writer.is_gathering and not self._buffer.put(Holes(empty)):
+            self._check_open()
 
     @property
     def progress(self) -> Progress:
@@ -266,18 +268,6 @@ class Stream:
                 f"The stream to {self._store.path} was closed; open a new one to write more."
             )
 
-    def _check_frame(self, array: NDArray[Any], at: Mapping[str, int] | None) -> None:
-        if array.shape == self._shape and (
-            array.dtype == self._dtype or array.dtype.newbyteorder("=") == self._dtype
-        ):
-            return
-        where = "" if at is None else f" at {at if not isinstance(at, Mapping) else dict(at)}"
-        raise FrameError(
-            f"Frame {self._placer.placed}{where}: got {array.shape} {array.dtype}, the schema "
-            f"declares {self._shape} {self._dtype}. Check the camera's ROI, binning and bit "
-            "depth. The frame was not taken; what was written before is safe."
-        )
-
     def _write_error(self) -> PymmcoreOmeError:
         error = self._buffer.error
         if isinstance(error, PymmcoreOmeError):
@@ -288,12 +278,3 @@ class Stream:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
-
-
-def _as_array(frame: Any) -> NDArray[Any]:
-    try:
-        return np.asarray(frame)
-    except ValueError as error:
-        raise FrameError(
-            f"The frame is no array: {error}. Give a (height, width) array."
-        ) from error

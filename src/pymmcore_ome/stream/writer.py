@@ -1,7 +1,8 @@
 """`Writer`: the thread that moves frames from the buffer to the backend and the frame table.
 
-It writes in order of arrival, checks every write as it finishes, oldest first, and records a
-frame only when its pixels are down. The first error ends it; it never swallows one.
+It writes blocks in the order in which they are full, checks every write as it finishes, oldest
+first, and records a frame only when its pixels are down. The first error ends it; it never
+swallows one.
 """
 
 from __future__ import annotations
@@ -9,16 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from pymmcore_ome.backends import WriteFuture
 from pymmcore_ome.errors import WriteError
-from pymmcore_ome.layout import ImageLayout
 
-from .buffer import FrameBuffer, Parcel
+from .assembly import ChunkAssembly
+from .block import Block
+from .buffer import FrameBuffer
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
@@ -47,9 +46,20 @@ class Writer(threading.Thread):
         self._buffer = buffer
         self._backend = store.backend
         self._journal = store.journal
-        self._in_flight: deque[tuple[Parcel, WriteFuture]] = deque()
+        self._assembly = ChunkAssembly(
+            store.layout,
+            buffer.budget_bytes,
+            # pages are frames, and who takes frames in order alone makes chunks of its own
+            gathers=self._backend.pages is None and not self._backend.is_sequential,
+        )
+        self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
         self._flushed_at = time.monotonic()
         self._ended = threading.Event()
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether it has to be told of places whose frames will not come."""
+        return self._assembly.is_gathering
 
     def wait(self) -> None:
         """Return when the thread has ended, however long it takes.
@@ -64,11 +74,14 @@ class Writer(threading.Thread):
         """Write until the buffer ends, or the first error, which the buffer then keeps."""
         try:
             while not (self._buffer.drained and not self._in_flight):
-                parcel = self._buffer.take(_FLUSH_EVERY_S)
+                message = self._buffer.take(_FLUSH_EVERY_S)
                 self._reap(wait=self._buffer.drained)
-                if parcel is not None:
-                    self._write(parcel)
-                self._flush(idle=parcel is None)
+                for block in self._assembly.ready(message):
+                    self._write(block)
+                self._flush(idle=message is None)
+                if self._buffer.drained:
+                    for block in self._assembly.rest():
+                        self._write(block)
             self._journal.flush()
         except BaseException as error:  # the one place where an error is latched
             self._buffer.fail(error)
@@ -76,23 +89,28 @@ class Writer(threading.Thread):
         finally:
             self._ended.set()
 
-    def _write(self, parcel: Parcel) -> None:
-        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT:
+    def _write(self, block: Block) -> None:
+        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT or self._is_under(block):
             self._settle(*self._in_flight.popleft())
-        address, frame = parcel.address, parcel.frame
-        number = address.image_number
+        number = block.image
         try:
             self._add_images(number)
-            self._grow(number, address.index)
-            block = _as_block(frame, self._images[number])
-            future = self._backend.write(number, (*address.index, 0, 0), block)
+            self._grow(number, block.end)
+            pixels = block.pixels_within(self.shapes[number])
+            future = self._backend.write(number, block.start, pixels)
         except Exception as error:
-            raise self._failure(parcel, error) from error
+            raise self._failure(block, error) from error
         if future is None:
-            self._record(parcel)
+            self._record(block)
             return
-        self._in_flight.append((parcel, future))
+        self._in_flight.append((block, future))
         future.add_done_callback(lambda _: self._buffer.poke())
+
+    def _is_under(self, block: Block) -> bool:
+        """Whether a block that must be down before this one is still on its way."""
+        return block.cell is not None and any(
+            earlier.is_whole and earlier.cell == block.cell for earlier, _ in self._in_flight
+        )
 
     def _add_images(self, number: int) -> None:
         while number >= len(self.shapes):
@@ -100,11 +118,11 @@ class Writer(threading.Thread):
             self._store.add(image)
             self.shapes.append(image.shape)
 
-    def _grow(self, number: int, index: tuple[int, ...]) -> None:
-        shape, block = self.shapes[number], self._images[number].block_shape
+    def _grow(self, number: int, end: tuple[int, ...]) -> None:
+        shape = self.shapes[number]
         larger = list(shape)
         for axis in self._images[number].unbounded_axes:
-            larger[axis] = max(shape[axis], index[axis] + block[axis])
+            larger[axis] = max(shape[axis], end[axis])
         if tuple(larger) != shape:
             self._store.grow(number, tuple(larger), len(self.shapes))
             self.shapes[number] = tuple(larger)
@@ -113,18 +131,19 @@ class Writer(threading.Thread):
         while self._in_flight and (wait or self._in_flight[0][1].done()):
             self._settle(*self._in_flight.popleft())
 
-    def _settle(self, parcel: Parcel, future: WriteFuture) -> None:
+    def _settle(self, block: Block, future: WriteFuture) -> None:
         try:
             future.result()
         except Exception as error:
-            raise self._failure(parcel, error) from error
-        self._record(parcel)
+            raise self._failure(block, error) from error
+        self._record(block)
 
-    def _record(self, parcel: Parcel) -> None:
-        self._journal.append(parcel.record)
-        self.frames_written += 1
-        self.bytes_written += parcel.frame.nbytes
-        self._buffer.release(parcel.frame.nbytes)
+    def _record(self, block: Block) -> None:
+        for record in block.records:
+            self._journal.append(record)
+        self.frames_written += len(block.records)
+        self.bytes_written += block.nbytes
+        self._buffer.release(block.nbytes)
 
     def _flush(self, idle: bool) -> None:
         now = time.monotonic()
@@ -135,28 +154,23 @@ class Writer(threading.Thread):
     def _save_what_is_down(self) -> None:
         """Record the writes that did finish, so that the frame table lists all that is there."""
         while self._in_flight:
-            parcel, future = self._in_flight.popleft()
+            block, future = self._in_flight.popleft()
             try:
-                self._settle(parcel, future)
+                self._settle(block, future)
             except Exception:  # the first error is latched already; this one is its echo
-                self._buffer.release(parcel.frame.nbytes)
+                self._buffer.release(block.nbytes)
         try:
             self._journal.flush()
         except Exception as error:
             self._buffer.fail(error)
 
     @staticmethod
-    def _failure(parcel: Parcel, error: Exception) -> WriteError:
-        at = ", ".join(f"{k}: {v}" for k, v in parcel.record.event_index.items())
+    def _failure(block: Block, error: Exception) -> WriteError:
+        first, count = block.records[0], len(block.records)
+        at = ", ".join(f"{k}: {v}" for k, v in first.event_index.items())
+        what = "The frame" if count == 1 else f"A block of {count} frames, the first"
         return WriteError(
-            f"The frame at {{{at}}} (image {parcel.address.image!r}, index "
-            f"{parcel.address.index}) could not be written: {error}. Frames written before it "
-            "are safe and listed in the frame table. Check the disk."
+            f"{what} at {{{at}}} (image {first.image!r}, index {first.index}) could not be "
+            f"written: {error}. Frames written before are safe and listed in the frame table. "
+            "Check the disk."
         )
-
-
-def _as_block(frame: NDArray[Any], image: ImageLayout) -> NDArray[Any]:
-    """Return a frame as a block of its image, all axes in storage order."""
-    if image.samples > 1:
-        frame = np.moveaxis(frame, -1, 0)
-    return frame.reshape(image.block_shape)

@@ -202,7 +202,7 @@ class ZarrContract(BackendContract):
     @pytest.mark.parametrize(
         ("chunks", "shards"),
         [(None, None), ({"y": 3, "x": 5}, None), ({"t": 2, "z": 3}, None),
-         ({"y": 3}, {"t": 2, "y": 6}), (None, {"t": 2, "z": 3})],
+         ({"y": 3}, {"t": 2, "y": 6}), (None, {"t": 2, "z": 3}), ("auto", None)],
     )  # fmt: skip
     def test_chunks_shards_and_compression_read_back(
         self, path: Path, chunks: Any, shards: Any, compression: Any
@@ -210,6 +210,18 @@ class ZarrContract(BackendContract):
         schema = loops({"t": 3, "z": 3})
         numbers = self.write(
             path, schema, [8, 0, 4, 3, 1], chunks=chunks, shards=shards, compression=compression
+        )
+        self.check(path, schema, numbers)
+
+    @pytest.mark.parametrize("buffer_bytes", [1, 600, 1200])
+    @pytest.mark.parametrize("shards", [None, {"t": 2, "z": 3}])
+    def test_chunks_that_cannot_all_be_held_open_read_back(
+        self, path: Path, shards: Any, buffer_bytes: int
+    ) -> None:
+        schema = loops({"t": 4, "z": 3, "p": 2})
+        order = [n * 7 % 24 for n in range(23)]
+        numbers = self.write(
+            path, schema, order, chunks={"z": 3}, shards=shards, buffer_bytes=buffer_bytes
         )
         self.check(path, schema, numbers)
 

@@ -1,0 +1,206 @@
+"""Chunk and shard sizes: as the user names them, or ``"auto"``. Pure arithmetic.
+
+It refuses sizes that cannot be. It chooses chunks, never shards: those save files, and cost
+memory while they are filled, which is for the user to weigh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import ceil, prod
+from typing import Final, Literal
+
+import numpy as np
+
+from pymmcore_ome.errors import OptionError
+from pymmcore_ome.schema import Dimension
+
+from .image import Axis, ImageLayout, Lane
+from .layout import Layout
+from .order import GridOrder
+
+Chunks = Mapping[str, int] | Literal["auto"] | None
+
+#: What ``"auto"`` aims at: smaller chunks cost more in files and requests than in bytes.
+LEAST_CHUNK_BYTES: Final = 512 * 1024
+
+
+def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None) -> Layout:
+    """Return the layout with other chunk and shard sizes, in elements by axis name.
+
+    Parameters
+    ----------
+    layout : Layout
+    chunks : mapping of axis name to elements, ``"auto"``, or None
+        Where an axis is not named, the schema's chunk size, else one frame. ``"auto"``: as
+        `auto_chunk_shape`.
+    shards : mapping of axis name to elements, or None
+
+    Raises
+    ------
+    OptionError
+        On an axis that no image has, or a shard that is no multiple of its chunk.
+    """
+    if isinstance(chunks, str) and chunks != "auto":
+        raise OptionError(f"chunks must be 'auto' or sizes by axis name, got {chunks!r:.80}.")
+    sizes = _sizes("chunks", None if chunks == "auto" else chunks)
+    shards = _sizes("shards", shards)
+    known = dict.fromkeys(name for image in layout.images for name in image.axis_names)
+    if layout.schema.grows and (sizes or shards):
+        raise OptionError(
+            "chunks and shards cannot be chosen where the number of events is not known."
+        )
+    for name, size in (*sizes.items(), *shards.items()):
+        if name not in known:
+            raise OptionError(f"chunks or shards name axis {name!r}; the axes are {list(known)}.")
+        if size < 1:
+            raise OptionError(f"Axis {name!r}: chunks and shards have at least 1 element.")
+    loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()
+    made: dict[tuple[Axis, ...], tuple[Axis, ...]] = {}
+    images = []
+    for image in layout.images:
+        if image.axes not in made:
+            chosen = _chosen(image, sizes, shards)
+            if chunks == "auto":
+                shape = auto_chunk_shape(chosen, loops)[:-2]  # y and x stay as they are
+                chosen = _chosen(chosen, dict(zip(image.axis_names, shape, strict=False)), {})
+            _check_shards(chosen)
+            made[image.axes] = chosen.axes
+        images.append(replace(image, axes=made[image.axes]))
+    return replace(layout, images=images)
+
+
+def auto_chunk_shape(
+    image: ImageLayout, loops: Sequence[Dimension], least_bytes: int = LEAST_CHUNK_BYTES
+) -> tuple[int, ...]:
+    """Return the shape of chunks of whole frames that come one directly after the other.
+
+    The loops are taken from the fastest outwards, each as a whole until one is enough in
+    part, as long as the frames taken are a box of the array. A loop over positions ends it:
+    frames of other images come in between. A chunk size that the schema declares stays.
+
+    Parameters
+    ----------
+    image : ImageLayout
+    loops : sequence of Dimension
+        The acquisition's loops, slowest first; empty where its order is not a loop nest.
+    least_bytes : int
+        Chunks are the smallest that reach this, or the largest that these rules allow.
+
+    Returns
+    -------
+    tuple of int
+        In storage order, y and x included.
+    """
+    best = _one_frame(image)
+    unit_bytes = _nbytes(image, best)
+    lanes = {lane.name: lane for lane in image.lanes if lane.size != 1}
+    inner: tuple[Lane, ...] = ()  # loops that are taken as a whole, be it a box already or not
+    for loop in reversed(loops):
+        if loop.size == 1:
+            continue
+        taken_bytes = unit_bytes * prod(step.size or 1 for step in inner)
+        if loop.kind == "position" or max(taken_bytes, _nbytes(image, best)) >= least_bytes:
+            break
+        lane = lanes[loop.name]
+        if image.axes[lane.axis].chunk_size:
+            if not _is_held(lane, image):
+                break
+            continue
+        wanted = ceil(least_bytes / taken_bytes)
+        for count in _counts(lane, wanted, image.axes[lane.axis].shard_size):
+            box = _box(image, (*inner, lane._replace(size=count)))
+            if box is not None:
+                best = box
+                if count != lane.size:
+                    return best
+                break
+        if lane.size is None:
+            break
+        inner = (*inner, lane)
+    return best
+
+
+def _counts(lane: Lane, wanted: int, shard: int | None) -> Iterator[int]:
+    """Yield how many steps of a loop to try: the least that is enough first, then fewer."""
+    most = lane.size or max(2, wanted)
+    if shard is not None:
+        most = min(most, shard // lane.step)
+    first = min(max(2, wanted), most)
+    yield from range(first, most + 1)
+    yield from range(first - 1, 1, -1)
+
+
+def _box(image: ImageLayout, taken: Sequence[Lane]) -> tuple[int, ...] | None:
+    """Return the chunk that holds these steps and no others; None when there is none.
+
+    Cameras and channels share an axis: what is taken must be a run of it from 0, and so must
+    every chunk after the first.
+    """
+    shape = list(_one_frame(image))
+    for axis in {lane.axis for lane in taken}:
+        size = shape[axis]
+        for lane in sorted((lane for lane in taken if lane.axis == axis), key=lambda a: a.step):
+            if lane.step != size:
+                return None
+            size *= lane.size or 1
+        names = {lane.name for lane in taken}
+        others = (lane for lane in image.lanes if lane.axis == axis and lane.name not in names)
+        if any(lane.step % size for lane in others if lane.size != 1):
+            return None
+        if (image.axes[axis].shard_size or size) % size:
+            return None
+        shape[axis] = size
+    return tuple(shape)
+
+
+def _is_held(lane: Lane, image: ImageLayout) -> bool:
+    """Whether the declared chunk of the lane's axis holds the whole loop, and that loop alone."""
+    alone = all(o.size == 1 for o in image.lanes if o.axis == lane.axis and o.name != lane.name)
+    return alone and image.chunk_shape[lane.axis] == image.axes[lane.axis].size
+
+
+def _one_frame(image: ImageLayout) -> tuple[int, ...]:
+    """Return the chunk of one frame, sizes that the schema declares left as they are."""
+    return tuple(
+        chunk if axis.chunk_size or (axis.shard_size or block) % block else block
+        for axis, chunk, block in zip(image.axes, image.chunk_shape, image.block_shape, strict=True)
+    )
+
+
+def _nbytes(image: ImageLayout, shape: tuple[int, ...]) -> int:
+    return prod(shape) * np.dtype(image.dtype).itemsize
+
+
+def _chosen(
+    image: ImageLayout, chunks: Mapping[str, int], shards: Mapping[str, int]
+) -> ImageLayout:
+    axes = (
+        replace(
+            axis,
+            chunk_size=chunks.get(axis.name, axis.chunk_size),
+            shard_size=shards.get(axis.name, axis.shard_size),
+        )
+        for axis in image.axes
+    )
+    return replace(image, axes=tuple(axes))
+
+
+def _sizes(what: str, sizes: Mapping[str, int] | None) -> dict[str, int]:
+    if sizes is None:
+        return {}
+    if not isinstance(sizes, Mapping) or any(type(n) is not int for n in sizes.values()):
+        raise OptionError(f"{what} must map axis names to whole numbers, got {sizes!r:.80}.")
+    return dict(sizes)
+
+
+def _check_shards(image: ImageLayout) -> None:
+    for axis, chunk, shard in zip(
+        image.axes, image.chunk_shape, image.shard_shape or image.chunk_shape, strict=True
+    ):
+        if shard % chunk:
+            raise OptionError(
+                f"Axis {axis.name!r}: the shard ({shard} elements) must be a whole multiple "
+                f"of the chunk ({chunk} elements)."
+            )

@@ -1,0 +1,249 @@
+"""`ChunkAssembly`: gathers frames until a chunk or shard is full, so that it is written once.
+
+It writes nothing itself, never holds more than half of the byte budget open, and never lets
+a later block lose what an earlier one brought.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.frames import FrameRecord
+from pymmcore_ome.layout import CellGrid, FrameAddress, Layout
+from pymmcore_ome.layout.cells import boxes
+
+from .block import Block, CellKey, frame_pixels
+from .buffer import Holes, Parcel
+
+logger = logging.getLogger("pymmcore-ome")
+CHECKPOINT_S: Final = 5.0
+_FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at a place of a cell
+
+
+class _Cell:
+    """What is known of one cell that is not complete. `pixels` None: it is not open."""
+
+    __slots__ = ("free", "held", "is_fresh", "opened_at", "pixels", "places")
+
+    def __init__(self, grid: CellGrid, number: tuple[int, ...]) -> None:
+        self.places = np.full(grid.places(number), _FREE, np.uint8)
+        for place in grid.unplanned(number):
+            self.places[place] = _HOLE
+        self.free = int(np.count_nonzero(self.places == _FREE))
+        self.held: list[tuple[tuple[int, ...], FrameRecord, int]] = []
+        self.pixels: NDArray[Any] | None = None
+        self.is_fresh = True
+        self.opened_at = 0.0
+
+    def settle(self, place: tuple[int, ...], what: int) -> None:
+        """Note a frame or a hole. A frame may still come where a hole was announced."""
+        if self.places[place] == _FREE:
+            self.free -= 1
+        if what == _HELD or self.places[place] == _FREE:
+            self.places[place] = what
+
+
+class ChunkAssembly:
+    """Turns frames in order of arrival into blocks to write. One thread at a time.
+
+    A cell (`CellGrid`) is handed out when the last of its frames has come or is known not to
+    come; before that when it has been open for `checkpoint_s`, when room is needed, and at
+    the end. Frames pass through without a copy where a cell is one frame, or too large.
+
+    The frames that are held open are at most half of the budget, and the other half is
+    enough for the largest frame of a cell: so a producer never waits for frames that
+    only it could bring.
+
+    Parameters
+    ----------
+    layout : Layout
+    budget_bytes : int
+        Of the frame buffer.
+    gathers : bool
+        False: every frame passes through.
+    checkpoint_s : float
+        How long a cell stays open at most, so that a crash loses little.
+    clock : callable
+        Seconds that only rise.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        budget_bytes: int,
+        *,
+        gathers: bool = True,
+        checkpoint_s: float = CHECKPOINT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.open_bytes = 0  # whole cells, also where frames are still to come
+        self._layout = layout
+        self._budget_bytes = budget_bytes
+        self._most_bytes = budget_bytes // 2
+        self._gathers = gathers
+        self._checkpoint_s = checkpoint_s
+        self._clock = clock
+        self._grids: dict[int, CellGrid | None] = {}
+        self._cells: dict[CellKey, _Cell] = {}
+        self._open: OrderedDict[CellKey, _Cell] = OrderedDict()  # oldest first
+        self._closed: set[CellKey] = set()  # complete with holes, where a frame may still come
+        self._warned: set[str] = set()
+        # every image now, so that what is too large is said when the store is opened
+        grids = [self._grid(image.number) for image in layout.images]
+        self.is_gathering = any(grids)
+
+    def ready(self, message: Parcel | Holes | None) -> Iterator[Block]:
+        """Take in what the buffer gave; yield the blocks that are to be written now."""
+        if isinstance(message, Parcel):
+            yield from self._add(message)
+        elif message is not None:
+            for address in message.addresses:
+                yield from self._leave_out(address)
+        while self._open:
+            key = next(iter(self._open))
+            if self._clock() - self._open[key].opened_at < self._checkpoint_s:
+                break
+            yield from self._flush(key)
+
+    def rest(self) -> Iterator[Block]:
+        """Yield everything that is still held, complete or not."""
+        for key in list(self._open):
+            yield from self._flush(key)
+
+    def _add(self, parcel: Parcel) -> Iterator[Block]:
+        number, index = parcel.address.image_number, parcel.address.index
+        grid = self._grid(number)
+        if grid is None:
+            yield Block.of_frame(parcel, self._layout.images[number], None)
+            return
+        spot = grid.spot(index)
+        key = number, spot.cell
+        if key in self._closed:
+            yield Block.of_frame(parcel, grid.image, key)
+            return
+        cell = self._cell(grid, key)
+        if cell.pixels is None:
+            yield from self._make_room(grid)
+            shape = grid.elements(cell.places.shape)
+            cell.pixels = np.zeros((*shape, *grid.image.shape[-2:]), grid.image.dtype)
+            cell.opened_at = self._clock()
+            self._open[key] = cell
+            self.open_bytes += cell.pixels.nbytes
+        block = frame_pixels(parcel.frame, grid.image)
+        first = grid.elements(spot.place)
+        cell.pixels[_region(first, block.shape[:-2])] = block
+        cell.settle(spot.place, _HELD)
+        cell.held.append((spot.place, parcel.record, parcel.nbytes))
+        if not cell.free:
+            yield from self._flush(key)
+
+    def _leave_out(self, address: FrameAddress) -> Iterator[Block]:
+        grid = self._grid(address.image_number)
+        if grid is None:
+            return
+        spot = grid.spot(address.index)
+        key = address.image_number, spot.cell
+        if key in self._closed:
+            return
+        cell = self._cell(grid, key)
+        cell.settle(spot.place, _HOLE)
+        if not cell.free:
+            yield from self._flush(key)
+
+    def _cell(self, grid: CellGrid, key: CellKey) -> _Cell:
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._cells[key] = _Cell(grid, key[1])
+        return cell
+
+    def _make_room(self, grid: CellGrid) -> Iterator[Block]:
+        while self._open and self.open_bytes + grid.nbytes > self._most_bytes:
+            self._warn(
+                "room",
+                "More chunks or shards are being filled at once than half of buffer_bytes holds: "
+                "they are written in parts, which is slow. Raise buffer_bytes, or choose chunks "
+                "and shards along the axes that the acquisition runs through fastest.",
+            )
+            yield from self._flush(next(iter(self._open)))
+
+    def _flush(self, key: CellKey) -> Iterator[Block]:
+        """Hand out what a cell holds, and forget what need not be known any more."""
+        cell = self._cells[key]
+        if cell.pixels is not None:
+            yield from self._blocks(key, cell, cell.pixels)
+            del self._open[key]
+            self.open_bytes -= cell.pixels.nbytes
+            cell.pixels, cell.held, cell.is_fresh = None, [], False
+        if not cell.free:
+            del self._cells[key]
+            if (cell.places == _HOLE).any():
+                self._closed.add(key)
+
+    def _blocks(self, key: CellKey, cell: _Cell, pixels: NDArray[Any]) -> Iterator[Block]:
+        """Yield the cell at once if nothing of it is on disk, else only what came since."""
+        grid = self._grid(key[0])
+        assert grid is not None
+        held = cell.places == _HELD
+        cell.places[held] = _GIVEN
+        whole = tuple(slice(0, size) for size in held.shape)
+        parts = [whole] if cell.is_fresh else list(boxes(held))
+        owner = np.zeros(held.shape, np.intp)
+        for n, box in enumerate(parts):
+            owner[box] = n
+        frames: list[list[tuple[tuple[int, ...], FrameRecord, int]]] = [[] for _ in parts]
+        for frame in cell.held:
+            frames[owner[frame[0]]].append(frame)
+        for box, inside in zip(parts, frames, strict=True):
+            reach = tuple(max(places) + 1 for places in zip(*(p for p, *_ in inside), strict=True))
+            first = grid.elements(tuple(s.start for s in box))
+            size = grid.elements(tuple(s.stop - s.start for s in box))
+            start, plane = grid.start(key[1]), grid.image.shape[-2:]
+            yield Block(
+                image=key[0],
+                start=(*_sum(start, first), 0, 0),
+                end=(*_sum(start, grid.elements(reach)), *plane),
+                pixels=pixels[_region(first, size)],
+                records=tuple(record for _, record, _ in inside),
+                nbytes=sum(nbytes for *_, nbytes in inside),
+                cell=key,
+                is_whole=cell.is_fresh,
+            )
+
+    def _grid(self, number: int) -> CellGrid | None:
+        """Return how an image falls into cells; None where its frames pass through."""
+        if not self._gathers:
+            return None
+        if number not in self._grids:
+            grid = CellGrid(self._layout.images[number], self._layout.order)
+            is_large = grid.nbytes > self._most_bytes
+            if grid.frames > 1 and is_large:
+                self._warn(
+                    "large",
+                    f"Image {grid.image.path!r}: a chunk (or shard) of {grid.frames} frames is "
+                    f"{grid.nbytes} bytes, more than half of buffer_bytes "
+                    f"({self._budget_bytes}): its frames are written one by one, which is "
+                    f"slow. Set buffer_bytes to {2 * grid.nbytes} or more, or choose smaller "
+                    "chunks and shards.",
+                )
+            self._grids[number] = None if grid.frames == 1 or is_large else grid
+        return self._grids[number]
+
+    def _warn(self, what: str, text: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            logger.warning(text)
+
+
+def _sum(one: Iterable[int], other: Iterable[int]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
+def _region(first: tuple[int, ...], size: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))

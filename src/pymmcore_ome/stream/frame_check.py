@@ -1,0 +1,59 @@
+"""Whether an array is a frame of the schema. Nothing is cropped, scaled or cast to make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.errors import FrameError
+
+
+def as_array(frame: Any) -> NDArray[Any]:
+    """Return what a caller gave as an array.
+
+    Raises
+    ------
+    FrameError
+    """
+    try:
+        return np.asarray(frame)
+    except ValueError as error:
+        raise FrameError(
+            f"The frame is no array: {error}. Give a (height, width) array."
+        ) from error
+
+
+def check_fit(
+    array: NDArray[Any],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    number: int,
+    at: Mapping[str, int] | None,
+) -> None:
+    """Refuse an array of another shape or dtype; the byte order does not matter.
+
+    Parameters
+    ----------
+    array : array
+    shape, dtype
+        What the schema declares.
+    number : int
+        Of the frame, in order of arrival, for the message.
+    at : mapping or None
+        Its index, for the message.
+
+    Raises
+    ------
+    FrameError
+    """
+    if array.shape == shape and (array.dtype == dtype or array.dtype.newbyteorder("=") == dtype):
+        return
+    where = "" if at is None else f" at {at if not isinstance(at, Mapping) else dict(at)}"
+    raise FrameError(
+        f"Frame {number}{where}: got {array.shape} {array.dtype}, the schema "
+        f"declares {shape} {dtype}. Check the camera's ROI, binning and bit "
+        "depth. The frame was not taken; what was written before is safe."
+    )

@@ -1,6 +1,7 @@
 """Files and folders, and everything in which operating systems differ."""
 
 from .files import write_whole
+from .handles import max_open_files
 from .memory import default_buffer_bytes
 from .place import TIFF_FOLDER_KEY, Place, read_json, root_attributes
 from .store_path import FORMATS, Format, choose_format, format_of_suffix, local_path
@@ -8,6 +9,6 @@ from .tiff_head import read_description
 
 __all__ = [
     "FORMATS", "TIFF_FOLDER_KEY", "Format", "Place", "choose_format", "default_buffer_bytes",
-    "format_of_suffix",
-    "local_path", "read_description", "read_json", "root_attributes", "write_whole",
+    "format_of_suffix", "local_path", "max_open_files", "read_description", "read_json",
+    "root_attributes", "write_whole",
 ]  # fmt: skip

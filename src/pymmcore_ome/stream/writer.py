@@ -145,13 +145,12 @@ class Writer(threading.Thread):
         except Exception as error:
             self._buffer.fail(error)
 
-    @staticmethod
-    def _failure(parcel: Parcel, error: Exception) -> WriteError:
+    def _failure(self, parcel: Parcel, error: Exception) -> WriteError:
         at = ", ".join(f"{k}: {v}" for k, v in parcel.record.event_index.items())
         return WriteError(
             f"The frame at {{{at}}} (image {parcel.address.image!r}, index "
-            f"{parcel.address.index}) could not be written: {error}. Frames written before it "
-            "are safe and listed in the frame table. Check the disk."
+            f"{parcel.address.index}) could not be written: {error}. {self._store.left_behind}. "
+            "Check the disk."
         )
 
 

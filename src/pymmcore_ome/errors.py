@@ -14,7 +14,8 @@
     ├── PlacementError (LookupError)         a frame that has no place
     │   ├── OutsidePlanError (IndexError)    its index is outside the plan
     │   ├── PlanFullError (IndexError)       one frame more than the plan has
-    │   └── RepeatedFrameError               its place is already taken
+    │   ├── RepeatedFrameError               its place is already taken
+    │   └── OutOfOrderError                  its backend has written past its place
     ├── StreamClosedError (RuntimeError)     the stream was closed before
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
@@ -76,6 +77,10 @@ class PlanFullError(PlacementError, IndexError):
 
 class RepeatedFrameError(PlacementError):
     """A frame whose place is already taken by another frame."""
+
+
+class OutOfOrderError(PlacementError):
+    """A frame that comes after frames stored behind it, for a backend that cannot go back."""
 
 
 class StreamClosedError(PymmcoreOmeError, RuntimeError):

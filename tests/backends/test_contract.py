@@ -10,10 +10,16 @@ import pytest
 import pymmcore_ome as po
 from pymmcore_ome import errors
 from pymmcore_ome.backends import find_backend
+from pymmcore_ome.backends.acquire_zarr import AcquireZarrBackend
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
 from pymmcore_ome.backends.tiff import TiffBackend
 from pymmcore_ome.backends.zarr_python import ZarrPythonBackend
-from pymmcore_ome.testing.backend_contract import TiffContract, ZarrContract, loops
+from pymmcore_ome.testing.backend_contract import (
+    SequentialZarrContract,
+    TiffContract,
+    ZarrContract,
+    loops,
+)
 
 
 class TestTensorstore(ZarrContract):
@@ -22,6 +28,11 @@ class TestTensorstore(ZarrContract):
 
 class TestZarrPython(ZarrContract):
     backend = ZarrPythonBackend
+
+
+class TestAcquireZarr(SequentialZarrContract):
+    backend = AcquireZarrBackend
+    compressions = (None, "blosc", "blosc:0", "blosc:9")
 
 
 class TestTiff(TiffContract):
@@ -48,9 +59,10 @@ def test_contract_notices_a_backend_that_misplaces(tmp_path: Path) -> None:
 
 
 def test_backends_are_found_by_name() -> None:
-    assert {"tensorstore", "zarr-python", "tiff"} <= set(po.available_backends())
+    assert {"tensorstore", "zarr-python", "acquire-zarr", "tiff"} <= set(po.available_backends())
     assert find_backend(None, "ome-zarr") is TensorstoreBackend
     assert find_backend("zarr-python", "ome-zarr") is ZarrPythonBackend
+    assert find_backend("acquire-zarr", "ome-zarr") is AcquireZarrBackend
     assert find_backend(None, "ome-tiff") is TiffBackend
     with pytest.raises(errors.OptionError, match="not available"):
         find_backend("hdf5", "ome-tiff")

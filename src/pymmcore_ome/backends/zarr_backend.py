@@ -1,4 +1,4 @@
-"""`ZarrBackend`: what every random-access Zarr backend shares; only opening and writing differ.
+"""`ZarrFolder` and `ZarrBackend`: what Zarr backends share; only opening and writing differ.
 
 Makes the arrays as documents, without opening them, and holds at most 128 open, those that
 were used last. It writes no pixel itself.
@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from pymmcore_ome.disk import Format, Place, write_whole
 from pymmcore_ome.layout import ImageLayout, Layout
 
-from .compression import ZARR_LEVELS, parse
+from .compression import ZARR_LEVELS, Levels, parse
 from .options import BackendOptions
 from .port import ArrayBackend
 from .zarr_array import array_folder, write_array_documents
@@ -23,26 +23,22 @@ from .zarr_array import array_folder, write_array_documents
 _MAX_OPEN: Final = 128
 
 
-class ZarrBackend(ArrayBackend):
-    """An `ArrayBackend` for Zarr version 3 arrays in local folders."""
+class ZarrFolder(ArrayBackend):
+    """The documents of Zarr version 3 arrays in local folders; knows no pixels."""
 
     format: ClassVar[Format] = "ome-zarr"
+    compressions: ClassVar[Levels] = ZARR_LEVELS
 
     def __init__(self) -> None:
         self._root = Path()
         self._images: list[ImageLayout] = []
         self._compression: str | None = None
-        self._open: OrderedDict[int, Any] = OrderedDict()
-
-    @abstractmethod
-    def open_array(self, folder: Path) -> Any:
-        """Open an array for writing."""
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
         reasons = []
         try:
-            parse(options.compression, ZARR_LEVELS)
+            parse(options.compression, cls.compressions)
         except ValueError as error:
             reasons.append(str(error))
         if options.files != "one" or not options.bigtiff:
@@ -64,13 +60,25 @@ class ZarrBackend(ArrayBackend):
         self._images.append(image)
         write_array_documents(self._root, [image], self._compression)
 
-    def finish(self) -> None:
-        """Every write was waited for: nothing is held."""
-
     def is_in_place(self) -> bool:
         return all(
             (array_folder(self._root, image) / "zarr.json").is_file() for image in self._images
         )
+
+
+class ZarrBackend(ZarrFolder):
+    """A random-access `ArrayBackend` for Zarr version 3 arrays in local folders."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: OrderedDict[int, Any] = OrderedDict()
+
+    @abstractmethod
+    def open_array(self, folder: Path) -> Any:
+        """Open an array for writing."""
+
+    def finish(self) -> None:
+        """Every write was waited for: nothing is held."""
 
     def close(self) -> None:
         self._open.clear()

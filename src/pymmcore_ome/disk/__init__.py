@@ -1,6 +1,7 @@
 """Files and folders, and everything in which operating systems differ."""
 
 from .files import write_whole
+from .handles import max_open_files
 from .lock import StoreLock
 from .memory import default_buffer_bytes
 from .place import TIFF_FOLDER_KEY, Place, read_json, root_attributes
@@ -9,6 +10,7 @@ from .tiff_head import read_description
 
 __all__ = [
     "FORMATS", "TIFF_FOLDER_KEY", "Format", "Place", "StoreLock", "choose_format",
-    "default_buffer_bytes", "format_of_suffix", "local_path", "read_description", "read_json",
+    "default_buffer_bytes", "format_of_suffix", "local_path", "max_open_files",
+    "read_description", "read_json",
     "root_attributes", "write_whole",
 ]  # fmt: skip

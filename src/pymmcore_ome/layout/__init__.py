@@ -1,6 +1,7 @@
 """From a schema to images, arrays, chunks and addresses. Pure: no I/O, no threads."""
 
 from .address import FrameAddress
+from .arrival import Arrival, InOrder, arrival_of, plane_count, plane_steps
 from .cells import CellGrid
 from .chunking import Chunks, with_chunks
 from .growing import GrowingRouter
@@ -12,6 +13,7 @@ from .placer import Placer
 from .router import FrameRouter
 
 __all__ = [
-    "Axis", "CellGrid", "Chunks", "FrameAddress", "FrameRouter", "GrowingRouter", "ImageLayout",
-    "Layout", "Occupancy", "PageTable", "Placer", "Run", "layout_of", "with_chunks",
+    "Arrival", "Axis", "CellGrid", "Chunks", "FrameAddress", "FrameRouter", "GrowingRouter",
+    "ImageLayout", "InOrder", "Layout", "Occupancy", "PageTable", "Placer", "Run", "arrival_of",
+    "layout_of", "plane_count", "plane_steps", "with_chunks",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError, RepeatedFrameError
 
 from .address import FrameAddress
+from .arrival import InOrder
 from .growing import GrowingRouter
 from .layout import Layout
 from .occupancy import SKIPPED, Occupancy
@@ -21,18 +22,25 @@ from .router import FrameRouter
 class Placer:
     """Places frames one after the other. One thread at a time.
 
+    Parameters
+    ----------
+    layout : Layout
+    in_order : bool
+        Refuse also a place that lies before another of its image that is taken.
+
     Attributes
     ----------
     placed, skipped : int
         Frames that have a place; places of the plan that were skipped.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, in_order: bool = False) -> None:
         self.placed = self.skipped = 0
         self._layout = layout
         self._growing = GrowingRouter(layout) if layout.schema.grows else None
         self._router = FrameRouter(layout)
         self._occupancy = Occupancy(layout)
+        self._in_order = InOrder(layout) if in_order else None
         self._arrivals = self._router.frames()
         self._arrived = 0
         self._next: tuple[dict[str, int], FrameAddress] | None = None
@@ -56,12 +64,17 @@ class Placer:
         if at is None:
             index, address = self._next_place()
             self._check_free(address, index)
-            self._next = None
-            self._arrived += 1
         else:
             index = {str(key): value for key, value in at.items()}
             address = self._free_place(index, about)
+        if self._in_order is not None:
+            self._in_order.check(address, self._shown(index))
+        if at is None:
+            self._next = None
+            self._arrived += 1
         self._occupancy.take(address, self.placed)
+        if self._in_order is not None:
+            self._in_order.take(address)
         self.placed += 1
         return index, address
 
@@ -138,10 +151,14 @@ class Placer:
     def _check_free(self, address: FrameAddress, index: Mapping[str, int]) -> None:
         holder = self._occupancy.holder(address)
         if holder is not None:
-            shown = ", ".join(f"{key}: {value}" for key, value in index.items())
             held = "was skipped" if holder == SKIPPED else f"already holds frame {holder}"
             raise RepeatedFrameError(
-                f"Frame {self.placed} at {{{shown}}}: its place (image {address.image!r}, "
+                f"{self._shown(index)}: its place (image {address.image!r}, "
                 f"index {address.index}) {held}. It was not taken, so that neither is lost; "
                 "give it an index of its own."
             )
+
+    def _shown(self, index: Mapping[str, int]) -> str:
+        """Return what messages call the frame that is being placed."""
+        at = ", ".join(f"{key}: {value}" for key, value in index.items())
+        return f"Frame {self.placed} at {{{at}}}"

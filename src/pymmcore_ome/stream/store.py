@@ -104,6 +104,16 @@ class Store:
         """Where the store is."""
         return self.place.path
 
+    @property
+    def left_behind(self) -> str:
+        """What is there when writing fails, in words."""
+        if self.backend.is_sequential:  # it may hold frames back, and tells of none
+            return (
+                f"{self.backend.name} may have lost the frames that it took last, although the "
+                "frame table lists them: check them"
+            )
+        return "Frames in its frame table are on disk, if it still exists"
+
     def add(self, image: ImageLayout) -> None:
         """Make one more image, in a store that grows.
 

@@ -52,7 +52,7 @@ class Stream:
         layout = store.layout
         self._store = store
         self._layout = layout
-        self._placer = Placer(layout)
+        self._placer = Placer(layout, in_order=store.backend.is_sequential)
         self._shape = layout.frame_shape
         self._dtype = np.dtype(layout.schema.dtype)
         self._buffer = FrameBuffer(buffer_bytes)
@@ -252,8 +252,8 @@ class Stream:
             self._store.finish(summary, self._writer.shapes, self._placer.growing)
         except Exception as error:  # whatever a backend raises: the one place it is latched
             failure = WriteError(
-                f"{self._store.path}: the store could not be finished: {error}. Frames in its "
-                "frame table are on disk, if it still exists."
+                f"{self._store.path}: the store could not be finished: {error}. "
+                f"{self._store.left_behind}."
             )
             failure.__cause__ = error
             self._buffer.fail(failure)

@@ -164,13 +164,12 @@ class Writer(threading.Thread):
         except Exception as error:
             self._buffer.fail(error)
 
-    @staticmethod
-    def _failure(block: Block, error: Exception) -> WriteError:
+    def _failure(self, block: Block, error: Exception) -> WriteError:
         first, count = block.records[0], len(block.records)
         at = ", ".join(f"{k}: {v}" for k, v in first.event_index.items())
         what = "The frame" if count == 1 else f"A block of {count} frames, the first"
         return WriteError(
             f"{what} at {{{at}}} (image {first.image!r}, index {first.index}) could not be "
-            f"written: {error}. Frames written before are safe and listed in the frame table. "
+            f"written: {error}. {self._store.left_behind}. "
             "Check the disk."
         )

@@ -1,0 +1,237 @@
+"""`AcquireArray`: one array, written front to back through one stream of acquire-zarr.
+
+acquire-zarr counts bytes: it knows neither frames nor their places, and takes any dtype. So
+everything is checked here. It refuses a block of another dtype or shape, and one that lies
+before what was written; it never goes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+import acquire_zarr as az
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.disk import write_whole
+from pymmcore_ome.frames import json_bytes
+from pymmcore_ome.layout import ImageLayout, plane_count, plane_steps
+
+DTYPES: Final = tuple(name.lower() for name in az.DataType.__members__)
+_KINDS: Final = {
+    "time": az.DimensionType.TIME,
+    "channel": az.DimensionType.CHANNEL,
+    "space": az.DimensionType.SPACE,
+    "other": az.DimensionType.OTHER,
+}
+_PAUSE_S: Final = 0.001
+_STUCK_S: Final = 1.0
+
+
+class AcquireArray:
+    """Writes one array. Opened when its first frame comes, ended when it is full.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the array; it is there, with our document in it.
+    image : ImageLayout
+    blosc_level : int or None
+        None: no compression.
+    threads : int
+        0: as many as acquire-zarr chooses.
+    queue_bytes : int
+        Bytes that acquire-zarr may hold beside the chunks that it has to gather.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        image: ImageLayout,
+        blosc_level: int | None,
+        threads: int,
+        queue_bytes: int,
+    ) -> None:
+        self._folder = folder
+        self._image = image
+        self._dtype = np.dtype(image.dtype)
+        self._plane_bytes = self._dtype.itemsize * prod(image.shape[-2:])
+        self._steps = plane_steps(image)
+        self._planes = plane_count(image)
+        self._written = 0  # planes, holes among them
+        self._allowed_bytes = queue_bytes + self._gathered_bytes()
+        settings = az.StreamSettings(
+            store_path=str(folder),
+            arrays=[_array_settings(image, blosc_level)],
+            max_threads=threads,
+            overwrite=False,  # True deletes the folder
+        )
+        self._stream: az.ZarrStream | None = az.ZarrStream(settings)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the last plane was written."""
+        return self._written == self._planes
+
+    def write(self, start: tuple[int, ...], block: NDArray[np.generic]) -> None:
+        """Write a block that lies after all blocks before; what is between reads as 0.
+
+        Waits while acquire-zarr holds more bytes than it may: by itself it would take
+        frames until the memory is full.
+
+        Raises
+        ------
+        ValueError
+            When the block cannot be written where it belongs.
+        OSError
+            When acquire-zarr or the disk refuses. The array is then ended.
+        """
+        first = self._first_plane(start, block)
+        if self._stream is None:
+            raise OSError("this array was ended by an error before")
+        if not self._folder.is_dir():  # acquire-zarr would make it anew, and say nothing
+            raise FileNotFoundError(f"{self._folder} was deleted while it was written")
+        try:
+            if first > self._written:
+                self._stream.skip((first - self._written) * self._plane_bytes)
+            self._stream.append(np.ascontiguousarray(block))
+        except RuntimeError as error:
+            self.drop()
+            raise OSError(f"acquire-zarr stopped: {error}") from error
+        self._written = first + prod(block.shape[:-2])
+        self._wait()
+
+    def end(self) -> None:
+        """Bring everything down, and let the array's document say the planned shape.
+
+        Raises
+        ------
+        OSError
+            When not everything reached the disk.
+        """
+        if self._stream is None:
+            return
+        was_there = self._folder.is_dir()
+        stream, self._stream = self._stream, None
+        try:
+            stream.close()
+        except RuntimeError as error:
+            raise OSError(f"acquire-zarr could not finish {self._folder}: {error}") from error
+        if not was_there:
+            shutil.rmtree(self._folder, ignore_errors=True)  # made anew by the close
+            raise FileNotFoundError(f"{self._folder} was deleted while it was written")
+        self._check_shape(self._say_shape())
+
+    def drop(self) -> None:
+        """Let go of the stream, after an error that is already told."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(RuntimeError):
+                stream.close()
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                self._say_shape()
+
+    def _first_plane(self, start: tuple[int, ...], block: NDArray[np.generic]) -> int:
+        """Return the number of a block's first plane; refuse what cannot be written there."""
+        image, planes = self._image, block.shape[:-2]
+        what = f"a block of {block.shape} {block.dtype} at {start} of image {image.path!r}"
+        fits = (
+            block.dtype == self._dtype
+            and block.ndim == len(start) == len(image.axes)
+            and block.shape[-2:] == image.shape[-2:]
+            and all(
+                at >= 0 and (axis.size is None or at + size <= axis.size)
+                for at, size, axis in zip(start, block.shape, image.axes, strict=True)
+            )
+        )
+        if not fits:
+            raise ValueError(f"{what}: the array is {image.shape} {self._dtype}")
+        wide = next((number for number, size in enumerate(planes) if size > 1), len(planes))
+        if planes[wide + 1 :] != image.shape[wide + 1 : -2]:
+            raise ValueError(f"{what}: it is not in one piece in the order of storage")
+        first = sum(at * step for at, step in zip(start, self._steps, strict=False))
+        if first < self._written:
+            raise ValueError(
+                f"{what}: it is plane {first}, but {self._written} planes are written already; "
+                "frames must come in the order of storage"
+            )
+        return first
+
+    def _gathered_bytes(self) -> int:
+        """Return the bytes of the chunks that are open at once, twice where compressed."""
+        chunk, image = self._image.chunk_shape, self._image
+        rows = chunk[0] if len(image.axes) > 2 else 1
+        return 2 * self._plane_bytes * (rows * prod(image.shape[1:-2]) + 1)
+
+    def _wait(self) -> None:
+        """Wait until acquire-zarr holds little enough, or no longer becomes less."""
+        least, since = None, time.monotonic()
+        while self._stream is not None:
+            held = self._stream.get_current_memory_usage()
+            if held <= self._allowed_bytes:
+                return
+            now = time.monotonic()
+            if least is None or held < least:
+                least, since = held, now
+            elif now - since > _STUCK_S:
+                return
+            time.sleep(_PAUSE_S)
+
+    def _say_shape(self) -> list[int]:
+        """Put the planned shape into the document; return what acquire-zarr had put there.
+
+        That is as far as it wrote; where the plan goes on, everything reads as 0.
+        """
+        path = self._folder / "zarr.json"
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        found: list[int] = document["shape"]
+        shape = list(self._image.shape)
+        if self._planes is None:
+            shape[0] = self._rows()
+        said = {**document, "shape": shape, "dimension_names": list(self._image.axis_names)}
+        if said != document:
+            write_whole(path, json_bytes(said, indent=2))
+        return found
+
+    def _check_shape(self, found: list[int]) -> None:
+        expected = [self._rows(), *self._image.shape[1:]]
+        if found != expected:
+            raise OSError(
+                f"{self._folder}: acquire-zarr says that it stored {found}, expected {expected}"
+            )
+
+    def _rows(self) -> int:
+        """Return how far along the first axis was written."""
+        return -(-self._written // self._steps[0]) if self._steps else self._image.shape[0]
+
+
+def _array_settings(image: ImageLayout, blosc_level: int | None) -> az.ArraySettings:
+    """Return the settings that write the array at the stream's own path, no group around it."""
+    shards = image.shard_shape or image.chunk_shape
+    settings: dict[str, Any] = {
+        "dimensions": [
+            az.Dimension(
+                name=axis.name,
+                kind=_KINDS[axis.kind],
+                array_size_px=axis.size or 0,  # 0: it grows
+                chunk_size_px=chunk,
+                shard_size_chunks=shard // chunk,
+            )
+            for axis, chunk, shard in zip(image.axes, image.chunk_shape, shards, strict=True)
+        ],
+        "data_type": np.dtype(image.dtype),
+    }
+    if blosc_level is not None:
+        settings["compression"] = az.CompressionSettings(
+            compressor=az.Compressor.BLOSC1,
+            codec=az.CompressionCodec.BLOSC_ZSTD,
+            level=blosc_level,
+            shuffle=1,
+        )
+    return az.ArraySettings(**settings)

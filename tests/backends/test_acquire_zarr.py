@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_store_that_is_deleted_is_a_failure_and_stays_deleted(tmp_path: Path) ->
     stream = po.open_stream(path, loops({"t": 9}), backend=BACKEND)
     stream.append(encoded_frame(0, SHAPE))
     while stream.progress.frames_written < 1:
-        pass
+        time.sleep(0.01)
     shutil.rmtree(path)
     with pytest.raises(errors.WriteError, match="deleted"):
         stream.close()
@@ -137,8 +138,8 @@ def test_images_open_at_once_are_counted(nest: dict[str, Any], expected: int) ->
 def test_images_open_at_once_are_counted_event_by_event() -> None:
     plan = jagged(3, ordered=True)
     assert arrival_of(layout_of(plan)) == ([], 1)
-    rows = ((1, 0), (2, 0), (1, 1), (0, 0), (2, 1), (1, 2))  # image 2 has channels, unnamed here
-    mixed = plan.replace(order=EventOrder(axes=("p", "z"), rows=tuple(r for r in rows if r[0] < 2)))
+    rows = ((1, 0), (1, 1), (0, 0), (1, 2))
+    mixed = plan.replace(order=EventOrder(axes=("p", "z"), rows=rows))
     assert arrival_of(layout_of(mixed)) == ([], 2)
 
 

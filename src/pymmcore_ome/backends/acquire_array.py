@@ -31,7 +31,7 @@ _KINDS: Final = {
     "other": az.DimensionType.OTHER,
 }
 _PAUSE_S: Final = 0.001
-_STUCK_S: Final = 1.0
+_STUCK_S: Final = 20.0
 
 
 class AcquireArray:
@@ -47,7 +47,7 @@ class AcquireArray:
     threads : int
         0: as many as acquire-zarr chooses.
     queue_bytes : int
-        Bytes that acquire-zarr may hold beside the chunks that it has to gather.
+        Bytes that acquire-zarr may hold beside the shards that it has to gather.
     """
 
     def __init__(
@@ -65,7 +65,9 @@ class AcquireArray:
         self._steps = plane_steps(image)
         self._planes = plane_count(image)
         self._written = 0  # planes, holes among them
-        self._allowed_bytes = queue_bytes + self._gathered_bytes()
+        self._begun_shards = 0  # along the first axis, whose file has pixels
+        self._shard_planes = self._planes_of_a_shard()
+        self._allowed_planes = max(1, queue_bytes // self._plane_bytes) + 2 * self._shard_planes
         settings = az.StreamSettings(
             store_path=str(folder),
             arrays=[_array_settings(image, blosc_level)],
@@ -163,25 +165,39 @@ class AcquireArray:
             )
         return first
 
-    def _gathered_bytes(self) -> int:
-        """Return the bytes of the chunks that are open at once, twice where compressed."""
-        chunk, image = self._image.chunk_shape, self._image
-        rows = chunk[0] if len(image.axes) > 2 else 1
-        return 2 * self._plane_bytes * (rows * prod(image.shape[1:-2]) + 1)
+    def _planes_of_a_shard(self) -> int:
+        """Return the planes of one step of shards along the first axis."""
+        if not self._steps:
+            return 1
+        return (self._image.shard_shape or self._image.chunk_shape)[0] * self._steps[0]
 
     def _wait(self) -> None:
-        """Wait until acquire-zarr holds little enough, or no longer becomes less."""
-        least, since = None, time.monotonic()
-        while self._stream is not None:
-            held = self._stream.get_current_memory_usage()
-            if held <= self._allowed_bytes:
+        """Wait while too many planes are not on disk yet.
+
+        acquire-zarr bounds its queue of frames, but not that of its compressor (0.10), and
+        `get_current_memory_usage` leaves the latter out. So the files are looked at: they are
+        made in order, and empty until their first chunk is there. A disk that does nothing at
+        all ends the wait; acquire-zarr then raises at the next frame, or at the end.
+        """
+        since = time.monotonic()
+        while self._written - self._begun_shards * self._shard_planes > self._allowed_planes:
+            if self._has_pixels(self._begun_shards):
+                self._begun_shards += 1
+                since = time.monotonic()
+            elif time.monotonic() - since > _STUCK_S:
                 return
-            now = time.monotonic()
-            if least is None or held < least:
-                least, since = held, now
-            elif now - since > _STUCK_S:
-                return
-            time.sleep(_PAUSE_S)
+            else:
+                time.sleep(_PAUSE_S)
+
+    def _has_pixels(self, shard: int) -> bool:
+        """Whether the last file of this step of shards has any bytes."""
+        shape = self._image.shard_shape or self._image.chunk_shape
+        last = [-(-size // step) - 1 for size, step in zip(self._image.shape, shape, strict=True)]
+        path = self._folder.joinpath("c", str(shard), *map(str, last[1:]))
+        try:
+            return path.stat().st_size > 0
+        except OSError:
+            return False
 
     def _say_shape(self) -> list[int]:
         """Put the planned shape into the document; return what acquire-zarr had put there.

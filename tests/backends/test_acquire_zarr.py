@@ -1,0 +1,150 @@
+"""What is peculiar to acquire-zarr: it checks nothing, and tells of little."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+import pymmcore_ome as po
+from pymmcore_ome import errors
+from pymmcore_ome.backends.acquire_array import AcquireArray
+from pymmcore_ome.backends.zarr_array import write_array_documents
+from pymmcore_ome.layout import arrival_of, layout_of
+from pymmcore_ome.schema import EventOrder, StorageSchema
+from pymmcore_ome.testing import encoded_frame
+from pymmcore_ome.testing.backend_contract import SHAPE, jagged, loops
+
+BACKEND = "acquire-zarr"
+
+
+def array_of(folder: Path, schema: StorageSchema) -> AcquireArray:
+    image = layout_of(schema).images[0]
+    write_array_documents(folder, [image], None)
+    return AcquireArray(folder / "0", image, blosc_level=None, threads=1, queue_bytes=1)
+
+
+@pytest.mark.parametrize(
+    ("start", "block"),
+    [
+        ((0, 0, 0, 0), np.zeros((1, 1, 6, 8), "int16")),
+        ((0, 0, 0, 0), np.zeros((1, 1, 6, 4), "uint16")),
+        ((0, 0, 0, 0), np.zeros((1, 6, 8), "uint16")),
+        ((0, 0, 1, 0), np.zeros((1, 1, 6, 8), "uint16")),
+        ((3, 0, 0, 0), np.zeros((1, 1, 6, 8), "uint16")),
+        ((0, 1, 0, 0), np.zeros((1, 2, 6, 8), "uint16")),
+        ((0, -1, 0, 0), np.zeros((1, 1, 6, 8), "uint16")),
+        ((1, 0, 0, 0), np.zeros((2, 1, 6, 8), "uint16")),
+        ((0, 0, 0, 0), np.zeros((1, 1, 6, 8), "uint16")),
+    ],
+    ids=["dtype", "width", "axes", "rows", "outside", "beyond", "negative", "gaps", "written"],
+)
+def test_block_that_does_not_fit_is_refused(
+    tmp_path: Path, start: tuple[int, ...], block: Any
+) -> None:
+    array = array_of(tmp_path, loops({"t": 3, "c": 2}))
+    array.write((0, 0, 0, 0), np.full((1, 1, 6, 8), 5, "uint16"))
+    with pytest.raises(ValueError, match="a block of"):
+        array.write(start, block)
+    array.write((1, 0, 0, 0), np.full((2, 2, 6, 8), 7, "uint16"))
+    assert array.is_full
+    array.end()
+    found = zarr.open_array(tmp_path / "0")[...]
+    assert np.asarray(found)[:, :, 0, 0].tolist() == [[5, 0], [7, 7], [7, 7]]
+
+
+@pytest.mark.parametrize("compression", [None, "blosc:5"])
+def test_documents_are_there_from_the_beginning_and_stay(
+    tmp_path: Path, compression: str | None
+) -> None:
+    path = tmp_path / "a.ome.zarr"
+    schema = loops({"t": 3, "p": 2})
+    with po.open_stream(path, schema, backend=BACKEND, compression=compression) as stream:
+        before = {p.relative_to(path): p.read_bytes() for p in path.rglob("zarr.json")}
+        for number in range(3):
+            stream.append(encoded_frame(number, SHAPE))
+    after = {p.relative_to(path): p.read_bytes() for p in path.rglob("zarr.json")}
+    assert before.keys() == after.keys()
+    for key in before:
+        old, new = json.loads(before[key]), json.loads(after[key])
+        if key == Path("zarr.json"):
+            continue  # our page, with the status
+        new.pop("storage_transformers", None)
+        assert new == old, key
+    assert {p.name for p in path.iterdir()} == {"0", "1", "OME", "zarr.json", "frames.jsonl"}
+
+
+def test_process_that_is_killed_leaves_a_readable_store(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    script = f"""
+import os, time
+import pymmcore_ome as po
+from pymmcore_ome.testing import encoded_frame
+from pymmcore_ome.testing.backend_contract import loops
+stream = po.open_stream({str(path)!r}, loops({{"t": 9, "p": 2}}), backend={BACKEND!r})
+for number in range(6):
+    stream.append(encoded_frame(number, (6, 8)))
+chunk = os.path.join({str(path)!r}, "1", "0", "c", "2", "0", "0")
+while not (os.path.exists(chunk) and os.path.getsize(chunk) == 6 * 8 * 2 + 20):
+    time.sleep(0.01)
+os._exit(9)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=120)
+    assert ended.returncode == 9
+    dataset = po.open_dataset(path)
+    assert dataset.status == "incomplete"
+    np.testing.assert_array_equal(dataset.images[1][2], encoded_frame(5, SHAPE))
+
+
+def test_store_that_is_deleted_is_a_failure_and_stays_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    stream = po.open_stream(path, loops({"t": 9}), backend=BACKEND)
+    stream.append(encoded_frame(0, SHAPE))
+    while stream.progress.frames_written < 1:
+        time.sleep(0.01)
+    shutil.rmtree(path)
+    with pytest.raises(errors.WriteError, match="deleted"):
+        stream.close()
+    assert not (path / "0").exists()
+
+
+def test_disk_that_refuses_is_a_failure_that_the_store_tells(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    stream = po.open_stream(path, loops({"t": 9}), backend=BACKEND)
+    (path / "0" / "c").write_text("where the chunks should go")
+    stream.append(encoded_frame(0, SHAPE))
+    with pytest.raises(errors.WriteError, match="may have lost the frames that it took last"):
+        stream.close()
+    assert po.open_dataset(path).status != "complete"
+
+
+@pytest.mark.parametrize(
+    ("nest", "expected"),
+    [({"t": 2, "p": 5}, 5), ({"p": 5, "t": 2}, 1), ({"p": 5, "t": 2, "g": 3}, 3),
+     ({"p": 5, "t": 1, "g": 3}, 1), ({"t": None, "p": 4}, 4), ({"c": 2}, 1)],
+)  # fmt: skip
+def test_images_open_at_once_are_counted(nest: dict[str, Any], expected: int) -> None:
+    assert arrival_of(layout_of(loops(nest))).open_at_once == expected
+
+
+def test_images_open_at_once_are_counted_event_by_event() -> None:
+    plan = jagged(3, ordered=True)
+    assert arrival_of(layout_of(plan)) == ([], 1)
+    rows = ((1, 0), (1, 1), (0, 0), (1, 2))
+    mixed = plan.replace(order=EventOrder(axes=("p", "z"), rows=rows))
+    assert arrival_of(layout_of(mixed)) == ([], 2)
+
+
+def test_more_images_than_can_be_open_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    with pytest.raises(errors.OptionError, match="600 images would be open at once"):
+        po.open_stream(path, loops({"t": 2, "p": 600}), backend=BACKEND)
+    assert not path.exists()

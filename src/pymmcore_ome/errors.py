@@ -16,8 +16,10 @@
     │   ├── PlanFullError (IndexError)       one frame more than the plan has
     │   ├── RepeatedFrameError               its place is already taken
     │   └── OutOfOrderError                  its backend has written past its place
+    ├── BufferFullError (BufferError)        no room for a frame, and when_full is "raise"
     ├── StreamClosedError (RuntimeError)     the stream was closed before
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
+    │   └── StalledError (TimeoutError)      the disk takes nothing any more
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
 
 A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
@@ -83,12 +85,20 @@ class OutOfOrderError(PlacementError):
     """A frame that comes after frames stored behind it, for a backend that cannot go back."""
 
 
+class BufferFullError(PymmcoreOmeError, BufferError):
+    """There is no room for a frame, and the stream was told not to wait; it was not taken."""
+
+
 class StreamClosedError(PymmcoreOmeError, RuntimeError):
     """The stream was closed, or ended by an error, before."""
 
 
 class WriteError(PymmcoreOmeError, OSError):
     """Pixels or documents did not reach the disk; the stream is over."""
+
+
+class StalledError(WriteError, TimeoutError):
+    """The disk takes nothing any more; what is in memory is still written if it comes back."""
 
 
 class AcquisitionError(PymmcoreOmeError, RuntimeError):

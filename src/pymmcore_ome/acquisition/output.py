@@ -21,6 +21,7 @@ from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
 from pymmcore_ome.layout import Chunks
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.stream import Progress, Summary
+from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
 
 from .sink import Sink
 
@@ -38,6 +39,7 @@ class Output:
     path : path-like
         Ends in ``.ome.zarr``, ``.zarr``, ``.ome.tiff`` or ``.tif`` unless `format` is given.
     format, backend, overwrite, compression, chunks, shards, files, bigtiff, buffer_bytes
+    durability, checkpoint_s, stall_s, checksums
         As `open_stream`.
     levels : int, optional
         Resolution levels. Only 1, the full resolution, is written by this version.
@@ -65,6 +67,10 @@ class Output:
         bigtiff: bool = True,
         levels: int | None = None,
         buffer_bytes: int | None = None,
+        durability: Durability = "process",
+        checkpoint_s: float = CHECKPOINT_S,
+        stall_s: float = STALL_S,
+        checksums: bool = True,
         core: Any = None,
     ) -> None:
         self.path = local_path(path)
@@ -81,6 +87,10 @@ class Output:
             "files": files,
             "bigtiff": bigtiff,
             "buffer_bytes": buffer_bytes,
+            "durability": durability,
+            "checkpoint_s": checkpoint_s,
+            "stall_s": stall_s,
+            "checksums": checksums,
         }
         self._core = core
         self._sink: Sink | None = None

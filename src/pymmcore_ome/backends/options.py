@@ -21,8 +21,11 @@ class BackendOptions:
         One file for all images, or one each. OME-TIFF only.
     bigtiff : bool
         False: classic TIFF, which ends at 4 GiB. OME-TIFF only.
+    outlasts_power : bool
+        Pixels must outlast a power cut, not only the process.
     """
 
     compression: str | None = None
     files: Files = "one"
     bigtiff: bool = True
+    outlasts_power: bool = False

@@ -106,6 +106,15 @@ class ArrayBackend(ABC):
         """
 
     @abstractmethod
+    def sync(self) -> None:
+        """Make every finished write outlast a power cut; called where `options` ask for it.
+
+        Raises
+        ------
+        OSError
+        """
+
+    @abstractmethod
     def finish(self) -> None:
         """Bring down everything that is still held: no more pixels come.
 

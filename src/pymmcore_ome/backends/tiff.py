@@ -126,6 +126,10 @@ class TiffBackend(ArrayBackend):
         self._file(image).add_pages(self._kinds[image][0], count, self._kinds[image][2])
         return True
 
+    def sync(self) -> None:
+        for file in self._files:
+            file.sync()
+
     def finish(self) -> None:
         """Every write was waited for; a file without a page gets one, so that it opens."""
         if self._files and not self._files[0].page_count:

@@ -95,6 +95,7 @@ class TiffFile:
         self._blanks: dict[bytes | None, tuple[int, int]] = {}
         self._constants: dict[bytes, int] = {}
         self._file: BinaryIO | None = None
+        self._unsynced = False
         self._end = len(form.header)
         self._write_at(0, form.header)
         self._stat = os.fstat(self._opened().fileno())
@@ -173,6 +174,18 @@ class TiffFile:
         except OSError:
             return False
 
+    def sync(self) -> None:
+        """Bring everything written so far down to the disk.
+
+        Raises
+        ------
+        OSError
+        """
+        with self._lock:
+            if self._unsynced:
+                os.fsync(self._opened().fileno())
+                self._unsynced = False
+
     def rest(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         with self._lock:
@@ -240,6 +253,7 @@ class TiffFile:
 
     def _write_at(self, at: int, data: Any) -> None:
         file = self._opened()
+        self._unsynced = True
         file.seek(at)
         _write_all(file, data if isinstance(data, bytes) else memoryview(data).cast("B"))
 

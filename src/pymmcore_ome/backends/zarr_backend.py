@@ -28,11 +28,13 @@ class ZarrFolder(ArrayBackend):
 
     format: ClassVar[Format] = "ome-zarr"
     compressions: ClassVar[Levels] = ZARR_LEVELS
+    outlasts_power: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._root = Path()
         self._images: list[ImageLayout] = []
         self._compression: str | None = None
+        self._outlasts_power = False
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
@@ -43,22 +45,31 @@ class ZarrFolder(ArrayBackend):
             reasons.append(str(error))
         if options.files != "one" or not options.bigtiff:
             reasons.append("files= and bigtiff= are for OME-TIFF")
+        if options.outlasts_power and not cls.outlasts_power:
+            reasons.append(
+                f"{cls.name} cannot promise that pixels outlast a power cut: use "
+                "backend='tensorstore', or durability='process'"
+            )
         return reasons
 
     def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
         self._root, self._images = place.path, list(layout.images)
         self._compression = options.compression
+        self._outlasts_power = options.outlasts_power
         write_array_documents(self._root, layout.images, options.compression)
 
     def put(self, key: str, content: Iterable[bytes]) -> None:
         target = self._root / key
         if self._root.exists():  # a store that was deleted is not made anew
             target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
+        write_whole(target, content, sync=self._outlasts_power)
 
     def add(self, image: ImageLayout) -> None:
         self._images.append(image)
         write_array_documents(self._root, [image], self._compression)
+
+    def sync(self) -> None:
+        """Every write is down on the disk when it is done, or that was not asked for."""
 
     def is_in_place(self) -> bool:
         return all(

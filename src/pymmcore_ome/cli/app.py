@@ -107,13 +107,18 @@ def info(path: PathArgument) -> None:
 
 
 @app.command()
-def validate(path: PathArgument) -> None:
+def validate(
+    path: PathArgument,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="Prove every frame's pixels by its checksum, too.")
+    ] = False,
+) -> None:
     """Check a store; exit code 1 when anything is wrong with it."""
     from pymmcore_ome import dataset
 
     from .show import print_problems
 
-    problems = dataset.validate(path)
+    problems = dataset.validate(path, pixels=pixels)
     print_problems(out, problems)
     raise typer.Exit(1 if problems else 0)
 

@@ -68,6 +68,7 @@ class Dataset:
         rows.sort(key=lambda row: int(row.get("arrival", 0)))
         for row in rows:
             row.pop("arrival", None)
+            row.pop("checksum", None)
         return rows
 
     def __repr__(self) -> str:

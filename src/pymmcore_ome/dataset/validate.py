@@ -13,18 +13,24 @@ from pymmcore_ome.frames import read_table
 from pymmcore_ome.layout import FrameRouter
 
 from .check_documents import document_problems
+from .check_pixels import pixel_problems
 from .dataset import Dataset, open_dataset
 
 _SHOWN: Final = 3
 
 
-def validate(path: str | os.PathLike[str]) -> list[str]:
+def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]:
     """Return the problems of a store, empty when all is well.
 
     Checked: the documents against OME-Zarr 0.5 (yaozarrs), or the pages of an OME-TIFF
     against its OME-XML; every array's shape, dtype and axis names against the schema; the
-    frame table against the arrays and the plan; and that the run ended well. Pixels are not
-    read.
+    frame table against the arrays and the plan; and that the run ended well.
+
+    Parameters
+    ----------
+    path : path-like
+    pixels : bool
+        Also read every frame, and prove by its checksum that it is what was handed over.
     """
     try:
         dataset = open_dataset(path)
@@ -34,7 +40,11 @@ def validate(path: str | os.PathLike[str]) -> list[str]:
     if problems:
         # the frame table cannot be judged against arrays that are wrong
         return [*problems, *_ending(dataset)]
-    return [*_frames(dataset), *_ending(dataset)]
+    return [
+        *_frames(dataset),
+        *(pixel_problems(dataset) if pixels else ()),
+        *_ending(dataset),
+    ]
 
 
 def _arrays(dataset: Dataset) -> Iterator[str]:

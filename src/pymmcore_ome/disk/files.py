@@ -16,8 +16,10 @@ _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.05
 
 
-def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
     """Write a file so that a reader sees the old content or the new, never half of one.
+
+    With `sync`, the new content outlasts a power cut once this returns.
 
     Raises
     ------
@@ -28,6 +30,9 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
     try:
         with part.open("wb") as file:
             file.writelines([content] if isinstance(content, bytes) else content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         _replace(part, path)
     except OSError:
         part.unlink(missing_ok=True)

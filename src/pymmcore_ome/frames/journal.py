@@ -39,11 +39,13 @@ class Journal:
         self._file.write(record.to_line())
         self._dirty = True
 
-    def flush(self) -> None:
-        """Hand everything appended so far to the operating system."""
+    def flush(self, sync: bool = False) -> None:
+        """Hand everything appended so far to the operating system, or down to the disk."""
         if self._dirty:
             self._file.flush()
             self._dirty = False
+        if sync:
+            os.fsync(self._file.fileno())
 
     @property
     def is_in_place(self) -> bool:

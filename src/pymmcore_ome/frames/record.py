@@ -59,7 +59,7 @@ class FrameFacts(NamedTuple):
         return cls(columns, index, json_bytes(rest))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FrameRecord:
     """One line of the frame table.
 
@@ -75,6 +75,8 @@ class FrameRecord:
         Times, exposure, stage coordinates, channel, and whatever else the frame brought.
     arrival : int or None
         How many frames came before: lines are in the order in which chunks were down.
+    checksum : str or None
+        Of the pixels (`frame_checksum`), as they were handed over.
     """
 
     image: str
@@ -82,6 +84,7 @@ class FrameRecord:
     event_index: dict[str, int]
     facts: FrameFacts
     arrival: int | None = None
+    checksum: str | None = None
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included."""
@@ -90,6 +93,7 @@ class FrameRecord:
             "index": self.index,
             "event_index": self.event_index,
             **({} if self.arrival is None else {"arrival": self.arrival}),
+            **({} if self.checksum is None else {"checksum": self.checksum}),
             **dict.fromkeys(COLUMNS),
             **self.facts.columns,
         }

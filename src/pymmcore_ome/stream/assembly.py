@@ -10,7 +10,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,9 @@ from pymmcore_ome.layout.cells import boxes
 
 from .block import Block, CellKey, frame_pixels
 from .buffer import Holes, Parcel
+from .options import CHECKPOINT_S
 
 logger = logging.getLogger("pymmcore-ome")
-CHECKPOINT_S: Final = 5.0
 _FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at a place of a cell
 
 

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pymmcore_ome.errors import StalledError
 from pymmcore_ome.frames import FrameRecord
 from pymmcore_ome.layout import FrameAddress
+
+from .options import STALL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,14 @@ class FrameBuffer:
     ----------
     budget_bytes : int
         A single frame larger than this passes when nothing else is held.
+    stall_s : float
+        How long a producer waits while not one byte goes down, at most.
     """
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(self, budget_bytes: int, stall_s: float = STALL_S) -> None:
         self.budget_bytes = budget_bytes
+        self._stall_s = stall_s
+        self._moved_at = 0.0
         self.blocked_s = 0.0
         self.bytes_held = 0
         self._waiting: deque[Parcel | Holes] = deque()
@@ -66,13 +73,32 @@ class FrameBuffer:
         """What ended the path, or None while it is open."""
         return self._error
 
+    def has_room(self, nbytes: int) -> bool:
+        """Whether so many bytes would be taken in at once."""
+        with self._changed:
+            return not self._must_wait(nbytes)
+
     def put(self, parcel: Parcel | Holes) -> bool:
-        """Take a parcel in, waiting for room. False: the path failed or ended meanwhile."""
+        """Take a parcel in, waiting for room. False: the path failed or ended meanwhile.
+
+        Raises
+        ------
+        StalledError
+            When nothing at all went down for `stall_s`. The parcel was not taken.
+        """
         nbytes = parcel.nbytes
         with self._changed:
             if self._must_wait(nbytes):
-                began = time.perf_counter()
-                self._changed.wait_for(lambda: not self._must_wait(nbytes))
+                began = self._moved_at = time.perf_counter()
+                while self._must_wait(nbytes):
+                    left_s = self._moved_at + self._stall_s - time.perf_counter()
+                    if left_s <= 0:
+                        raise StalledError(
+                            f"The disk has taken nothing for {self._stall_s:g} s, while "
+                            f"{self.bytes_held} bytes wait. They are kept, and written if it "
+                            "comes back. Check the disk or the network."
+                        )
+                    self._changed.wait(left_s)
                 self.blocked_s += time.perf_counter() - began
             if self._error is not None or self._ended:
                 return False
@@ -94,6 +120,7 @@ class FrameBuffer:
         """Give bytes back to the budget: their pixels are down."""
         with self._changed:
             self.bytes_held -= nbytes
+            self._moved_at = time.perf_counter()
             self._changed.notify_all()
 
     def poke(self) -> None:

@@ -13,6 +13,7 @@ from pymmcore_ome.layout import Chunks, layout_of, with_chunks
 from pymmcore_ome.metadata import documents_of
 from pymmcore_ome.schema import StorageSchema
 
+from .options import CHECKPOINT_S, STALL_S, Durability, StreamOptions, WhenFull
 from .store import Store
 from .stream import Stream
 
@@ -30,6 +31,11 @@ def open_stream(
     files: Files = "one",
     bigtiff: bool = True,
     buffer_bytes: int | None = None,
+    when_full: WhenFull = "block",
+    durability: Durability = "process",
+    checkpoint_s: float = CHECKPOINT_S,
+    stall_s: float = STALL_S,
+    checksums: bool = True,
     acquisition: Mapping[str, Any] | None = None,
 ) -> Stream:
     """Make a store and return the stream that fills it.
@@ -66,6 +72,19 @@ def open_stream(
         OME-TIFF: False writes a classic TIFF, which ends at 4 GiB.
     buffer_bytes : int, optional
         Frames held in memory at most. None: a quarter of the free memory, at most 1 GiB.
+    when_full : ``"block"`` | ``"raise"``
+        What `append` does when there is no room: wait, or raise BufferFullError. Nothing is
+        ever dropped.
+    durability : ``"process"`` | ``"power"``
+        What a stored frame outlasts: the death of this process, or a power cut too, which is
+        slower.
+    checkpoint_s : float
+        Seconds after which what came before is down and listed, at most.
+    stall_s : float
+        Seconds that `append` waits for a disk that takes nothing, at most.
+    checksums : bool
+        Put a checksum of each frame's pixels into the frame table, for
+        ``validate(pixels=True)``.
     acquisition : mapping, optional
         Kept as it is at the root of the store (the sequence, the summary metadata).
 
@@ -85,8 +104,10 @@ def open_stream(
     backend_class = find_backend(backend, chosen)
     if not isinstance(schema, StorageSchema):
         raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
-    if buffer_bytes is not None and (type(buffer_bytes) is not int or buffer_bytes < 1):
-        raise OptionError(f"buffer_bytes must be a whole number from 1, got {buffer_bytes!r}.")
+    stream_options = StreamOptions(
+        default_buffer_bytes() if buffer_bytes is None else buffer_bytes,
+        when_full, durability, checkpoint_s, stall_s, checksums,
+    )  # fmt: skip
     if files not in FILES or not isinstance(bigtiff, bool):
         raise OptionError(
             f"files must be one of {', '.join(FILES)}, and bigtiff True or False; got "
@@ -99,7 +120,7 @@ def open_stream(
     if named and chunks == "auto":
         chunks = None  # a page is a frame
     layout = with_chunks(layout_of(schema, named), chunks, shards)
-    options = BackendOptions(schema.compression, files, bigtiff)
+    options = BackendOptions(schema.compression, files, bigtiff, durability == "power")
     _refuse(
         [*documents_of(place).refusals(layout), *backend_class.refusals(layout, options)],
     )
@@ -119,7 +140,7 @@ def open_stream(
         raise StorePathError(
             f"{target} could not be made: {error}. Nothing was left behind."
         ) from error
-    return Stream(store, buffer_bytes or default_buffer_bytes())
+    return Stream(store, stream_options)
 
 
 def _refuse(reasons: list[str]) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.errors import (
     FrameError,
     OptionError,
-    PymmcoreOmeError,
+    StalledError,
     StreamClosedError,
     WriteError,
 )
@@ -30,12 +30,15 @@ from pymmcore_ome.metadata import Status
 
 from .at_exit import close_at_exit, forget
 from .buffer import FrameBuffer, Holes, Parcel
+from .failures import buffer_full, finish_error, write_error
 from .frame_check import as_array, check_fit
+from .options import StreamOptions
 from .progress import Progress, Summary
 from .store import Store
 from .writer import Writer
 
 logger = logging.getLogger("pymmcore-ome")
+_SAY_EVERY_S: Final = 5.0
 _ENDINGS: Final = tuple(name for name in get_args(Status) if name != "incomplete")
 
 
@@ -48,15 +51,17 @@ class Stream:
     any other error.
     """
 
-    def __init__(self, store: Store, buffer_bytes: int) -> None:
+    def __init__(self, store: Store, options: StreamOptions) -> None:
         layout = store.layout
+        self._options = options
+        self._stalled: StalledError | None = None
         self._store = store
         self._layout = layout
         self._placer = Placer(layout, in_order=store.backend.is_sequential)
         self._shape = layout.frame_shape
         self._dtype = np.dtype(layout.schema.dtype)
-        self._buffer = FrameBuffer(buffer_bytes)
-        self._writer = Writer(self._buffer, store)
+        self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s)
+        self._writer = Writer(self._buffer, store, options)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
@@ -104,7 +109,10 @@ class Stream:
         FrameError, PlacementError
             The frame does not fit, or has no place. It was not taken; the stream goes on.
         WriteError
-            An earlier frame could not be written. The stream is over.
+            An earlier frame could not be written, or the disk takes nothing any more. The
+            stream is over.
+        BufferFullError
+            There is no room, and ``when_full="raise"``. The frame was not taken.
         StreamClosedError
         """
         array = as_array(frame)
@@ -114,6 +122,8 @@ class Stream:
         with self._lock:
             self._check_open()
             check_fit(array, self._shape, self._dtype, self._placer.placed, at)
+            if self._options.when_full == "raise" and not self._buffer.has_room(array.nbytes):
+                raise buffer_full(self._placer.placed, self._buffer)
             if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
                 array = np.array(array, dtype=self._dtype, order="C", copy=True)
             arrival = self._placer.placed
@@ -125,10 +135,18 @@ class Stream:
             self._named(address, facts),
             arrival,
         )
-        if not self._buffer.put(Parcel(array, address, record)):
+        self._put(Parcel(array, address, record))
+        return address
+
+    def _put(self, parcel: Parcel | Holes) -> None:
+        try:
+            is_taken = self._buffer.put(parcel)
+        except StalledError as error:
+            self._stalled = error
+            raise
+        if not is_taken:
             self._check_open()
             raise StreamClosedError("The stream was closed while this frame waited.")
-        return address
 
     def _named(self, address: FrameAddress, facts: FrameFacts) -> FrameFacts:
         """Return the facts with the channel's name, where the frame did not bring one."""
@@ -156,8 +174,8 @@ class Stream:
         with self._lock:
             self._check_open()
             empty = self._placer.skip(frames) if at is None else self._placer.skip_at(at)
-        if empty and self._writer.is_gathering and not self._buffer.put(Holes(empty)):
-            self._check_open()
+        if empty and self._writer.is_gathering:
+            self._put(Holes(empty))
 
     @property
     def progress(self) -> Progress:
@@ -198,13 +216,13 @@ class Stream:
                 with self._lock:
                     self._closed = True
                 self._buffer.end()
-                self._writer.wait()
+                self._wait()
                 if (error := self._buffer.error) is not None:
                     status, reason = "failed", str(error)
                 self._summary = self._finish(status, reason)
                 forget(self)
             if self._buffer.error is not None:
-                raise self._write_error()
+                raise write_error(self._store.path, self._buffer.error)
             return self._summary
 
     def __enter__(self) -> Self:
@@ -229,6 +247,16 @@ class Stream:
             if not isinstance(error, WriteError):
                 raise late from error
 
+    def _wait(self) -> None:
+        """Wait for the writer, however long it takes, and say so."""
+        while not self._writer.wait(_SAY_EVERY_S):
+            logger.warning(
+                "%s: still writing, %d frames (%.0f MB) to go",
+                self._store.path,
+                self._placer.placed - self._writer.frames_written,
+                self._buffer.bytes_held / 1e6,
+            )
+
     def _finish(self, status: Status, reason: str | None) -> Summary:
         placed, written = self._placer.placed, self._writer.frames_written
         if status != "failed" and written < placed:
@@ -251,30 +279,20 @@ class Stream:
         try:
             self._store.finish(summary, self._writer.shapes, self._placer.growing)
         except Exception as error:  # whatever a backend raises: the one place it is latched
-            failure = WriteError(
-                f"{self._store.path}: the store could not be finished: {error}. "
-                f"{self._store.left_behind}."
-            )
-            failure.__cause__ = error
+            failure = finish_error(self._store.path, self._store.left_behind, error)
             self._buffer.fail(failure)
             summary = replace(summary, status="failed", reason=str(failure))
         return summary
 
     def _check_open(self) -> None:
         if self._buffer.error is not None:
-            raise self._write_error()
+            raise write_error(self._store.path, self._buffer.error)
+        if self._stalled is not None:
+            raise self._stalled
         if self._closed:
             raise StreamClosedError(
                 f"The stream to {self._store.path} was closed; open a new one to write more."
             )
-
-    def _write_error(self) -> PymmcoreOmeError:
-        error = self._buffer.error
-        if isinstance(error, PymmcoreOmeError):
-            return error
-        failure = WriteError(f"The writer of {self._store.path} stopped: {error!r}.")
-        failure.__cause__ = error
-        return failure
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began

@@ -14,15 +14,16 @@ from typing import Final
 
 from pymmcore_ome.backends import WriteFuture
 from pymmcore_ome.errors import WriteError
+from pymmcore_ome.frames import frame_checksum
 
 from .assembly import ChunkAssembly
 from .block import Block
-from .buffer import FrameBuffer
+from .buffer import FrameBuffer, Parcel
+from .options import StreamOptions
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
-_WAIT_S: Final = 0.2
 
 
 class Writer(threading.Thread):
@@ -36,7 +37,7 @@ class Writer(threading.Thread):
         The present shape of every image's array.
     """
 
-    def __init__(self, buffer: FrameBuffer, store: Store) -> None:
+    def __init__(self, buffer: FrameBuffer, store: Store, options: StreamOptions) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
         self.frames_written = 0
         self.bytes_written = 0
@@ -51,9 +52,12 @@ class Writer(threading.Thread):
             buffer.budget_bytes,
             # pages are frames, and who takes frames in order alone makes chunks of its own
             gathers=self._backend.pages is None and not self._backend.is_sequential,
+            checkpoint_s=options.checkpoint_s,
         )
+        self._options = options
         self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
-        self._flushed_at = time.monotonic()
+        self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
+        self._flushed_at = self._checked_at = time.monotonic()
         self._ended = threading.Event()
 
     @property
@@ -61,20 +65,21 @@ class Writer(threading.Thread):
         """Whether it has to be told of places whose frames will not come."""
         return self._assembly.is_gathering
 
-    def wait(self) -> None:
-        """Return when the thread has ended, however long it takes.
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the thread has ended, or so many seconds; return whether it has.
 
         Never by `join`: an interrupted join marks a living thread as ended (bpo-45274; gone
         since Python 3.13).
         """
-        while not self._ended.wait(_WAIT_S):
-            pass
+        return self._ended.wait(timeout_s)
 
     def run(self) -> None:
         """Write until the buffer ends, or the first error, which the buffer then keeps."""
         try:
             while not (self._buffer.drained and not self._in_flight):
-                message = self._buffer.take(_FLUSH_EVERY_S)
+                message = self._buffer.take(self._flush_every_s)
+                if self._options.checksums and isinstance(message, Parcel):
+                    message.record.checksum = frame_checksum(message.frame)
                 self._reap(wait=self._buffer.drained)
                 for block in self._assembly.ready(message):
                     self._write(block)
@@ -82,7 +87,7 @@ class Writer(threading.Thread):
                 if self._buffer.drained:
                     for block in self._assembly.rest():
                         self._write(block)
-            self._journal.flush()
+            self._checkpoint()
         except BaseException as error:  # the one place where an error is latched
             self._buffer.fail(error)
             self._save_what_is_down()
@@ -147,9 +152,18 @@ class Writer(threading.Thread):
 
     def _flush(self, idle: bool) -> None:
         now = time.monotonic()
-        if idle or now - self._flushed_at >= _FLUSH_EVERY_S:
+        if idle or now - self._flushed_at >= self._flush_every_s:
             self._journal.flush()
             self._flushed_at = now
+        if now - self._checked_at >= self._options.checkpoint_s:
+            self._checkpoint()
+            self._checked_at = now
+
+    def _checkpoint(self) -> None:
+        """Make what is in the frame table outlast what the stream was asked to outlast."""
+        if self._options.durability == "power":
+            self._backend.sync()  # pixels first: the table tells of nothing that is not down
+        self._journal.flush(sync=self._options.durability == "power")
 
     def _save_what_is_down(self) -> None:
         """Record the writes that did finish, so that the frame table lists all that is there."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tifffile
 import yaozarrs
 from ome_types import from_xml
 
@@ -190,3 +191,15 @@ def test_xml_has_no_character_reference_which_bio_formats_blanks_out(tmp_path: P
     assert image.name == "line 1 line 2 \ufffd"
     assert image.pixels.channels[0].name == 'µ <&> "é" &#181;'
     assert image.pixels.physical_size_x_unit.value == "µm"
+
+
+def test_xml_of_a_file_to_which_no_frame_came_is_valid(tmp_path: Path) -> None:
+    axes = [Dimension(name="t"), *YX]
+    schema = StorageSchema(dimensions=axes, dtype="uint16", grows=True)
+    path = tmp_path / "a.ome.tiff"
+    po.open_stream(path, schema).close()
+    with tifffile.TiffFile(path) as tiff:
+        xml = from_xml(tiff.pages[0].description, validate=True)
+    assert xml.images == []
+    assert len(xml.structured_annotations.comment_annotations) == 1
+    assert po.open_dataset(path).status == "complete"

@@ -41,7 +41,7 @@ def ome_xml(state: StoreState, images: Sequence[ImageLayout]) -> Iterator[bytes]
     schema = state.layout.schema
     text_of = ImageText(schema, _date(state.record.started))
     root = ome.OME(creator=CREATOR).to_xml(indent=0, include_schema_location=True)
-    yield xml_bytes(_HEAD + root.removesuffix("/>") + ">")
+    yield xml_bytes(_HEAD + root.rstrip().removesuffix("/>") + ">")
     if schema.plate is not None:
         yield xml_bytes(element_text(plate_element(schema.plate, images)))
     if schema.instrument is not None:

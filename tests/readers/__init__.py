@@ -1,0 +1,1 @@
+"""What we write, read back by every reader of the field that installs here."""

@@ -1,0 +1,79 @@
+"""A file that is still being written opens, with the frames so far and blanks for the rest."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pymmcore_ome as po
+
+from .compare import check_pixels, read
+from .corpus import DATA_SETS, WAYS, Way
+from .registry import READERS, Reader
+
+
+def cases(name: str) -> list[Any]:
+    """Return every reader with every way that can write a data set."""
+    return [
+        pytest.param(reader, way, id=f"{reader.name}-{way.name}")
+        for reader in READERS
+        for way in WAYS
+        if way.format == reader.format and way.holds(DATA_SETS[name])
+    ]
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:As of version 0.4.0, the parser argument:DeprecationWarning")
+]
+
+
+def wait_until_down(stream: po.Stream, frames: int) -> None:
+    """Return when so many frames are on disk."""
+    end = time.monotonic() + 60
+    while stream.progress.frames_written < frames:
+        assert time.monotonic() < end, "frames do not reach the disk"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("reader", "way"), cases("holes"))
+def test_holes_and_no_order_open_before_the_end(
+    reader: Reader, way: Way, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    reader.load()
+    data, path = DATA_SETS["holes"], tmp_path / f"a{way.suffix}"
+    with po.open_stream(path, data.schema, **way.options) as stream:
+        for first, last in ((0, 0), (0, 5), (5, 11)):
+            data.append(stream, first, last)
+            wait_until_down(stream, last)
+            found = read(reader, path, request)
+            assert len(found) == len(data.pictures)
+            for image, picture in zip(found.values(), data.pictures, strict=True):
+                check_pixels(image, data, picture, last)
+    assert po.open_dataset(path).status == "complete"
+
+
+@pytest.mark.parametrize(("reader", "way"), cases("growing"))
+def test_growing_images_open_before_the_end(
+    reader: Reader, way: Way, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A reader may see more time points than came, all of them blank."""
+    reader.load()
+    data, path = DATA_SETS["growing"], tmp_path / f"a{way.suffix}"
+    with po.open_stream(path, data.schema, **way.options) as stream:
+        for first, last in ((0, 0), (0, 1), (1, 10), (10, 74)):
+            data.append(stream, first, last)
+            wait_until_down(stream, last)
+            found = read(reader, path, request)
+            assert len(found) == len(data.pictures)
+            for image, picture in zip(found.values(), data.pictures, strict=True):
+                wanted = data.pixels(picture, last)
+                there = -(-last // 4)
+                seen = image.pixels[:there]
+                np.testing.assert_array_equal(seen, wanted[: len(seen)])
+                assert not wanted[len(seen) :].any(), "time points are missing"
+                assert not image.pixels[there:].any(), "time points that nobody took"
+    assert po.open_dataset(path).status == "complete"

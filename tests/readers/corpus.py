@@ -275,20 +275,23 @@ def holes() -> DataSet:
     return DataSet("holes", whole.schema, whole.pictures, events, in_order=False)
 
 
-def rgb(channels: int = 0) -> DataSet:
+def rgb(channels: int = 0, deep: bool = True) -> DataSet:
     """Pixels of red, green and blue; with two channels of such pixels, for those who dare."""
     places = (Position(name="left", x_um=1, y_um=2, z_um=3), Position(name="right", x_um=4, y_um=5))
     extra = {"c": channels} if channels else {}
-    t, *others = axes(t=2, **extra, z=2)
-    sizes = dict(t=2, c=3 * max(1, channels), z=2)
+    planes = {"z": 2} if deep else {}
+    t, *others = axes(t=2, **extra, **planes)
+    sizes = dict(t=2, c=3 * max(1, channels), **planes)
+    name = "RGB of two channels" if channels else "RGB"
     return DataSet(
-        "RGB of two channels" if channels else "RGB",
+        name if deep else f"{name}, flat",
         schema(
             t, Dimension(name="p", coords=places), *others,
             rgb=True, dtype="uint8", significant_bits=None,
         ),
         tuple(Picture(p.name or "", str(n), sizes, p, {"p": n}) for n, p in enumerate(places)),
-        loops(t=2, p=2, **extra, z=2),
+        loops(t=2, p=2, **extra, **planes),
+        in_order=not deep,  # the samples of a pixel lie z apart in storage
     )  # fmt: skip
 
 
@@ -319,7 +322,8 @@ def growing() -> DataSet:
 DATA_SETS = {
     one.name: one
     for one in (
-        single(), positions(), grid(), plate(), jagged(), holes(), rgb(), rgb(2), turned(),
+        single(), positions(), grid(), plate(), jagged(), holes(), rgb(), rgb(2), rgb(deep=False),
+        rgb(2, deep=False), turned(),
         turned(rgb=True), growing(),
     )
 }  # fmt: skip
@@ -356,6 +360,12 @@ WAYS = (
     ),
     Way("zarr-python", "ome-zarr", {"backend": "zarr-python"}),
     Way("zarr-python gzip", "ome-zarr", {"backend": "zarr-python", "compression": "gzip"}),
+    Way("tensorstore gathered", "ome-zarr", {"backend": "tensorstore", "chunks": "auto"}),
+    Way("acquire-zarr", "ome-zarr", {"backend": "acquire-zarr"}, in_order=True),
+    Way(
+        "acquire-zarr blosc", "ome-zarr", {"backend": "acquire-zarr", "compression": "blosc"},
+        in_order=True,
+    ),
     Way("tiff", "ome-tiff", {}),
     Way("tiff zstd", "ome-tiff", {"compression": "zstd"}),
     Way("tiff lzw", "ome-tiff", {"compression": "lzw"}),

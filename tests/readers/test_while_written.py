@@ -22,7 +22,8 @@ def cases(name: str) -> list[Any]:
         pytest.param(reader, way, id=f"{reader.name}-{way.name}")
         for reader in READERS
         for way in WAYS
-        if way.format == reader.format and way.holds(DATA_SETS[name])
+        # a sequential backend brings frames down when an image is full, or before if it likes
+        if way.format == reader.format and way.holds(DATA_SETS[name]) and not way.in_order
     ]
 
 

@@ -95,6 +95,9 @@ for number in range(6):
 chunk = os.path.join({str(path)!r}, "1", "0", "c", "2", "0", "0")
 while not (os.path.exists(chunk) and os.path.getsize(chunk) == 6 * 8 * 2 + 20):
     time.sleep(0.01)
+table = os.path.join({str(path)!r}, "frames.jsonl.unconfirmed")
+while open(table, "rb").read().count(b"\\n") < 6:
+    time.sleep(0.01)
 os._exit(9)
 """
     ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=120)
@@ -102,6 +105,18 @@ os._exit(9)
     dataset = po.open_dataset(path)
     assert dataset.status == "incomplete"
     np.testing.assert_array_equal(dataset.images[1][2], encoded_frame(5, SHAPE))
+    assert dataset.frames() == [], "nobody knows yet which frames are down"
+    recovered = po.recover(path)
+    assert [image.shape for image in recovered.images] == [(9, *SHAPE), (9, *SHAPE)]
+    listed = [row["event_index"]["t"] * 2 + row["event_index"]["p"] for row in recovered.frames()]
+    assert 5 in listed
+    assert listed == sorted(set(listed))
+    for row, number in zip(recovered.frames(), listed, strict=True):
+        image = recovered.images[int(row["image"])]
+        np.testing.assert_array_equal(image[row["index"]], encoded_frame(number, SHAPE))
+    assert [p.name for p in path.iterdir() if p.name.endswith((".part", ".unconfirmed"))] == []
+    problems = po.validate(path, pixels=True)
+    assert all("missing" in problem or "recovered" in problem for problem in problems), problems
 
 
 def test_store_that_is_deleted_is_a_failure_and_stays_deleted(tmp_path: Path) -> None:
@@ -121,9 +136,13 @@ def test_disk_that_refuses_is_a_failure_that_the_store_tells(tmp_path: Path) -> 
     stream = po.open_stream(path, loops({"t": 9}), backend=BACKEND)
     (path / "0" / "c").write_text("where the chunks should go")
     stream.append(encoded_frame(0, SHAPE))
-    with pytest.raises(errors.WriteError, match="may have lost the frames that it took last"):
+    with pytest.raises(errors.WriteError, match="Nobody knows which of its frames"):
         stream.close()
-    assert po.open_dataset(path).status != "complete"
+    assert po.open_dataset(path).status == "incomplete"
+    assert po.open_dataset(path).frames() == []
+    (path / "0" / "c").unlink()
+    recovered = po.recover(path)
+    assert (recovered.status, recovered.frames()) == ("recovered", [])
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from .port import ArrayBackend, WriteFuture
 from .registry import available_backends, find_backend
 from .tiff_file import describe_existing
 from .tiff_reader import TiffPages, TiffReader
+from .zarr_array import array_folder, say_shape
 from .zarr_reader import ZarrReader
 
 __all__ = [
     "FILES", "ArrayBackend", "BackendOptions", "Files", "TiffPages", "TiffReader", "WriteFuture",
-    "ZarrReader", "available_backends", "describe_existing", "find_backend",
+    "ZarrReader", "array_folder", "available_backends", "describe_existing", "find_backend",
+    "say_shape",
 ]  # fmt: skip

@@ -8,7 +8,6 @@ before what was written; it never goes back.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import time
 from math import prod
@@ -19,9 +18,9 @@ import acquire_zarr as az
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.disk import write_whole
-from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, plane_count, plane_steps
+
+from .zarr_array import say_shape
 
 DTYPES: Final = tuple(name.lower() for name in az.DataType.__members__)
 _KINDS: Final = {
@@ -204,16 +203,10 @@ class AcquireArray:
 
         That is as far as it wrote; where the plan goes on, everything reads as 0.
         """
-        path = self._folder / "zarr.json"
-        document: dict[str, Any] = json.loads(path.read_bytes())
-        found: list[int] = document["shape"]
         shape = list(self._image.shape)
         if self._planes is None:
             shape[0] = self._rows()
-        said = {**document, "shape": shape, "dimension_names": list(self._image.axis_names)}
-        if said != document:
-            write_whole(path, json_bytes(said, indent=2))
-        return found
+        return say_shape(self._folder, shape, self._image.axis_names)
 
     def _check_shape(self, found: list[int]) -> None:
         expected = [self._rows(), *self._image.shape[1:]]

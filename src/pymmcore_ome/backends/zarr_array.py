@@ -6,10 +6,12 @@ be opened before its first frame comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pymmcore_ome.disk import write_whole
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout
 
@@ -67,3 +69,17 @@ def write_array_documents(
         folder = array_folder(root, image)
         folder.mkdir(parents=True)
         (folder / "zarr.json").write_bytes(known[key])
+
+
+def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[int]:
+    """Let an array's document say this shape and these axes; return the shape it had.
+
+    No pixel changes: what was not written reads as 0.
+    """
+    path = folder / "zarr.json"
+    document: dict[str, Any] = json.loads(path.read_bytes())
+    found: list[int] = document["shape"]
+    said = {**document, "shape": list(shape), "dimension_names": list(names)}
+    if said != document:
+        write_whole(path, json_bytes(said, indent=2))
+    return found

@@ -2,7 +2,8 @@
 
 from .dataset import Dataset, open_dataset
 from .image import Image
+from .provisional import confirm_proven
 from .recover import recover
 from .validate import validate
 
-__all__ = ["Dataset", "Image", "open_dataset", "recover", "validate"]
+__all__ = ["Dataset", "Image", "confirm_proven", "open_dataset", "recover", "validate"]

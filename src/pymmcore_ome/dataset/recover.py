@@ -17,6 +17,7 @@ from pymmcore_ome.layout import Layout, layout_of
 from pymmcore_ome.metadata import Document, StoreState, documents_of
 
 from .dataset import Dataset, open_dataset
+from .provisional import confirm_proven
 
 
 def recover(path: str | os.PathLike[str]) -> Dataset:
@@ -52,6 +53,7 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
 def _finish(dataset: Dataset) -> None:
     place, stored, layout = dataset.place, dataset.stored, dataset.layout
     cut_half_a_line(place.table)
+    confirm_proven(dataset)
     pages = stored.pages(layout.images)
     shapes = [
         stored.written_shape(image) if layout.schema.grows or image.unbounded_axes else image.shape

@@ -32,6 +32,8 @@ _ROOT_FILES: Final = {
     ".zattrs",
     ".zmetadata",
     "frames.jsonl.lock",
+    "frames.jsonl.part",
+    "frames.jsonl.unconfirmed",
     "zarr.json.part",
 }
 _FOLDER_FILES: Final = {

@@ -1,11 +1,11 @@
 """The frame table: which frames were stored, where, and what is known of each."""
 
 from .checksum import frame_checksum
-from .journal import Journal, cut_half_a_line, read_table
+from .journal import Journal, cut_half_a_line, provisional, read_table
 from .planes import PLANE_COLUMNS, PlaneTable
 from .record import COLUMNS, FrameFacts, FrameRecord, json_bytes
 
 __all__ = [
     "COLUMNS", "PLANE_COLUMNS", "FrameFacts", "FrameRecord", "Journal", "PlaneTable",
-    "cut_half_a_line", "frame_checksum", "json_bytes", "read_table",
+    "cut_half_a_line", "frame_checksum", "json_bytes", "provisional", "read_table",
 ]  # fmt: skip

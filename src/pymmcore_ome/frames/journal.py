@@ -27,11 +27,16 @@ class Journal:
     ----------
     path : Path
         Created; it must not exist.
+    is_provisional : bool
+        Nobody knows yet whether the pixels are down: the table has another name
+        (`provisional`) until `confirm`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = path.open("xb", buffering=1 << 16)
+    def __init__(self, path: Path, is_provisional: bool = False) -> None:
+        self._final_path = path
+        self._path = provisional(path) if is_provisional else path
+        self._file = self._path.open("xb", buffering=1 << 16)
+        self._stat = os.fstat(self._file.fileno())
         self._dirty = False
 
     def append(self, record: FrameRecord) -> None:
@@ -51,13 +56,24 @@ class Journal:
     def is_in_place(self) -> bool:
         """Whether the table is still where it was made: not deleted, moved or replaced."""
         try:
-            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+            return os.path.samestat(self._stat, self._path.stat())
         except OSError:
             return False
+
+    def confirm(self) -> None:
+        """Close the table, all of whose pixels are down, and give it its name."""
+        self.close()
+        if self._path != self._final_path:
+            self._path.replace(self._final_path)
 
     def close(self) -> None:
         """Flush and close; closing twice is allowed."""
         self._file.close()
+
+
+def provisional(path: Path) -> Path:
+    """Return where a frame table is while nobody knows whether its pixels are down."""
+    return path.with_name(f"{path.name}.unconfirmed")
 
 
 def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[str, Any]]:

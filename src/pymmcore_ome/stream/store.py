@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pymmcore_ome.backends import ArrayBackend, BackendOptions
+from pymmcore_ome.dataset import confirm_proven, open_dataset
 from pymmcore_ome.disk import Place, StoreLock
 from pymmcore_ome.errors import StoreExistsError
 from pymmcore_ome.frames import Journal, PlaneTable, read_table
@@ -92,7 +93,7 @@ class Store:
                 )
                 for key, content in documents.created(state):
                     backend.put(key, content)
-                journal = Journal(place.table)
+                journal = Journal(place.table, is_provisional=backend.is_sequential)
             except BaseException:
                 backend.close()  # an open file cannot be removed everywhere
                 lock.release()
@@ -109,8 +110,8 @@ class Store:
         """What is there when writing fails, in words."""
         if self.backend.is_sequential:  # it may hold frames back, and tells of none
             return (
-                f"{self.backend.name} may have lost the frames that it took last, although the "
-                "frame table lists them: check them"
+                f"Nobody knows which of its frames {self.backend.name} brought down; "
+                "pymmcore-ome recover lists those whose checksum proves it"
             )
         return "Frames in its frame table are on disk, if it still exists"
 
@@ -150,7 +151,8 @@ class Store:
         try:
             self.backend.finish()
             self._check_in_place()
-            self.journal.close()
+            is_certain = not self.backend.is_sequential or summary.status != "failed"
+            self.journal.confirm() if is_certain else self.journal.close()
             if growing is not None:
                 final_schema = growing.final_schema(list(shapes))
                 self.layout = layout_of(final_schema, self.layout.named)
@@ -169,6 +171,9 @@ class Store:
             )
             planes = PlaneTable(read_table(self.place.table))
             self._put(self.documents.closed(replace(self._state(shapes), planes=planes)))
+            if not is_certain:
+                self.backend.close()
+                confirm_proven(open_dataset(self.path))
         finally:
             self.journal.close()
             self.backend.close()

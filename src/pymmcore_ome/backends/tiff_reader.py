@@ -29,12 +29,17 @@ _FIELDS: Final = {
 
 
 class Strip(NamedTuple):
-    """Where the pixels of a page are."""
+    """Where the pixels of a page are.
+
+    `is_blank`: nothing was written to it. The shared strip of zeros is written before the
+    pages that point at it, and the pixels of a frame after its page.
+    """
 
     at: int
     nbytes: int
     compression: int
     predictor: int
+    is_blank: bool
 
 
 class TiffPages:
@@ -66,7 +71,8 @@ class TiffPages:
         if page >= self._count:
             raise NotAStoreError(f"{self.path} has {self._count} pages, page {page} was wanted.")
         first, at, row = self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
-        file.seek(at + (page - first) * row.itemsize)
+        page_at = at + (page - first) * row.itemsize
+        file.seek(page_at)
         tags = np.frombuffer(file.read(row.itemsize), row)[0]["tags"]
         found = {
             _FIELDS[code]: value
@@ -74,7 +80,11 @@ class TiffPages:
             if code in _FIELDS
         }
         return Strip(
-            found["strip_at"], found["nbytes"], found["compression"], found.get("predictor", 1)
+            at=found["strip_at"],
+            nbytes=found["nbytes"],
+            compression=found["compression"],
+            predictor=found.get("predictor", 1),
+            is_blank=found["strip_at"] < page_at,
         )
 
     def count_in(self, file: BinaryIO) -> int:
@@ -166,19 +176,11 @@ class TiffReader:
         return np.asarray(self._read(near)[then])
 
     def written_shape(self) -> tuple[int, ...]:
-        """Return the least shape that holds every plane that was written.
-
-        Where pages were made ahead, the very last one is blank, and all blank pages share one
-        strip; if the very last one was written, the image has its full shape.
-        """
-        if not self._numbers.size:
-            return self.shape
+        """Return the least shape that holds every plane that was written."""
+        planes = [0] * self._numbers.ndim
         with self._pages.path.open("rb") as file:
-            strips = np.array(
-                [self._pages.strip(file, int(page)).at for page in self._numbers.flat]
-            ).reshape(self._numbers.shape)
-        written = np.argwhere(strips != strips.flat[-1])
-        planes = [0] * strips.ndim
+            blank = [self._pages.strip(file, int(page)).is_blank for page in self._numbers.flat]
+        written = np.argwhere(~np.array(blank, bool).reshape(self._numbers.shape))
         if len(written):
             planes = [int(size) for size in written.max(axis=0) + 1]
         if self._samples > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -148,7 +148,11 @@ class Store:
         OSError
             When a file could not be written; the others are still closed.
         """
-        try:
+        with ExitStack() as at_last:  # each of these, whatever the others raise
+            at_last.callback(_being_written.discard, self.path.resolve())
+            at_last.callback(self.lock.release)
+            at_last.callback(self.backend.close)
+            at_last.callback(self.journal.close)
             self.backend.finish()
             self._check_in_place()
             is_certain = not self.backend.is_sequential or summary.status != "failed"
@@ -174,11 +178,6 @@ class Store:
             if not is_certain:
                 self.backend.close()
                 confirm_proven(open_dataset(self.path))
-        finally:
-            self.journal.close()
-            self.backend.close()
-            self.lock.release()
-            _being_written.discard(self.path.resolve())
 
     def _check_in_place(self) -> None:
         """Raise when the store was deleted or replaced while it was written."""

@@ -1,0 +1,67 @@
+"""Kills writers at random instants: `python kill_loop.py FOLDER WAY TRIALS SEED`.
+
+Imports once, then forks a writer a trial, so that a trial costs a tenth of a second. Prints a
+line a trial: the store's name, and how many frames the writer had been told were written.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+
+TIMES = 1500
+
+
+def write(path: Path, way_name: str, unbounded: bool, told: int) -> None:
+    """Write until killed; say through the pipe how many frames are down."""
+    import pymmcore_ome as po
+    from faults.ways import WAYS, frame, schema
+
+    way = next(way for way in WAYS if way.name == way_name)
+    stream = po.open_stream(
+        path, schema(None if unbounded else TIMES), checkpoint_s=0.02, **way.options
+    )
+    for number in range(3 * TIMES):
+        t, p = divmod(number, 3)
+        stream.append(frame(number), at={"t": t, "p": p}, metadata={"delta_t_s": number})
+        os.write(told, struct.pack("<q", stream.progress.frames_written))
+    time.sleep(600)  # until it is killed
+
+
+def main() -> None:
+    folder, way, trials, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import faults.ways  # so that every fork finds everything imported
+    import pymmcore_ome.backends.tensorstore
+    import pymmcore_ome.backends.tiff  # noqa: F401
+
+    suffix = next(w.suffix for w in faults.ways.WAYS if w.name == way)
+    chance = random.Random(seed)
+    for trial in range(trials):
+        path = folder / f"{way} {trial}{suffix}"
+        from_writer, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(from_writer)
+            write(path, way, trial % 2 == 1, told)
+            os._exit(0)
+        os.close(told)
+        time.sleep(chance.uniform(0.0, 0.35))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        data = b""
+        while piece := os.read(from_writer, 1 << 16):
+            data += piece
+        os.close(from_writer)
+        whole = len(data) // 8
+        down = struct.unpack(f"<{whole}q", data[: whole * 8])[-1] if whole else -1
+        print(path.name, down, sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    main()

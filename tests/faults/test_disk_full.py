@@ -1,0 +1,115 @@
+"""A full disk, during pixels, the frame table, and close: raised, and what is listed is right.
+
+Needs to mount a small disk (root on Linux); elsewhere these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pymmcore_ome as po
+from pymmcore_ome import errors
+from pymmcore_ome.disk import Place
+from pymmcore_ome.frames import provisional
+
+from .ways import WAYS, Way, assert_listed_frames_are_right, frame, schema
+
+pytestmark = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+KB = 1024
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"cannot mount a small disk here; run as root on Linux ({error})")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def enlarge(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+
+
+def assert_recovers(path: Path) -> None:
+    """With room again, the store is finished and every listed frame is right."""
+    assert po.open_dataset(path).status in ("incomplete", "failed")
+    assert_listed_frames_are_right(path)
+    recovered = po.recover(path)
+    assert recovered.status in ("recovered", "failed")
+    assert_listed_frames_are_right(path)
+    wrong = [p for p in po.validate(path, pixels=True) if "handed over" in p or "cannot be" in p]
+    assert wrong == []
+
+
+def test_disk_full_during_pixels(disk: Path, way: Way) -> None:
+    path = disk / f"a{way.suffix}"
+    stream = po.open_stream(path, schema(400), **way.options)
+
+    def write() -> None:
+        for number in range(1200):  # 7 MB
+            t, p = divmod(number, 3)
+            stream.append(frame(number), at={"t": t, "p": p})
+
+    with pytest.raises(errors.WriteError):
+        write()
+        stream.close()
+    with pytest.raises(errors.WriteError):
+        stream.close()
+    assert po.open_dataset(path).status != "complete"
+    enlarge(disk)
+    assert_recovers(path)
+
+
+def test_disk_full_during_the_frame_table(disk: Path, way: Way) -> None:
+    path = disk / f"a{way.suffix}"
+    stream = po.open_stream(path, schema(20), **way.options)
+
+    def write() -> None:
+        for number in range(60):  # 0.4 MB of pixels, 6 MB of metadata
+            t, p = divmod(number, 3)
+            stream.append(frame(number), at={"t": t, "p": p}, metadata={"note": "n" * 100 * KB})
+
+    with pytest.raises(errors.WriteError):
+        write()
+        stream.close()
+    with pytest.raises(errors.WriteError):
+        stream.close()
+    assert po.open_dataset(path).status != "complete"
+    enlarge(disk)
+    assert_recovers(path)
+
+
+def test_disk_full_during_close(disk: Path, way: Way) -> None:
+    path = disk / f"a{way.suffix}"
+    stream = po.open_stream(path, schema(20), checkpoint_s=0.05, **way.options)
+    for number in range(60):
+        t, p = divmod(number, 3)
+        stream.append(frame(number), at={"t": t, "p": p})
+    table = Place.of_new(path, "ome-zarr" if path.suffix == ".zarr" else "ome-tiff",
+                         way.options.get("files", "one")).table  # fmt: skip
+    while not any(t.exists() and t.read_bytes().count(b"\n") == 60
+                  for t in (table, provisional(table))):  # fmt: skip
+        time.sleep(0.01)
+    with pytest.raises(OSError, match="No space"), (disk / "ballast").open("wb", 0) as ballast:
+        while True:
+            ballast.write(bytes(4 * KB))
+    with pytest.raises(errors.WriteError, match="could not be finished"):
+        stream.close()
+    assert po.open_dataset(path).status == "incomplete"
+    enlarge(disk)
+    assert_recovers(path)
+    if way.name != "acquire-zarr":  # which may have had frames to bring down
+        assert len(po.open_dataset(path).frames()) == 60

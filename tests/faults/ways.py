@@ -1,0 +1,76 @@
+"""The ways to write that every fault is tried on, and what must hold after any fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+import zarr
+
+import pymmcore_ome as po
+from pymmcore_ome import Dimension, StorageSchema
+from pymmcore_ome.testing import decoded_number, encoded_frame
+
+SHAPE = (48, 64)
+
+
+class Way(NamedTuple):
+    """A backend with its options."""
+
+    name: str
+    suffix: str
+    options: dict[str, Any]
+
+
+WAYS = (
+    Way("tensorstore", ".ome.zarr", {"backend": "tensorstore"}),
+    Way("tensorstore-gathered", ".ome.zarr", {"chunks": {"t": 4}, "compression": "zstd"}),
+    Way("zarr-python", ".ome.zarr", {"backend": "zarr-python"}),
+    Way("acquire-zarr", ".ome.zarr", {"backend": "acquire-zarr"}),
+    Way("tiff", ".ome.tiff", {}),
+    Way("tiff-zstd", ".ome.tiff", {"compression": "zstd"}),
+    Way("tiff-folder", ".ome.tiff", {"files": "per-position"}),
+)
+
+
+def schema(times: int | None, positions: int = 3) -> StorageSchema:
+    """Return a time lapse of some positions."""
+    return StorageSchema(
+        dimensions=[
+            Dimension(name="t", size=times),
+            Dimension(name="p", size=positions),
+            Dimension(name="y", size=SHAPE[0]),
+            Dimension(name="x", size=SHAPE[1]),
+        ],
+        dtype="uint16",
+    )
+
+
+def frame(number: int) -> np.ndarray:
+    return encoded_frame(number, SHAPE)
+
+
+def assert_listed_frames_are_right(path: Path, positions: int = 3) -> int:
+    """Assert that each frame of the frame table is where it says, by independent readers."""
+    dataset = po.open_dataset(path)
+    rows = dataset.frames()
+    readers: dict[str, Any] = {}
+    files = []
+    if path.suffix == ".zarr":
+        for image in dataset.images:
+            readers[image.path] = zarr.open_array(path / image.path / "0", mode="r")
+    else:
+        for file in sorted(path.glob("*.tiff")) if path.is_dir() else [path]:
+            files.append(tifffile.TiffFile(file))
+            for series in files[-1].series:
+                readers[series.name] = series.asarray()
+    for row in rows:
+        number = row["event_index"]["t"] * positions + row["event_index"]["p"]
+        found = np.asarray(readers[row["image"]][row["index"]])
+        assert decoded_number(found) == number, f"{row} holds frame {decoded_number(found)}"
+        np.testing.assert_array_equal(found, frame(number))
+    for file in files:
+        file.close()
+    return len(rows)

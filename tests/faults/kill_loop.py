@@ -51,7 +51,7 @@ def main() -> None:
             write(path, way, trial % 2 == 1, told)
             os._exit(0)
         os.close(told)
-        time.sleep(chance.uniform(0.0, 0.35))
+        time.sleep(chance.uniform(0.0, 0.25))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         data = b""

@@ -53,8 +53,8 @@ def run(folder: Path, way: Way, trials: int, seed: int) -> list[tuple[int, int]]
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its writers: Linux and macOS only")
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_killed_at_any_instant(tmp_path: Path, way: Way) -> None:
-    found = run(tmp_path, way, 12, 1)
-    assert sum(listed for _, listed in found) > 50, found
+    found = run(tmp_path, way, 50, 1)
+    assert sum(listed for _, listed in found) > 500, found
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ import tifffile
 
 from pymmcore_ome.disk import Place, choose_format, local_path, write_whole
 from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
+from pymmcore_ome.stream import open_stream
+from pymmcore_ome.testing.backend_contract import loops
 
 BARE = '{"zarr_format": 3, "node_type": "group", "attributes": {}}'
 GROUP = BARE.replace("{}", '{"ome": {"version": "0.5"}}')
@@ -117,7 +119,7 @@ def test_tiff_is_replaced_with_its_frame_table_and_only_when_asked(tmp_path: Pat
     path = tmp_path / "a.ome.tiff"
     tifffile.imwrite(path, np.zeros((4, 4), "uint8"), ome=True)
     table = path.with_name("a.ome.tiff.frames.jsonl")
-    table.write_text("{}")
+    table.write_text('{"image":"a"}')
     place = Place(path, "ome-tiff", False)
     with pytest.raises(StoreExistsError, match="overwrite"):
         place.check_free(overwrite=False)
@@ -136,6 +138,40 @@ def test_file_that_is_no_ome_tiff_is_never_replaced(tmp_path: Path, content: byt
     tifffile.imwrite(path, np.zeros((4, 4), "uint8"), description="a photograph")
     with pytest.raises(StoreExistsError, match="not an OME-TIFF"):
         Place(path, "ome-tiff", False).check_free(overwrite=True)
+
+
+def test_what_a_user_put_into_a_store_is_never_deleted(tmp_path: Path) -> None:
+    schema = loops({"t": 2, "p": 2})
+    for name, options in (("a.ome.zarr", {}), ("b.ome.tiff", {"files": "per-position"})):
+        path = tmp_path / name
+        open_stream(path, schema, **options).close()
+        folders = [path, path / "0", path / "OME"] if name.endswith("zarr") else [path]
+        for folder in folders:
+            precious = folder / "my_segmentation.tif"
+            tifffile.imwrite(precious, np.zeros((4, 4), "uint8"))
+            with pytest.raises(StoreExistsError, match="my_segmentation"):
+                open_stream(path, schema, overwrite=True, **options)
+            precious.unlink()
+        open_stream(path, schema, overwrite=True, **options).close()
+
+
+def test_text_that_is_called_as_a_frame_table_is_never_deleted(tmp_path: Path) -> None:
+    notes = tmp_path / "a.ome.tiff.frames.jsonl"
+    notes.write_text("my notes")
+    with pytest.raises(StoreExistsError, match="not a frame table"):
+        open_stream(tmp_path / "a.ome.tiff", loops({"t": 1}), overwrite=True)
+    assert notes.read_text() == "my notes"
+
+
+@pytest.mark.parametrize("first", ["one", "per-position"])
+def test_store_of_the_other_form_is_replaced_whole(tmp_path: Path, first: str) -> None:
+    path, schema = tmp_path / "a.ome.tiff", loops({"t": 2, "p": 2})
+    second = "one" if first == "per-position" else "per-position"
+    open_stream(path, schema, files=first).close()  # type: ignore[arg-type]
+    open_stream(path, schema, files=second, overwrite=True).close()  # type: ignore[arg-type]
+    beside = {p.name for p in tmp_path.iterdir()}
+    table = {"a.ome.tiff.frames.jsonl"} if second == "one" else set()
+    assert beside == {"a.ome.tiff"} | table
 
 
 def test_frame_table_left_alone_is_not_overwritten(tmp_path: Path) -> None:

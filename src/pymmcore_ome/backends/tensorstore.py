@@ -20,7 +20,7 @@ from .zarr_backend import ZarrBackend, grown, region
 class TensorstoreBackend(ZarrBackend):
     """Writes Zarr version 3 arrays through tensorstore.
 
-    Never copies a block: the caller leaves it alone until its future is done.
+    Does not copy a block that lies within one chunk: the caller never changes it.
     """
 
     name: ClassVar[str] = "tensorstore"
@@ -48,10 +48,23 @@ class TensorstoreBackend(ZarrBackend):
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture | None:
         target = self._array(image)[region(start, block.shape)]
-        commit = target.write(block, can_reference_source_data_indefinitely=True).commit
+        # Not copied where the block lies within one chunk. Where it is cut into several,
+        # tensorstore 0.1.86 takes some of its own strided views of the source for the fill
+        # value, and leaves those chunks out without a word: there it has to make a copy.
+        commit = target.write(
+            np.ascontiguousarray(block),
+            can_reference_source_data_indefinitely=self._is_one_chunk(image, start, block),
+        ).commit
         commit.force()  # a commit is lazy: nobody waits for it until the buffer is full
         future: WriteFuture = commit
         return future
+
+    def _is_one_chunk(self, image: int, start: tuple[int, ...], block: NDArray[np.generic]) -> bool:
+        layout = self._images[image]
+        return layout.shard_shape is None and all(
+            first // chunk == (first + size - 1) // chunk
+            for first, size, chunk in zip(start, block.shape, layout.chunk_shape, strict=True)
+        )
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         array = self._array(image)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,10 @@ _ROOT_FILES: Final = {
     "frames.jsonl.unconfirmed",
     "zarr.json.part",
 }
+_OME_FILES: Final = {"zarr.json", "zarr.json.part", "METADATA.ome.xml", "METADATA.ome.xml.part"}
+_GROUP_FILES: Final = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata", "zarr.json.part"}
+_IMAGE_FILE: Final = re.compile(r"\d+\.ome\.tiff")
+_OME_SCHEMA: Final = b"openmicroscopy.org/Schemas/OME/"
 _FOLDER_FILES: Final = {
     TIFF_FOLDER_KEY,
     f"{TIFF_FOLDER_KEY}.part",
@@ -78,6 +83,12 @@ class Place:
         """All that the store is, on disk."""
         return (self.path,) if self.is_folder else (self.path, self.table)
 
+    @property
+    def _to_replace(self) -> tuple[Path, ...]:
+        """All that is in the way: what this store will be, and what the one that is there is."""
+        there = Place.of_existing(self.path)
+        return tuple(dict.fromkeys((*self.parts, *(there.parts if there is not None else ()))))
+
     def check_free(self, overwrite: bool) -> None:
         """Raise unless a store may be made here; changes nothing.
 
@@ -87,7 +98,7 @@ class Place:
             When something is there and may not be overwritten: `overwrite` is off, or it
             is not a store.
         """
-        for part in self.parts:
+        for part in self._to_replace:
             if not os.path.lexists(part):
                 continue
             if not overwrite:
@@ -119,7 +130,7 @@ class Place:
         moved: list[tuple[Path, Path]] = []
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for part in self.parts:
+            for part in self._to_replace:
                 if part.exists():
                     old = _aside(part)
                     part.rename(old)
@@ -148,15 +159,15 @@ class Place:
         """Say why a path may not be replaced, or return None for a store and only that."""
         if part.is_symlink():
             return "is a link"
+        if part != self.path:
+            return None if _is_frame_table(part) else "is not a frame table"
         if part.is_dir():
             if (part / TIFF_FOLDER_KEY).is_file():
                 return _foreign_in_tiff_folder(part)
             return _foreign_in_zarr(part)
         if self.format == "ome-zarr":
             return "is not a folder"
-        if part != self.path or b"<OME" in (read_description(part) or b""):
-            return None  # a frame table goes with its store
-        return "is not an OME-TIFF"
+        return None if _OME_SCHEMA in (read_description(part) or b"") else "is not an OME-TIFF"
 
 
 def root_attributes(path: Path) -> dict[str, Any] | None:
@@ -184,11 +195,36 @@ def _foreign_in_zarr(path: Path) -> str | None:
         attributes = {"ome": found} if found is not None and _OLD_KEYS & set(found) else None
     if not attributes or not {"ome", "pymmcore_ome"} & set(attributes):
         return "is not an OME-Zarr store"
-    for entry in sorted(path.iterdir()):
-        is_node = any((entry / name).is_file() for name in _NODE_FILES)
-        if entry.name not in _ROOT_FILES and entry.name != "OME" and not is_node:
+    return _foreign_in_group(path, _ROOT_FILES | {"OME"}) or (
+        _foreign_in_group(path / "OME", _OME_FILES) if (path / "OME").is_dir() else None
+    )
+
+
+def _foreign_in_group(group: Path, known: set[str]) -> str | None:
+    """Name what is not part of a store in a group, and in the groups below it."""
+    for entry in sorted(group.iterdir()):
+        if entry.name in known:
+            continue
+        if not any((entry / name).is_file() for name in _NODE_FILES):
             return f"holds {entry.name!r}, which is not part of a store"
+        if not _is_array(entry) and (reason := _foreign_in_group(entry, _GROUP_FILES)):
+            return reason
     return None
+
+
+def _is_array(node: Path) -> bool:
+    found = read_json(node / "zarr.json")
+    return (node / ".zarray").is_file() or (found or {}).get("node_type") == "array"
+
+
+def _is_frame_table(path: Path) -> bool:
+    """Whether a file begins as a frame table does; an empty one is one, too."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError:
+        return False
+    return not start or start.startswith(b'{"image":')
 
 
 def _foreign_in_tiff_folder(path: Path) -> str | None:
@@ -197,7 +233,7 @@ def _foreign_in_tiff_folder(path: Path) -> str | None:
         return "is not a store"
     for entry in sorted(path.iterdir()):
         is_ours = entry.name in _FOLDER_FILES
-        if not is_ours and not is_tiff(entry):
+        if not is_ours and not (_IMAGE_FILE.fullmatch(entry.name) and is_tiff(entry)):
             return f"holds {entry.name!r}, which is not part of a store"
     return None
 

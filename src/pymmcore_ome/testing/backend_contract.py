@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from pymmcore_ome.dataset import open_dataset, validate
+from pymmcore_ome.layout import FrameRouter
 from pymmcore_ome.schema import Dimension, StorageSchema
 from pymmcore_ome.schema.pixels import PIXEL_DTYPES
 from pymmcore_ome.stream import open_stream
@@ -109,6 +110,38 @@ class ZarrContract(BackendContract):
             path, schema, order, chunks={"z": 3}, shards=shards, buffer_bytes=buffer_bytes
         )
         self.check(path, schema, numbers)
+
+    @pytest.mark.parametrize(
+        ("nest", "rgb", "chunks", "shards"),
+        [
+            ({"t": 4, "c": 2, "z": 8}, False, {"c": 2, "z": 4, "y": 3, "x": 4},
+             {"c": 2, "z": 8, "y": 6, "x": 8}),
+            ({"t": 4, "z": 4}, True, {"t": 2, "z": 2, "y": 3, "x": 4}, None),
+            ({"t": 4, "c": 2, "z": 4}, False, {"t": 2, "c": 2, "z": 2, "y": 3, "x": 4}, None),
+            ({"t": 4, "c": 2, "z": 4}, True, {"t": 2, "c": 3, "z": 2, "y": 2, "x": 2},
+             {"t": 4, "c": 6, "z": 4, "y": 6, "x": 8}),
+        ],
+    )  # fmt: skip
+    def test_chunks_that_cut_every_axis_hold_every_pixel(
+        self, path: Path, nest: dict[str, int], rgb: bool, chunks: Any, shards: Any
+    ) -> None:
+        schema = loops(nest).replace(rgb=rgb)
+        shape = (*SHAPE, 3) if rgb else SHAPE
+        expected: dict[tuple[int, ...], Any] = {}
+        with open_stream(
+            path, schema, backend=self.backend, chunks=chunks, shards=shards
+        ) as stream:
+            for number in range(len(FrameRouter(schema))):
+                frame = np.full(shape, number + 1, "uint16")
+                expected[stream.append(frame).index] = number + 1
+        found = self.read(path, "")
+        for index, value in expected.items():
+            channel = open_dataset(path).images[0].axes.index("c") if rgb else 0
+            for sample in range(3 if rgb else 1):
+                place = list(index)
+                place[channel] += sample
+                assert (found[tuple(place)] == value).all(), f"{index} holds something else"
+        assert validate(path, pixels=True) == []
 
 
 class TiffContract(BackendContract):

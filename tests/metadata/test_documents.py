@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tifffile
 import yaozarrs
@@ -13,6 +14,7 @@ from ome_types import from_xml
 
 import pymmcore_ome as po
 from pymmcore_ome import Channel, Dimension, Plate, Position, StorageSchema
+from pymmcore_ome.disk import read_description
 from pymmcore_ome.metadata.colors import channel_colors
 
 YX = [
@@ -203,3 +205,40 @@ def test_xml_of_a_file_to_which_no_frame_came_is_valid(tmp_path: Path) -> None:
     assert xml.images == []
     assert len(xml.structured_annotations.comment_annotations) == 1
     assert po.open_dataset(path).status == "complete"
+
+
+@pytest.mark.parametrize(
+    ("unit", "um", "in_xml"),
+    [("nanometer", 1e-3, "nm"), ("millimeter", 1e3, "mm"), ("um", 1, "µm"), ("angstrom", 1e-4, "Å"),
+     ("centimeter", 1e4, "cm"), ("inch", 25400, "in")],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
+def test_stage_positions_are_in_the_unit_of_the_axis(
+    tmp_path: Path, name: str, unit: str, um: float, in_xml: str
+) -> None:
+    sizes = {"z": 3, "y": 6, "x": 8}
+    dims = [Dimension(name=n, size=size, scale=2, unit=unit) for n, size in sizes.items()]
+    place = Position(name="a", x_um=10, y_um=5, z_um=2)
+    schema = StorageSchema(dimensions=[Dimension(name="p", coords=[place]), *dims], dtype="uint16")
+    path = tmp_path / name
+    with po.open_stream(path, schema) as stream:
+        for _ in range(3):
+            stream.append(np.ones((6, 8), "uint16"))
+    image = po.open_dataset(path).images[0]
+    np.testing.assert_allclose(image.coords["z"], 2 / um + 2.0 * np.arange(3))
+    np.testing.assert_allclose(image.coords["x"][:2], [10 / um, 10 / um + 2])
+    if name.endswith("zarr"):
+        np.testing.assert_allclose(transforms(path)["translation"], [2 / um, 5 / um, 10 / um])
+        text = (path / "OME" / "METADATA.ome.xml").read_bytes()
+    else:
+        text = read_description(path) or b""
+    pixels = from_xml(text, validate=True).images[0].pixels
+    assert (pixels.physical_size_x, pixels.physical_size_x_unit.value) == (2, in_xml)
+    found = [plane.position_z for plane in pixels.planes]
+    np.testing.assert_allclose(found, [2, 2 + 2 * um, 2 + 4 * um])
+
+
+@pytest.mark.parametrize(("name", "unit"), [("x", "foo"), ("x", "second"), ("t", "micrometer")])
+def test_unit_that_is_none_of_its_kind_is_refused(name: str, unit: str) -> None:
+    with pytest.raises(po.errors.SchemaError, match="NGFF's names"):
+        Dimension(name=name, size=3, scale=1, unit=unit)

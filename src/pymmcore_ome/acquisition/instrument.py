@@ -45,9 +45,9 @@ def camera_labels(summary: Mapping[str, Any] | None) -> list[str]:
     for device in (summary or {}).get("devices") or ():
         if device.get("label") == label:
             found = [
-                str(p.get("value"))
+                str(p["value"])
                 for p in device.get("properties") or ()
-                if re.fullmatch(r"Physical Camera \d+", str(p.get("name")))
+                if re.fullmatch(r"Physical Camera \d+", str(p.get("name"))) and p.get("value")
             ]
             used = [name for name in found if name not in ("", "Undefined")]
             return used or [label]
@@ -96,7 +96,8 @@ def _detector(label: str, device: Mapping[str, Any]) -> Detector:
 
 def _property(device: Mapping[str, Any], name: str) -> str | None:
     properties: Sequence[Mapping[str, Any]] = device.get("properties") or ()
-    return next((str(p.get("value")) for p in properties if p.get("name") == name), None)
+    found = next((p.get("value") for p in properties if p.get("name") == name), None)
+    return None if found is None else str(found)
 
 
 def _number(text: str | None) -> float | None:

@@ -23,7 +23,7 @@ def parse(compression: str | None, levels: Levels) -> tuple[str, int] | None:
     """
     if compression is None or compression == "none":
         return None
-    name, _, level_text = compression.partition(":")
+    name, colon, level_text = compression.partition(":")
     supported = ", ".join(
         f"{known}:{low}..{high}" if low < high else known
         for known, (low, high, _) in levels.items()
@@ -32,7 +32,7 @@ def parse(compression: str | None, levels: Levels) -> tuple[str, int] | None:
         raise ValueError(f"compression {compression!r} is not supported here: use {supported}")
     low, high, default = levels[name]
     try:
-        level = int(level_text) if level_text else default
+        level = int(level_text) if colon else default
     except ValueError:
         level = high + 1
     if not low <= level <= high:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.disk import Format, Place, write_whole
 from pymmcore_ome.layout import Axis, ImageLayout, Layout, PageTable
+from pymmcore_ome.schema.units import MICROMETERS
 
 from .compression import TIFF_LEVELS, parse
 from .options import BackendOptions
@@ -226,9 +227,10 @@ class TiffBackend(ArrayBackend):
 
 
 def _pixels_per_cm(x: Axis, y: Axis) -> tuple[float, float] | None:
-    if not x.scale or not y.scale or (x.unit or y.unit) not in (None, "micrometer"):
+    if not x.scale or not y.scale:
         return None
-    return _UM_PER_CM / abs(x.scale), _UM_PER_CM / abs(y.scale)
+    um = [abs(axis.scale or 1) * MICROMETERS[axis.unit or "micrometer"] for axis in (x, y)]
+    return _UM_PER_CM / um[0], _UM_PER_CM / um[1]
 
 
 def _classic_refusals(layout: Layout) -> list[str]:

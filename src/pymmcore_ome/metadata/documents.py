@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from pymmcore_ome.layout import Axis, ImageLayout, Layout
 
+from .ngff import in_unit_of
 from .state import StoreState
 
 Document = tuple[str, Iterable[bytes]]
@@ -53,5 +54,5 @@ def image_notes(image: ImageLayout) -> dict[str, object]:
 
 def stage_coordinates(image: ImageLayout, axis: Axis) -> list[float | str]:
     """Return an axis' listed coordinates, as the stage has them."""
-    base = image.position.z_um or 0.0 if axis.name == "z" else 0.0
+    base = in_unit_of(axis, image.position.z_um or 0.0) if axis.name == "z" else 0.0
     return [c + base if isinstance(c, float) else c for c in axis.coords or ()]

@@ -14,6 +14,7 @@ from yaozarrs import v05
 
 from pymmcore_ome.layout import Axis, ImageLayout, Layout
 from pymmcore_ome.schema import Plate
+from pymmcore_ome.schema.units import MICROMETERS
 
 from .colors import channel_colors
 
@@ -116,9 +117,16 @@ def well_attributes(images: Iterable[ImageLayout]) -> dict[str, Any]:
 
 
 def axis_origin(image: ImageLayout, axis: Axis) -> float:
-    """Return the coordinate of the axis' index 0: its own origin plus the stage position."""
+    """Return the coordinate of the axis' index 0, in its unit: its origin and the stage's."""
     stage = {"x": image.position.x_um, "y": image.position.y_um, "z": image.position.z_um}
-    return (axis.origin or 0.0) + (stage.get(axis.name) or 0.0)
+    at = stage.get(axis.name)
+    return (axis.origin or 0.0) + (in_unit_of(axis, at) if at else 0.0)
+
+
+def in_unit_of(axis: Axis, micrometers: float) -> float:
+    """Return a length in the unit of an axis; an axis without one is in micrometres."""
+    size = MICROMETERS[axis.unit or "micrometer"]
+    return micrometers if size == 1.0 else micrometers / size
 
 
 def _scale(axis: Axis) -> float:

@@ -21,8 +21,18 @@ from .xml_text import RESERVED, xml_text
 ABSENT: Final = "<MetadataOnly/>"
 _NUMBER, _NAME = RESERVED  # stand for the image's number and name
 _PIXEL_TYPES: Final = {"float32": "float", "float64": "double"}
-_LENGTHS: Final = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m"}
-_TIMES: Final = {"second": "s", "millisecond": "ms", "minute": "min", "hour": "h"}
+_SI: Final = {
+    "yotta": "Y", "zetta": "Z", "exa": "E", "peta": "P", "tera": "T", "giga": "G", "mega": "M",
+    "kilo": "k", "hecto": "h", "": "", "deci": "d", "centi": "c", "milli": "m", "micro": "\u00b5",
+    "nano": "n", "pico": "p", "femto": "f", "atto": "a", "zepto": "z", "yocto": "y",
+}  # fmt: skip
+#: UnitsLength and UnitsTime of the 2016-06 schema.
+_LENGTHS: Final = {f"{name}meter": f"{short}m" for name, short in _SI.items()} | {
+    "angstrom": "\u00c5", "inch": "in", "foot": "ft", "yard": "yd", "mile": "mi", "parsec": "pc",
+}  # fmt: skip
+_TIMES: Final = {f"{name}second": f"{short}s" for name, short in _SI.items()} | {
+    "minute": "min", "hour": "h", "day": "d",
+}  # fmt: skip
 
 
 class ImageText:

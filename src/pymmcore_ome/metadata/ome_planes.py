@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.frames import PLANE_COLUMNS, PlaneTable
 from pymmcore_ome.layout import ImageLayout, PageTable, Run
+from pymmcore_ome.schema.units import MICROMETERS
 
 from .documents import stage_coordinates
 from .ome_image import letter
@@ -107,13 +108,14 @@ def _planned(image: ImageLayout, indices: NDArray[np.int64]) -> NDArray[np.float
     planned[:, 3] = np.nan if at.y_um is None else at.y_um
     planned[:, 4] = np.nan if at.z_um is None else at.z_um
     for number, axis in enumerate(image.axes[:-2]):
-        if axis.name == "z" and axis.unit in (None, "micrometer"):
+        if axis.name == "z":
+            um = MICROMETERS[axis.unit or "micrometer"]
             if axis.scale is not None:
-                base = (axis.origin or 0.0) + (at.z_um or 0.0)
-                planned[:, 4] = base + indices[:, number] * axis.scale
+                steps = (axis.origin or 0.0) + indices[:, number] * axis.scale
+                planned[:, 4] = (at.z_um or 0.0) + um * steps
             elif axis.coords:
                 stage = np.array(stage_coordinates(image, axis), dtype=float)
-                planned[:, 4] = stage[indices[:, number]]
+                planned[:, 4] = um * stage[indices[:, number]]
         if axis.kind == "channel" and image.plane_channels:
             exposures = [channel.exposure_ms for channel in image.plane_channels]
             listed = np.array([np.nan if e is None else e for e in exposures], dtype=float)

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from .channel import Channel
 from .model import Model
 from .position import Position
+from .units import check_unit
 
 Kind = Literal["time", "channel", "space", "position", "camera", "other"]
 
@@ -42,7 +43,8 @@ class Dimension(Model):
     origin : float | None
         Coordinate of index 0 in `unit`; the image's position is added to it.
     unit : str | None
-        NGFF unit name, e.g. ``"micrometer"`` or ``"second"``.
+        NGFF unit name, e.g. ``"micrometer"`` or ``"second"``; short forms such as ``"um"``
+        and ``"ms"`` are understood.
     chunk_size, shard_size : int | None
         In elements along this dimension. None: chosen by the package.
     """
@@ -97,6 +99,14 @@ class Dimension(Model):
         if value == 0:
             raise ValueError("a scale of 0 maps every index to one place; use None")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unit_is_known(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and isinstance(fields.get("unit"), str):
+            kind = _KINDS.get(str(fields.get("name")), "other")
+            return {**fields, "unit": check_unit(kind, fields["unit"])}
+        return fields
 
     @property
     def kind(self) -> Kind:

@@ -52,6 +52,12 @@ class Position(Model):
     def _name_is_safe(cls, value: str | None) -> str | None:
         return value if value is None else check_safe(value, "Position")
 
+    @field_validator("label")
+    @classmethod
+    def _label_is_text(cls, value: str | None) -> str | None:
+        # half a surrogate pair is no text, and no document can hold it
+        return value if value is None else value.encode("utf-8", "replace").decode()
+
     @field_validator("plate_row", "plate_column")
     @classmethod
     def _well_is_safe(cls, value: str | None) -> str | None:

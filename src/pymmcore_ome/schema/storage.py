@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from .dimension import Dimension
@@ -86,12 +87,20 @@ class StorageSchema(Model):
             raise ValueError(f"dimensions must end in y and x, got {names}")
         if len(set(names)) < len(names):
             raise ValueError(f"dimension names repeat: {names}")
+        self._check_bits()
         self._check_sizes()
         self._check_images()
         self._check_order()
         if self.plate is not None:
             _check_wells(self.plate, self._position_groups())
         return self
+
+    def _check_bits(self) -> None:
+        bits = np.dtype(self.dtype).itemsize * 8
+        if self.significant_bits is not None and self.significant_bits > bits:
+            raise ValueError(
+                f"significant_bits is {self.significant_bits}, {self.dtype} has {bits}"
+            )
 
     def _check_sizes(self) -> None:
         for number, dim in enumerate(self.dimensions):

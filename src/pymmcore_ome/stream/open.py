@@ -104,6 +104,8 @@ def open_stream(
     backend_class = find_backend(backend, chosen)
     if not isinstance(schema, StorageSchema):
         raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
+    if acquisition is not None and not isinstance(acquisition, Mapping):
+        raise OptionError(f"acquisition must be a mapping, got {acquisition!r:.80}.")
     stream_options = StreamOptions(
         default_buffer_bytes() if buffer_bytes is None else buffer_bytes,
         when_full, durability, checkpoint_s, stall_s, checksums,

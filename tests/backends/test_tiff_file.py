@@ -77,7 +77,7 @@ from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import loops
 compression = None if sys.argv[2] == "None" else sys.argv[2]
 stream = po.open_stream(sys.argv[1], loops({"t": None, "p": 3}), compression=compression)
-for number in range(100_000):
+for number in range(10_000_000):
     stream.append(encoded_frame(number, (6, 8)))
 """
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import pymmcore_ome as po
+from faults.ways import WAYS, Way
 from helpers import read_by_zarr
 from pymmcore_ome import StorageSchema, errors
 from pymmcore_ome.testing import encoded_frame
@@ -66,12 +67,16 @@ print(stream.close().frames_written)
     assert po.open_dataset(path).status == "complete"
 
 
-def test_program_that_ends_without_closing_loses_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "a.ome.zarr"
-    done = run(SCRIPT, path)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_program_that_ends_without_closing_loses_nothing(tmp_path: Path, way: Way) -> None:
+    path = tmp_path / f"a{way.suffix}"
+    fast = SCRIPT.replace("backend=Slow", f"**{way.options}")
+    script = SCRIPT if way.name == "tensorstore" else fast
+    done = run(script, path)
     assert done.returncode == 0, done.stderr
-    check_all_60(path)
     dataset = po.open_dataset(path)
+    assert dataset.images[0][:, 0, 0].tolist() == list(range(1, 61))
+    assert len(dataset.frames()) == 60
     assert dataset.status == "canceled"
     assert "without closing" in (dataset.record.reason or "")
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import useq
 
 from pymmcore_ome.errors import AcquisitionError
@@ -49,7 +50,7 @@ def cameras_of(summary: Mapping[str, Any] | None) -> list[Camera]:
         info["width"],
         info["dtype"],
         rgb=len(info.get("plane_shape", ())) > 2,
-        significant_bits=_bits(info.get("pixel_format")),
+        significant_bits=_bits(info.get("pixel_format"), info["dtype"]),
     )
     count = int(info.get("num_camera_adapter_channels", 1))
     if count <= 1:
@@ -107,6 +108,6 @@ def frame_metadata(event: useq.MDAEvent, meta: Mapping[str, Any]) -> dict[str, A
     return {**known, **rest}
 
 
-def _bits(pixel_format: str | None) -> int | None:
+def _bits(pixel_format: str | None, dtype: str) -> int | None:
     found = re.fullmatch(r"(?:Mono|RGB)(\d+)", pixel_format or "")
-    return int(found.group(1)) if found else None
+    return min(int(found.group(1)), np.dtype(dtype).itemsize * 8) if found else None

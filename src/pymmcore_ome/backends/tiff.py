@@ -51,7 +51,6 @@ class TiffBackend(ArrayBackend):
         self._files: list[TiffFile] = []
         self._resting: OrderedDict[int, None] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None
-        self._description: list[bytes] = []
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
@@ -80,14 +79,13 @@ class TiffBackend(ArrayBackend):
         for image in layout.images:
             self._add(image, known)
         self._write_pages(0)
+        if not place.is_folder and not layout.images:
+            self._files[0].add_placeholder()
 
     def put(self, key: str, content: Iterable[bytes]) -> None:
         assert self._place is not None
         if not self._place.is_folder:
-            if self._files[0].page_count:
-                self._files[0].describe(content)
-            else:
-                self._description = list(content)  # until there is a page
+            self._files[0].describe(content)
         elif key.endswith(".tiff"):
             self._file(int(key.partition(".")[0])).describe(content)
         elif self._place.path.exists():
@@ -113,7 +111,11 @@ class TiffBackend(ArrayBackend):
         if self._pool is None:
             file.store(page, codec.encode(frame))
             return None
-        return self._pool.submit(lambda: file.store(page, codec.encode(frame)))
+        try:
+            return self._pool.submit(lambda: file.store(page, codec.encode(frame)))
+        except RuntimeError:  # the program ends, and takes no more work for other threads
+            file.store(page, codec.encode(frame))
+            return None
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         layout = self._images[image]
@@ -132,11 +134,7 @@ class TiffBackend(ArrayBackend):
             file.sync()
 
     def finish(self) -> None:
-        """Every write was waited for; a file without a page gets one, so that it opens."""
-        if self._files and not self._files[0].page_count:
-            kind = PageKind(1, 1, 1, "uint8", 1, 1, None)
-            self._files[0].add_pages(kind, 1, None)
-            self._files[0].describe(self._description)
+        """Every write was waited for: nothing is held."""
 
     def is_in_place(self) -> bool:
         return all(file.is_in_place() for file in self._files)
@@ -158,7 +156,8 @@ class TiffBackend(ArrayBackend):
         ]
         if image.unbounded_axes:
             step = max(1, prod(size for size in planes if size))
-            first = max(1, _FIRST_PAGES // step)
+            # of images that nobody knew of there may be thousands, of few frames each
+            first = max(1, _FIRST_PAGES // step) if len(image.unbounded_axes) == 1 else 1
             slowest = image.unbounded_axes[0]
             planes = [
                 first if number == slowest else max(1, size) for number, size in enumerate(planes)
@@ -186,9 +185,6 @@ class TiffBackend(ArrayBackend):
                 kind, _, blank = self._kinds[number]
                 self._files[0].add_pages(kind, waiting, blank)
                 waiting = 0
-        if self._description and self._files[0].page_count:
-            self._files[0].describe(self._description)
-            self._description = []
 
     def _kind(self, image: ImageLayout) -> tuple[PageKind, TiffCodec, bytes | None]:
         dtype = np.dtype(image.dtype)

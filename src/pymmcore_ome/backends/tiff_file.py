@@ -92,6 +92,8 @@ class TiffFile:
         self._page_count = 0
         self._next_at = form.first_page_at
         self._description_at = 0
+        self._description: NDArray[Any] | None = None
+        self._has_placeholder = False
         self._blanks: dict[bytes | None, tuple[int, int]] = {}
         self._constants: dict[bytes, int] = {}
         self._file: BinaryIO | None = None
@@ -113,6 +115,10 @@ class TiffFile:
         if count < 1:
             return
         with self._lock:
+            if self._has_placeholder:  # the header will point past it
+                self._has_placeholder = False
+                self._blocks, self._first_pages, self._page_count = [], [], 0
+                self._next_at = self._form.first_page_at
             strip = self._blank(kind, blank)
             link_at = self._next_at
             first_at = 0
@@ -127,6 +133,11 @@ class TiffFile:
                     )
                 first_at = first_at or rest_at
             self._write_at(link_at, self._word(first_at))
+
+    def add_placeholder(self) -> None:
+        """Add a page of one pixel, so that the file is one; the first real pages replace it."""
+        self.add_pages(PageKind(1, 1, 1, "uint8", 1, 1, None), 1, None)
+        self._has_placeholder = True
 
     def store(self, page: int, strip: Any) -> None:
         """Write the bytes of a strip, then point the page at them."""
@@ -161,6 +172,7 @@ class TiffFile:
             tag = np.zeros(1, self._form.entry)
             tag[0] = (IMAGE_DESCRIPTION, 2, self._end - at, at)
             self._write_at(self._description_at, tag.tobytes())
+            self._description = tag
 
     @property
     def page_count(self) -> int:
@@ -200,6 +212,8 @@ class TiffFile:
         if constants not in self._constants:
             self._constants[constants] = self._append(constants, _ALIGNMENT)
         row, _ = self._form.page(kind, self._constants[constants], described)
+        if described and self._description is not None:
+            row["tags"][0, _tag(row, IMAGE_DESCRIPTION)] = self._description[0]
         strip_at, bytes_at = _tag(row, STRIP_OFFSETS), _tag(row, STRIP_BYTE_COUNTS)
         row["tags"][0, strip_at]["value"], row["tags"][0, bytes_at]["value"] = strip
         at = self._append(b"", _ALIGNMENT)

@@ -35,20 +35,20 @@ class Journal:
     def __init__(self, path: Path, is_provisional: bool = False) -> None:
         self._final_path = path
         self._path = provisional(path) if is_provisional else path
-        self._file = self._path.open("xb", buffering=1 << 16)
+        self._file = self._path.open("xb", buffering=0)
         self._stat = os.fstat(self._file.fileno())
-        self._dirty = False
+        self._lines: list[bytes] = []
 
     def append(self, record: FrameRecord) -> None:
         """Add one frame. It reaches the operating system at the next `flush`."""
-        self._file.write(record.to_line())
-        self._dirty = True
+        self._lines.append(record.to_line())
 
     def flush(self, sync: bool = False) -> None:
         """Hand everything appended so far to the operating system, or down to the disk."""
-        if self._dirty:
-            self._file.flush()
-            self._dirty = False
+        left = memoryview(b"".join(self._lines))
+        self._lines.clear()
+        while left.nbytes:  # a write without a buffer may take a part
+            left = left[self._file.write(left) :]
         if sync:
             os.fsync(self._file.fileno())
 
@@ -68,7 +68,11 @@ class Journal:
 
     def close(self) -> None:
         """Flush and close; closing twice is allowed."""
-        self._file.close()
+        if not self._file.closed:
+            try:
+                self.flush()
+            finally:
+                self._file.close()
 
 
 def provisional(path: Path) -> Path:

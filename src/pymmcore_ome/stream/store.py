@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -55,6 +55,7 @@ class Store:
     record: StoreRecord
     documents: Documents
     lock: StoreLock
+    _unsaid: list[ImageLayout] = field(default_factory=list)
 
     @classmethod
     def create(
@@ -123,17 +124,35 @@ class Store:
         OSError
         """
         self.backend.add(image)
-        self._say([image], image.number + 1)
+        self._unsaid.append(image)
 
-    def grow(self, image: int, shape: tuple[int, ...], image_count: int) -> None:
-        """Make an image's array at least this large; `image_count` images have arrays.
+    def grow(self, image: int, shape: tuple[int, ...]) -> None:
+        """Make an image's array at least this large.
 
         Raises
         ------
         OSError
         """
         if self.backend.grow(image, shape):
-            self._say([self.layout.images[image]], image_count)
+            self._unsaid.append(self.layout.images[image])
+
+    @property
+    def is_said(self) -> bool:
+        """Whether the documents tell of everything that was added and grew."""
+        return not self._unsaid
+
+    def say(self, image_count: int) -> int:
+        """Write what was added and grew, so that the store can be read; return the bytes.
+
+        Raises
+        ------
+        OSError
+        """
+        shapes = shapes_now(self.layout, self.backend.pages)[:image_count]
+        images = list(dict.fromkeys(self._unsaid))
+        written = self._put(self.documents.grown(self._state(shapes), images))
+        self._unsaid.clear()
+        return written
 
     def finish(
         self,
@@ -186,17 +205,21 @@ class Store:
                 "it was deleted, moved or replaced while it was written, and frames are lost"
             )
 
-    def _say(self, images: Sequence[ImageLayout], image_count: int) -> None:
-        """Write what changed of some images, so that the store can be read meanwhile."""
-        shapes = shapes_now(self.layout, self.backend.pages)[:image_count]
-        self._put(self.documents.grown(self._state(shapes), images))
-
     def _state(self, shapes: Sequence[tuple[int, ...]]) -> StoreState:
         return StoreState(self.layout, self.record, shapes, pages=self.backend.pages)
 
-    def _put(self, documents: Iterable[Document]) -> None:
+    def _put(self, documents: Iterable[Document]) -> int:
+        count = 0
+
+        def counted(pieces: Iterable[bytes]) -> Iterator[bytes]:
+            nonlocal count
+            for piece in pieces:
+                count += len(piece)
+                yield piece
+
         for key, content in documents:
-            self.backend.put(key, content)
+            self.backend.put(key, counted(content))
+        return count
 
 
 def shapes_now(layout: Layout, pages: PageTable | None) -> list[tuple[int, ...]]:

@@ -19,11 +19,13 @@ from pymmcore_ome.frames import frame_checksum
 from .assembly import ChunkAssembly
 from .block import Block
 from .buffer import FrameBuffer, Parcel
+from .listing import Listing
 from .options import StreamOptions
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
+_SOON_S: Final = 0.02
 
 
 class Writer(threading.Thread):
@@ -31,16 +33,13 @@ class Writer(threading.Thread):
 
     Attributes
     ----------
-    frames_written, bytes_written : int
-        Whose pixels are down and whose records are in the frame table.
     shapes : list of tuple of int
         The present shape of every image's array.
     """
 
     def __init__(self, buffer: FrameBuffer, store: Store, options: StreamOptions) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
-        self.frames_written = 0
-        self.bytes_written = 0
+        self._listing = Listing(store, options)
         self.shapes = [image.shape for image in store.layout.images]
         self._images = store.layout.images
         self._store = store
@@ -61,6 +60,16 @@ class Writer(threading.Thread):
         self._ended = threading.Event()
 
     @property
+    def frames_written(self) -> int:
+        """Frames whose pixels are down and whose records are in the frame table."""
+        return self._listing.frames
+
+    @property
+    def bytes_written(self) -> int:
+        """Their bytes."""
+        return self._listing.bytes
+
+    @property
     def is_gathering(self) -> bool:
         """Whether it has to be told of places whose frames will not come."""
         return self._assembly.is_gathering
@@ -77,7 +86,8 @@ class Writer(threading.Thread):
         """Write until the buffer ends, or the first error, which the buffer then keeps."""
         try:
             while not (self._buffer.drained and not self._in_flight):
-                message = self._buffer.take(self._flush_every_s)
+                waits = _SOON_S if self._listing.is_waiting else self._flush_every_s
+                message = self._buffer.take(waits)
                 if self._options.checksums and isinstance(message, Parcel):
                     message.record.checksum = frame_checksum(message.frame)
                 self._reap(wait=self._buffer.drained)
@@ -129,7 +139,7 @@ class Writer(threading.Thread):
         for axis in self._images[number].unbounded_axes:
             larger[axis] = max(shape[axis], end[axis])
         if tuple(larger) != shape:
-            self._store.grow(number, tuple(larger), len(self.shapes))
+            self._store.grow(number, tuple(larger))
             self.shapes[number] = tuple(larger)
 
     def _reap(self, wait: bool) -> None:
@@ -144,13 +154,12 @@ class Writer(threading.Thread):
         self._record(block)
 
     def _record(self, block: Block) -> None:
-        for record in block.records:
-            self._journal.append(record)
-        self.frames_written += len(block.records)
-        self.bytes_written += block.nbytes
         self._buffer.release(block.nbytes)
+        self._listing.add(block, len(self.shapes))
 
     def _flush(self, idle: bool) -> None:
+        if self._listing.is_waiting:
+            self._listing.go_on(len(self.shapes))
         now = time.monotonic()
         if idle or now - self._flushed_at >= self._flush_every_s:
             self._journal.flush()
@@ -161,6 +170,7 @@ class Writer(threading.Thread):
 
     def _checkpoint(self) -> None:
         """Make what is in the frame table outlast what the stream was asked to outlast."""
+        self._listing.go_on(len(self.shapes), must=True)
         if self._options.durability == "power":
             self._backend.sync()  # pixels first: the table tells of nothing that is not down
         self._journal.flush(sync=self._options.durability == "power")
@@ -174,6 +184,7 @@ class Writer(threading.Thread):
             except Exception:  # the first error is latched already; this one is its echo
                 self._buffer.release(block.nbytes)
         try:
+            self._listing.go_on(len(self.shapes), must=True)
             self._journal.flush()
         except Exception as error:
             self._buffer.fail(error)

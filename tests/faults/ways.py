@@ -65,7 +65,8 @@ def assert_listed_frames_are_right(path: Path, positions: int = 3) -> int:
         for file in sorted(path.glob("*.tiff")) if path.is_dir() else [path]:
             files.append(tifffile.TiffFile(file))
             for series in files[-1].series:
-                readers[series.name] = series.asarray()
+                # tifffile leaves out an axis of size 1
+                readers[series.name] = series.asarray().reshape(-1, *SHAPE)
     for row in rows:
         number = row["event_index"]["t"] * positions + row["event_index"]["p"]
         found = np.asarray(readers[row["image"]][row["index"]])

@@ -13,7 +13,8 @@ import useq
 
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 
-from .useq_schema import frame_dimensions, one_kind
+from .useq_parts import camera_dimension
+from .useq_schema import check_cameras, frame_dimensions, frame_fields
 
 
 class FreeRun:
@@ -22,7 +23,9 @@ class FreeRun:
     Parameters
     ----------
     cameras : sequence of Camera
-        Of one size and dtype.
+        What delivers frames: every event is taken by all, unless `by_channel`.
+    by_channel : bool
+        Every event is taken by one of the cameras, which its frame names.
     pixel_size_um : float | None
     instrument : Instrument | None
     """
@@ -32,11 +35,14 @@ class FreeRun:
         cameras: Sequence[Camera],
         pixel_size_um: float | None,
         instrument: Instrument | None = None,
+        by_channel: bool = False,
     ) -> None:
+        check_cameras(cameras)
         self._instrument = instrument
-        self._camera = one_kind(cameras)
-        self._names = [camera.name for camera in cameras]
+        self._cameras = cameras
+        self._by_channel = by_channel
         self._scale = pixel_size_um
+        self._channels: dict[int, dict[int, int]] = {}
         self._is_indexed: bool | None = None
         self._arrived: Counter[int] = Counter()
 
@@ -44,21 +50,19 @@ class FreeRun:
         """Return the schema, by the first event; None: no event ever came."""
         self._is_indexed = first is not None and bool(_without_camera(first))
         names = "tcz" if self._is_indexed else "t"
-        cameras = [Dimension(name="cam", coords=self._names)] if len(self._names) > 1 else []
+        cameras = [camera_dimension(self._cameras)] if len(self._cameras) > 1 else []
         return StorageSchema(
             dimensions=[
                 *(Dimension(name=name) for name in names),
                 *cameras,
-                *frame_dimensions(self._camera, self._scale),
+                *frame_dimensions(self._cameras[0], self._scale),
             ],
-            dtype=self._camera.dtype,
-            rgb=self._camera.rgb,
             instrument=self._instrument,
-            significant_bits=self._camera.significant_bits,
             grows=self._is_indexed,
+            **frame_fields(self._cameras),
         )
 
-    def at(self, event: useq.MDAEvent) -> dict[str, int]:
+    def at(self, event: useq.MDAEvent, camera_label: str | None = None) -> dict[str, int]:
         """Return where an event's frame goes.
 
         Without an index: the next time of its camera. In a run with indices, such frames
@@ -67,12 +71,22 @@ class FreeRun:
         """
         index = _without_camera(event)
         camera = {str(k): int(v) for k, v in event.index.items() if str(k) == "cam"}
+        if self._by_channel:
+            number = self._number(camera_label)
+            camera = {"cam": number}
+            if "c" in index:  # every camera counts its own channels, in order of first use
+                own = self._channels.setdefault(number, {})
+                index["c"] = own.setdefault(index["c"], len(own))
         if index and self._is_indexed:
             return {**index, **camera}
         number = camera.get("cam", 0)
         self._arrived[number] += 1
         place = {"t": self._arrived[number] - 1, **camera}
         return {**place, "unindexed": 1} if self._is_indexed else place
+
+    def _number(self, label: str | None) -> int:
+        """Return which camera a frame came from; the active one where it does not say."""
+        return next((n for n, camera in enumerate(self._cameras) if camera.name == label), 0)
 
 
 def _without_camera(event: useq.MDAEvent) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +17,7 @@ import useq
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.schema import Camera
+from pymmcore_ome.schema.pixels import PIXEL_DTYPES
 
 from .instrument import camera_labels
 
@@ -26,16 +27,24 @@ _PLACED: Final = frozenset(
 )
 
 
-def cameras_of(summary: Mapping[str, Any] | None) -> list[Camera]:
-    """Return the cameras that will deliver frames.
+def cameras_of(summary: Mapping[str, Any] | None, core_channels: int | None = None) -> list[Camera]:
+    """Return the cameras that deliver a frame for every event.
 
     The first entry of `image_infos` is the active camera; a multi-camera adapter delivers
-    as many frames of that kind as it has channels.
+    as many frames of that kind as it has channels. An engine that reads several cameras by
+    itself says so there, too: the core then knows of fewer channels, and each camera has an
+    entry of its own.
+
+    Parameters
+    ----------
+    summary : mapping or None
+    core_channels : int, optional
+        Channels of the active camera, as the core has them.
 
     Raises
     ------
     AcquisitionError
-        When the engine described no camera.
+        When the engine described no camera, or one that delivers no known pixels.
     """
     infos = (summary or {}).get("image_infos") or ()
     if not infos:
@@ -43,22 +52,50 @@ def cameras_of(summary: Mapping[str, Any] | None) -> list[Camera]:
             "The engine's setup_sequence returned no image_infos, so the frames' size is not "
             "known. Load a camera, or use an engine that returns the summary metadata."
         )
-    info = infos[0]
-    camera = Camera(
+    camera = _camera(infos[0])
+    count = int(infos[0].get("num_camera_adapter_channels", 1))
+    if count <= 1:
+        return [camera]
+    if core_channels is not None and core_channels < count <= len(infos):
+        return [_camera(info, of_several=True) for info in infos[:count]]
+    names = camera_labels(summary)
+    if len(names) != count:
+        names = [f"{camera.name} {number}" for number in range(count)]
+    return [camera.replace(name=name) for name in names]
+
+
+def loaded_cameras(summary: Mapping[str, Any] | None) -> list[Camera]:
+    """Return all cameras that are loaded and whose pixels are known, the active one first."""
+    infos: Sequence[Mapping[str, Any]] = (summary or {}).get("image_infos") or ()
+    return [
+        _camera(info, of_several=True)
+        for info in infos
+        if info is infos[0] or info.get("dtype") in PIXEL_DTYPES
+    ]
+
+
+def core_channels_of(engine: Any) -> int | None:
+    """Return how many frames the core delivers for an event; None for an engine without one."""
+    core = getattr(engine, "mmcore", None)
+    return None if core is None else int(core.getNumberOfCameraChannels())
+
+
+def _camera(info: Mapping[str, Any], of_several: bool = False) -> Camera:
+    if info["dtype"] not in PIXEL_DTYPES:
+        raise AcquisitionError(
+            f"Camera {info['camera_label']!r} says that its pixels are {info['dtype']}, and "
+            f"{', '.join(PIXEL_DTYPES)} can be stored. Set its pixel type; give the cameras "
+            "behind a Multi Camera the same one."
+        )
+    return Camera(
         info["camera_label"],
         info["height"],
         info["width"],
         info["dtype"],
         rgb=len(info.get("plane_shape", ())) > 2,
         significant_bits=_bits(info.get("pixel_format"), info["dtype"]),
+        pixel_size_um=(info.get("pixel_size_um") or None) if of_several else None,
     )
-    count = int(info.get("num_camera_adapter_channels", 1))
-    if count <= 1:
-        return [camera]
-    names = camera_labels(summary)
-    if len(names) != count:
-        names = [f"{camera.name} {number}" for number in range(count)]
-    return [camera.replace(name=name) for name in names]
 
 
 def pixel_size_of(summary: Mapping[str, Any] | None) -> float | None:

@@ -23,6 +23,7 @@ from pymmcore_ome.metadata import Status
 from pymmcore_ome.stream import Progress, Summary
 from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
 
+from .microscope import core_channels_of
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -140,7 +141,7 @@ class Output:
 
     def sequenceStarted(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
         """Make the store (signal of pymmcore-plus)."""
-        self._guard(lambda: self.begin().setup(sequence, summary))
+        self._guard(lambda: self._begin(sequence, summary))
 
     def frameReady(
         self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]
@@ -166,6 +167,9 @@ class Output:
         elif not self._canceled and self._ended_badly(sink):
             status, reason = "failed", "the acquisition ended before its last frame"
         self._guard(lambda: sink.close(status, reason))
+
+    def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
+        self.begin().setup(sequence, summary, core_channels_of(self._runner().engine))
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Do it; keep the first error, and cancel the run that it makes worthless."""

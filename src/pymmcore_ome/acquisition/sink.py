@@ -17,9 +17,16 @@ from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import Stream, Summary, open_stream
 
+from .channel_cameras import ChannelCameras, camera_presets, cameras_in_use, is_mixed
 from .free_run import FreeRun
 from .instrument import instrument_of
-from .microscope import acquisition_notes, cameras_of, frame_metadata, pixel_size_of
+from .microscope import (
+    acquisition_notes,
+    cameras_of,
+    frame_metadata,
+    loaded_cameras,
+    pixel_size_of,
+)
 from .useq_schema import schema_from_useq
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ class Sink:
         self._output = output
         self._stream: Stream | None = None
         self._free_run: FreeRun | None = None
+        self._by_channel: ChannelCameras | None = None
         self._notes: dict[str, Any] = {}
         self.summary: Summary | None = None
 
@@ -41,10 +49,23 @@ class Sink:
         """The open stream, from set-up on (without a plan: from the first frame on)."""
         return self._stream
 
-    def setup(self, sequence: useq.MDASequence, summary: Mapping[str, Any] | None) -> None:
+    def setup(
+        self,
+        sequence: useq.MDASequence,
+        summary: Mapping[str, Any] | None,
+        core_channels: int | None = None,
+    ) -> None:
         """Make the store. Called after the engine's own set-up, before anything moves.
 
         A run from an iterator has no plan: its store is made when the first frame comes.
+
+        Parameters
+        ----------
+        sequence : useq.MDASequence
+        summary : mapping or None
+            What the engine's set-up returned.
+        core_channels : int, optional
+            Frames that the core delivers for an event.
 
         Raises
         ------
@@ -56,10 +77,21 @@ class Sink:
                 f"Another run was started while {self._output.path} is still being written. "
                 "Start it when the first run has finished."
             )
-        cameras, pixel_size_um = cameras_of(summary), pixel_size_of(summary)
+        cameras, pixel_size_um = cameras_of(summary, core_channels), pixel_size_of(summary)
         self._notes = acquisition_notes(sequence, summary)
-        if _has_no_plan(sequence):
-            self._free_run = FreeRun(cameras, pixel_size_um, instrument_of(summary))
+        has_plan = not _has_no_plan(sequence)
+        if len(cameras) == 1 and (presets := camera_presets(summary)):
+            loaded = loaded_cameras(summary)
+            in_use = cameras_in_use(sequence if has_plan else None, loaded, presets)
+            if in_use != loaded[:1]:
+                cameras = in_use
+            if is_mixed(cameras):
+                self._by_channel = ChannelCameras(cameras, presets)
+            else:
+                cameras = cameras[:1]
+        if not has_plan:
+            by_channel = self._by_channel is not None
+            self._free_run = FreeRun(cameras, pixel_size_um, instrument_of(summary), by_channel)
             self._output.check()
             return
         self._open(
@@ -69,6 +101,7 @@ class Sink:
                 pixel_size_um=pixel_size_um,
                 instrument=instrument_of(summary),
                 is_set_up=True,
+                by_channel=self._by_channel,
             )
         )
 
@@ -84,7 +117,10 @@ class Sink:
         if self._free_run is not None:
             if self._stream is None:
                 self._open(self._free_run.schema(event))
-            at = self._free_run.at(event)
+            at = self._free_run.at(event, meta.get("camera_device"))
+            metadata["event_index"] = dict(event.index)
+        elif self._by_channel is not None:
+            at = self._by_channel.at(event.index)
             metadata["event_index"] = dict(event.index)
         if self._stream is None:
             raise AcquisitionError("A frame came before the sequence was set up.")
@@ -93,7 +129,8 @@ class Sink:
     def skip(self, event: useq.MDAEvent) -> None:
         """Note that an event's frame will not come; its place stays empty, nothing shifts."""
         if self._stream is not None and self._free_run is None:
-            self._stream.skip(at=event.index)
+            by_channel = self._by_channel
+            self._stream.skip(at=event.index if by_channel is None else by_channel.at(event.index))
 
     def close(self, status: Status = "complete", reason: str | None = None) -> None:
         """End the store. Harmless before set-up and after the first call.

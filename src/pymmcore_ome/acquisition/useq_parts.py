@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pymmcore_ome.schema import Dimension, EventOrder, ImagePlan, Plate
+from pymmcore_ome.schema import Camera, Dimension, EventOrder, ImagePlan, Plate
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,40 @@ class Parts:
     images: tuple[ImagePlan, ...] | None = None
     order: EventOrder | None = None
 
-    def with_cameras(self, names: Sequence[str]) -> Parts:
-        """Return the parts with one frame a camera for every event, cameras innermost."""
-        cameras = Dimension(name="cam", coords=names)
+    def with_cameras(self, cameras: Sequence[Camera]) -> Parts:
+        """Return the parts with one frame a camera for every event, cameras innermost.
+
+        Cameras of one kind fold into the channels; others have images of their own.
+        """
+        dimension = camera_dimension(cameras)
         if self.images is None or self.order is None:
-            return replace(self, dimensions=(*self.dimensions, cameras))
+            return replace(self, dimensions=(*self.dimensions, dimension))
+        if dimension.makes_images:
+            images = [
+                of_camera(image, number, camera)
+                for image in self.images
+                for number, camera in enumerate(cameras)
+            ]
+        else:
+            images = [
+                image.replace(dimensions=(*image.dimensions, dimension)) for image in self.images
+            ]
         return replace(
             self,
-            images=tuple(
-                image.replace(dimensions=(*image.dimensions, cameras)) for image in self.images
-            ),
+            images=tuple(images),
             order=EventOrder(
                 axes=(*self.order.axes, "cam"),
-                rows=tuple((*row, n) for row in self.order.rows for n in range(len(names))),
+                rows=tuple((*row, n) for row in self.order.rows for n in range(len(cameras))),
             ),
         )
+
+
+def camera_dimension(cameras: Sequence[Camera]) -> Dimension:
+    """Return the dimension of several cameras; by their names where they are of one kind."""
+    of_one_kind = len({camera.kind for camera in cameras}) == 1
+    return Dimension(name="cam", coords=[c.name if of_one_kind else c for c in cameras])
+
+
+def of_camera(plan: ImagePlan, number: int, camera: Camera) -> ImagePlan:
+    """Return the image that one of several cameras has of what a plan describes."""
+    return plan.replace(at={**plan.at, "cam": number}, camera=camera)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import useq
 
 from pymmcore_ome.errors import SequenceError
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 
+from .channel_cameras import ChannelCameras
 from .useq_grid import grid_parts, is_loop_nest
 from .useq_walk import walked_parts
 
@@ -26,6 +28,7 @@ def schema_from_useq(
     compression: str | None = None,
     instrument: Instrument | None = None,
     is_set_up: bool = False,
+    by_channel: ChannelCameras | None = None,
 ) -> StorageSchema:
     """Return the schema of what a sequence will deliver.
 
@@ -38,7 +41,8 @@ def schema_from_useq(
     sequence : useq.MDASequence
         Never changed. Where its events must be walked (about 70 µs each), a copy is walked.
     cameras : sequence of Camera
-        What delivers the frames. Several of one size and dtype fold into the channels.
+        What delivers the frames. Several of one size and dtype fold into the channels;
+        cameras that differ have one image each, beside each other, for every position.
     pixel_size_um : float, optional
         Micrometres a pixel. None or 0: not known.
     compression : str, optional
@@ -48,12 +52,15 @@ def schema_from_useq(
     is_set_up : bool
         The engine has set the sequence up already (it sets the field of view of grids), so
         that its own object may be walked, and random points are those that the run will visit.
+    by_channel : ChannelCameras, optional
+        The cameras differ, and every event is taken by the one that its channel chooses, not
+        by all. It then tells the place of each event.
 
     Raises
     ------
     SequenceError
-        When useq itself cannot iterate the sequence, naming the plan at fault; when the
-        cameras cannot be stored together.
+        When useq itself cannot iterate the sequence, naming the plan at fault; when there is
+        no camera.
     """
     if not isinstance(sequence, useq.MDASequence):
         raise SequenceError(f"sequence must be a useq.MDASequence, got {sequence!r:.80}.")
@@ -61,37 +68,49 @@ def schema_from_useq(
         raise SequenceError(f"pixel_size_um must be a length, got {pixel_size_um}.")
     if isinstance(cameras, Camera):
         cameras = [cameras]
-    camera = one_kind(cameras)
-    if is_loop_nest(sequence):
+    check_cameras(cameras)
+    if is_loop_nest(sequence) and by_channel is None:
         parts = grid_parts(sequence)
     else:
         parts = walked_parts(sequence if is_set_up else sequence.model_copy(deep=True))
-    if len(cameras) > 1:
-        parts = parts.with_cameras([camera.name for camera in cameras])
+    if by_channel is not None:
+        parts = by_channel.split(parts)
+    elif len(cameras) > 1:
+        parts = parts.with_cameras(cameras)
     return StorageSchema(
-        dimensions=(*parts.dimensions, *frame_dimensions(camera, pixel_size_um)),
-        dtype=camera.dtype,
+        dimensions=(*parts.dimensions, *frame_dimensions(cameras[0], pixel_size_um)),
         plate=parts.plate,
         compression=compression,
-        rgb=camera.rgb,
         instrument=instrument,
-        significant_bits=camera.significant_bits,
         images=parts.images,
         order=parts.order,
+        **frame_fields(cameras),
     )
 
 
 def frame_dimensions(camera: Camera, pixel_size_um: float | None) -> tuple[Dimension, Dimension]:
     """Return y and x of a camera's frames."""
-    unit = "micrometer" if pixel_size_um else None
+    scale = camera.pixel_size_um or pixel_size_um or None
+    unit = "micrometer" if scale else None
     return (
-        Dimension(name="y", size=camera.height, scale=pixel_size_um or None, unit=unit),
-        Dimension(name="x", size=camera.width, scale=pixel_size_um or None, unit=unit),
+        Dimension(name="y", size=camera.height, scale=scale, unit=unit),
+        Dimension(name="x", size=camera.width, scale=scale, unit=unit),
     )
 
 
-def one_kind(cameras: Sequence[Camera]) -> Camera:
-    """Return the camera that stands for all, which must deliver the same kind of frame.
+def frame_fields(cameras: Sequence[Camera]) -> dict[str, Any]:
+    """Return what a schema says of the pixels of frames: those of the first camera's kind."""
+    bits = [camera.significant_bits for camera in cameras if camera.kind == cameras[0].kind]
+    known = [n for n in bits if n is not None]
+    return {
+        "dtype": cameras[0].dtype,
+        "rgb": cameras[0].rgb,
+        "significant_bits": max(known) if len(known) == len(bits) else None,
+    }
+
+
+def check_cameras(cameras: Sequence[Camera]) -> None:
+    """Refuse what are no cameras.
 
     Raises
     ------
@@ -99,15 +118,3 @@ def one_kind(cameras: Sequence[Camera]) -> Camera:
     """
     if not cameras or not all(isinstance(camera, Camera) for camera in cameras):
         raise SequenceError(f"cameras must be Camera objects, at least one, got {cameras!r:.80}.")
-    first = cameras[0]
-    for camera in cameras:
-        if _kind(camera) != _kind(first):
-            raise SequenceError(
-                f"Cameras {first.name!r} and {camera.name!r} differ in size or dtype, which is "
-                "not supported yet. Give them the same ROI, binning and bit depth."
-            )
-    return first
-
-
-def _kind(camera: Camera) -> tuple[object, ...]:
-    return camera.height, camera.width, camera.dtype, camera.rgb

@@ -47,8 +47,8 @@ class AcquireZarrBackend(ZarrFolder):
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
         arrival = arrival_of(layout)
         reasons = [*super().refusals(layout, options), *arrival.reasons]
-        if layout.schema.dtype not in DTYPES:
-            reasons.append(f"dtype {layout.schema.dtype} is not one of {', '.join(DTYPES)}")
+        for dtype in {image.dtype for image in layout.images} - set(DTYPES):
+            reasons.append(f"dtype {dtype} is not one of {', '.join(DTYPES)}")
         limit = min(_MAX_STREAMS, max_open_files() // 2)
         if arrival.open_at_once > limit:
             reasons.append(

@@ -134,7 +134,7 @@ def _open_at_once(layout: Layout) -> int:
         return len(layout.images)  # holes at its end keep an image from being full
     count, returns = 1, False
     for dim in dims:
-        if dim.kind == "position":
+        if dim.makes_images:
             count *= (dim.size or 1) if returns else 1
         else:
             returns = returns or dim.size != 1

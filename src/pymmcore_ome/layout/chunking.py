@@ -98,8 +98,8 @@ def auto_chunk_shape(
     lanes = {lane.name: lane for lane in image.lanes if lane.size != 1}
     inner: tuple[Lane, ...] = ()  # loops that are taken as a whole, be it a box already or not
     for loop in reversed(loops):
-        if loop.size == 1:
-            continue
+        if loop.size == 1 or (loop.makes_images and loop.kind == "camera"):
+            continue  # frames of another camera in between cost memory, but no second write
         taken_bytes = unit_bytes * prod(step.size or 1 for step in inner)
         if loop.kind == "position" or max(taken_bytes, _nbytes(image, best)) >= least_bytes:
             break

@@ -1,25 +1,37 @@
 """`GrowingRouter`: places for frames whose number, images and sizes nobody knows before.
 
 For event-driven acquisition. Every pair of position and tile (and every other axis that is
-none of time, channel, z, camera) becomes an image when its first frame comes; its axes grow
-as far as indices reach. It makes images in order of first visit and never changes one.
+none of time, channel, z; cameras where they differ) becomes an image when its first frame
+comes; its axes grow as far as indices reach. It makes images in order of first visit and
+never changes one.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymmcore_ome.errors import OutsidePlanError
 from pymmcore_ome.schema import Channel, Dimension, ImagePlan, Position, StorageSchema
 from pymmcore_ome.schema.names import safe_name
 
 from .address import FrameAddress
+from .frame_kind import FrameKind
 from .image import ImageLayout
 from .lanes import image_axes
 from .layout import Layout
-from .naming import UniqueNames, image_name
+from .naming import UniqueNames, image_name, name_of
+
+
+class Growth(NamedTuple):
+    """A place that was found, in an image that there is (`number`) or has yet to be made."""
+
+    number: int | None
+    selected: dict[str, int]
+    place: tuple[int, ...]
+    channel: int
+    kind: FrameKind
 
 
 class GrowingRouter:
@@ -35,50 +47,70 @@ class GrowingRouter:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._schema = layout.schema
-        self._axes = image_axes(self._schema, self._schema.frame_dimensions)
-        self._lanes = {lane.name: lane for lane in self._axes.lanes}
+        dims = self._schema.frame_dimensions
+        split = next((d for d in dims if d.kind == "camera" and d.makes_images), None)
+        self._cameras = () if split is None else split.cameras
+        self._loops = [d for d in dims if d is not split]
+        self._axes = [
+            image_axes(self._schema, self._loops, camera=camera)
+            for camera in self._cameras or (None,)
+        ]
+        self._lanes = [{lane.name: lane for lane in axes.lanes} for axes in self._axes]
         self._images = layout.images
         self._keys: dict[tuple[tuple[str, int], ...], int] = {}
         self._positions: list[Position] = []
         self._channels: list[dict[int, str]] = []
         self._names = UniqueNames()
 
-    def place(self, at: Mapping[str, int], about: Mapping[str, Any]) -> FrameAddress:
-        """Return the place of an index; its image is made when this is its first frame.
-
-        Parameters
-        ----------
-        at : mapping of str to int
-        about : mapping
-            The frame's metadata; ``pos_name``, ``x_um``, ``y_um``, ``z_um`` describe a new
-            image, ``channel`` an index of the channel axis.
+    def find(self, at: Mapping[str, int]) -> Growth:
+        """Return where the frame of an index goes; nothing is made yet.
 
         Raises
         ------
         OutsidePlanError
             When a value is negative or no whole number, or beyond the number of cameras.
         """
-        index = [0] * (len(self._axes.axes) - 2)
-        selected = []
+        camera = self._camera(at)
+        axes, lanes = self._axes[camera], self._lanes[camera]
+        index = [0] * (len(axes.axes) - 2)
+        selected = {}
         for name, given in at.items():
             value, key = _checked(at, name, given), str(name)
-            lane = self._lanes.get(key)
+            lane = lanes.get(key)
             if lane is None:
-                selected.append((key, value))
+                selected[key] = value
             elif lane.size is not None and value >= lane.size:
                 raise OutsidePlanError(
                     f"Frame at {dict(at)}: {key} runs from 0 to {lane.size - 1}."
                 )
             else:
                 index[lane.axis] += value * lane.step
-        selector = tuple(sorted((key, value) for key, value in selected if value))
-        number = self._keys.get(selector)
+        number = self._keys.get(_selector(selected))
+        return Growth(number, selected, tuple(index), int(at.get("c", 0)), axes.kind)
+
+    def address(self, found: Growth) -> FrameAddress | None:
+        """Return the address of a place that was found; None: its image has yet to be made."""
+        if found.number is None:
+            return None
+        return FrameAddress(self._images[found.number].path, found.place, found.number)
+
+    def take(self, found: Growth, about: Mapping[str, Any]) -> FrameAddress:
+        """Return the address of a place that was found; its image is made if there is none.
+
+        Parameters
+        ----------
+        found : Growth
+        about : mapping
+            The frame's metadata; ``pos_name``, ``x_um``, ``y_um``, ``z_um`` describe a new
+            image, ``channel`` an index of the channel axis.
+        """
+        number = found.number
         if number is None:
-            number = self._add(dict(selected), about)
-            self._keys[selector] = number
+            number = self._add(found.selected, about)
+            self._keys[_selector(found.selected)] = number
         if about.get("channel"):
-            self._channels[number].setdefault(int(at.get("c", 0)), str(about["channel"]))
-        return FrameAddress(self._images[number].path, tuple(index), number)
+            self._channels[number].setdefault(found.channel, str(about["channel"]))
+        return FrameAddress(self._images[number].path, found.place, number)
 
     def final_schema(self, shapes: list[tuple[int, ...]]) -> StorageSchema:
         """Return the schema with every image as it came to be, for the store to keep."""
@@ -93,45 +125,70 @@ class GrowingRouter:
         number = image.number
         sizes = dict(zip(image.axis_names, shape, strict=True))
         dims = []
-        for dim in self._schema.frame_dimensions:
+        for dim in self._loops:
             size = dim.size
             if size is None:
-                size = max(1, -(-sizes[dim.name] // self._lanes[dim.name].step))
+                size = max(1, -(-sizes[dim.name] // self._lanes[image.camera or 0][dim.name].step))
             named = self._channels[number] if dim.kind == "channel" else {}
             coords = [Channel(name=named.get(n, f"Channel {n}")) for n in range(size)]
             dims.append(
                 Dimension(name=dim.name, coords=coords) if named else dim.replace(size=size)
             )
         selector = next(key for key, value in self._keys.items() if value == number)
-        return ImagePlan(at=dict(selector), position=self._positions[number], dimensions=dims)
+        plan = ImagePlan(at=dict(selector), position=self._positions[number], dimensions=dims)
+        if image.camera is None:
+            return plan
+        return plan.replace(at={**plan.at, "cam": image.camera}, camera=self._cameras[image.camera])
+
+    def _camera(self, at: Mapping[str, int]) -> int:
+        """Return the number of the camera that delivered a frame, where cameras differ."""
+        if not self._cameras:
+            return 0
+        camera = _checked(at, "cam", at.get("cam", 0))
+        if camera >= len(self._cameras):
+            raise OutsidePlanError(
+                f"Frame at {dict(at)}: cam runs from 0 to {len(self._cameras) - 1}."
+            )
+        return camera
 
     def _add(self, selected: dict[str, int], about: Mapping[str, Any]) -> int:
         number = len(self._images)
         text = about.get("pos_name")
         parts = [("p", selected.get("p", 0), Position(name=safe_name(text) if text else None))]
-        parts += [(k, v, Position()) for k, v in sorted(selected.items()) if k != "p"]
+        parts += [(k, v, Position()) for k, v in sorted(selected.items()) if k not in ("p", "cam")]
+        place = image_name(parts)[0]
+        camera = self._camera(selected) if self._cameras else None
+        if camera is not None:
+            parts = [("p", 0, Position(name=place)), ("cam", 0, name_of(self._cameras[camera]))]
         name = self._names.claim(image_name(parts)[0])
         position = Position(
-            name=name,
+            name=name if camera is None else place,
             label=text if text and text != name else None,
             **{k: float(about[k]) for k in ("x_um", "y_um") if about.get(k) is not None},
         )
+        axes = self._axes[camera or 0]
         self._images.append(
             ImageLayout(
                 number=number,
                 path=name if self.layout.named else str(number),
                 name=name,
                 label=position.label or name,
-                axes=self._axes.axes,
-                dtype=self._schema.dtype,
+                axes=axes.axes,
+                dtype=axes.kind.dtype,
                 position=position,
-                lanes=self._axes.lanes,
-                samples=self._schema.samples,
+                lanes=axes.lanes,
+                camera=camera,
+                significant_bits=axes.kind.significant_bits,
+                samples=axes.kind.samples,
             )
         )
         self._positions.append(position)
         self._channels.append({})
         return number
+
+
+def _selector(selected: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((key, value) for key, value in selected.items() if value))
 
 
 def _checked(at: Mapping[str, int], name: str, value: Any) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from pymmcore_ome.schema import Channel, Position
 from pymmcore_ome.schema.dimension import Kind
@@ -62,6 +64,10 @@ class ImageLayout:
     well, field : (row, column) names and the field's number in the well, or None.
     lanes : tuple of Lane
         How an acquisition index moves along the axes.
+    camera : int | None
+        Number of the camera that the image belongs to, where each has images of its own.
+    significant_bits : int | None
+        Bits of a pixel that carry signal. None: all.
     samples : int
         Samples of a pixel, which lie next to each other on the channel axis (3 for RGB).
     repeat_axis, repeat_step : int
@@ -79,6 +85,8 @@ class ImageLayout:
     well: tuple[str, str] | None = None
     field: int | None = None
     lanes: tuple[Lane, ...] = ()
+    camera: int | None = None
+    significant_bits: int | None = None
     samples: int = 1
     repeat_axis: int = -1
     repeat_step: int = 1
@@ -120,6 +128,11 @@ class ImageLayout:
         """Shape of one frame as the camera delivers it: (height, width), or with 3 samples."""
         plane = self.shape[-2:]
         return plane if self.samples == 1 else (*plane, self.samples)
+
+    @cached_property
+    def frame_dtype(self) -> np.dtype[Any]:
+        """The pixel type of a frame, in native byte order."""
+        return np.dtype(self.dtype)
 
     @cached_property
     def block_shape(self) -> tuple[int, ...]:

@@ -10,43 +10,49 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from pymmcore_ome.schema import Channel, Dimension, StorageSchema
+from pymmcore_ome.schema import Camera, Channel, Dimension, StorageSchema
 
+from .frame_kind import FrameKind
 from .image import Axis, Lane
 
 _OME_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
 
 
 class ImageAxes(NamedTuple):
-    """The axes of an image in storage order, its channels, and its lanes."""
+    """The axes of an image in storage order, its channels, its lanes, and its kind of frame."""
 
     axes: tuple[Axis, ...]
     channels: tuple[Channel, ...]  # one a plane: the samples of a pixel are one channel
     lanes: tuple[Lane, ...]
     repeat_axis: int  # the axis along which repeats of an index are laid
     repeat_step: int
+    kind: FrameKind
 
 
-def image_axes(schema: StorageSchema, dims: Sequence[Dimension], repeats: int = 1) -> ImageAxes:
-    """Return the axes of an image with these loops (positions left out).
+def image_axes(
+    schema: StorageSchema, dims: Sequence[Dimension], repeats: int = 1, camera: Camera | None = None
+) -> ImageAxes:
+    """Return the axes of an image with these loops; those that make images are left out.
 
     With `repeats`, the time axis is that many times as long; one is added where there is
     none.
     """
+    kind = FrameKind.of(schema, camera)
+    dims = [d for d in dims if not d.makes_images]
     cameras = [d for d in dims if d.kind == "camera"]
-    stored = [d for d in dims if d.kind not in ("position", "camera")]
-    if (cameras or schema.rgb) and not any(d.kind == "channel" for d in stored):
+    stored = [d for d in dims if d.kind != "camera"]
+    if (cameras or kind.samples > 1) and not any(d.kind == "channel" for d in stored):
         stored.append(Dimension(name="c", size=1))
     if repeats > 1 and not any(d.kind == "time" for d in stored):
         stored.insert(0, Dimension(name="t", size=1))
     ordered = _storage_order(schema, stored)
     channels: tuple[Channel, ...] = ()
     axes = []
-    for dim in (*ordered, *schema.dimensions[-2:]):
+    for dim in (*ordered, kind.y, kind.x):
         axis = _axis(dim)
         if dim.kind == "channel":
             channels = _fold_cameras(dim, cameras)
-            size = None if dim.size is None else len(channels) * schema.samples
+            size = None if dim.size is None else len(channels) * kind.samples
             axis = replace(axis, size=size, coords=None)
         elif dim.kind == "time" and repeats > 1:
             axis = replace(axis, size=(dim.size or 1) * repeats, scale=None, coords=None)
@@ -55,9 +61,10 @@ def image_axes(schema: StorageSchema, dims: Sequence[Dimension], repeats: int = 
     return ImageAxes(
         axes=tuple(axes),
         channels=channels,
-        lanes=_lanes(dims, ordered, cameras, schema.samples),
+        lanes=_lanes(dims, ordered, cameras, kind.samples),
         repeat_axis=time,
         repeat_step=(ordered[time].size or 1) if time >= 0 else 1,
+        kind=kind,
     )
 
 
@@ -88,7 +95,8 @@ def _fold_cameras(dim: Dimension, cameras: Sequence[Dimension]) -> tuple[Channel
     """Return one channel a camera and channel, cameras fastest."""
     channels = dim.channels
     for camera in cameras:
-        names = camera.coords or tuple(f"Camera {n}" for n in range(camera.size or 0))
+        names = [c.name for c in camera.cameras] or camera.coords
+        names = names or [f"Camera {n}" for n in range(camera.size or 0)]
         bare = dim.coords is None
         channels = tuple(
             channel.replace(name=str(name) if bare else f"{channel.name} {name}", color=None)
@@ -111,7 +119,7 @@ def _lanes(
     for dim in dims:
         if dim.kind == "camera":
             lanes.append(Lane(dim.name, dim.size, channel_axis, samples))
-        elif dim.kind != "position":
+        else:
             step = camera_count * samples if dim.kind == "channel" else 1
             lanes.append(Lane(dim.name, dim.size, axis_of[dim.name], step))
     return tuple(lanes)

@@ -6,17 +6,20 @@ axes; what a format cannot hold is refused by that format's own code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Final
 
-from pymmcore_ome.schema import ImagePlan, Plate, Position, StorageSchema
+from pymmcore_ome.schema import Dimension, ImagePlan, Plate, Position, StorageSchema
 
 from .image import ImageLayout
 from .lanes import ImageAxes, image_axes
-from .naming import GroupPaths, UniqueNames, combine, image_name
+from .naming import GroupPaths, UniqueNames, combine, image_name, name_of
 from .order import FrameOrder, GridOrder, Loop, ReplayOrder
+
+_NAMING: Final = ("p", "g", "cam")
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,6 @@ class Layout:
         """Whether the store itself is the one image."""
         return not self.schema.grows and self.plate is None and len(self.images) == 1
 
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """Shape of a frame as it comes: height and width in pixels, and 3 for RGB."""
-        plane = self.schema.height, self.schema.width
-        return (*plane, 3) if self.schema.rgb else plane
-
 
 def layout_of(schema: StorageSchema, named: bool = False) -> Layout:
     """Lay a schema out: images in order of first visit, each with its axes."""
@@ -85,21 +82,26 @@ def layout_of(schema: StorageSchema, named: bool = False) -> Layout:
 
 def _layout_of_loops(schema: StorageSchema, named: bool) -> Layout:
     dims = schema.frame_dimensions
-    axes = image_axes(schema, dims)
-    positions = [d for d in dims if d.kind == "position"]
-    # names read "position_tile" whichever of the two the acquisition visits first
-    naming_order = sorted(range(len(positions)), key=lambda n: positions[n].name != "p")
-    sizes = [d.size or 0 for d in positions]
+    selecting = [d for d in dims if d.makes_images]
+    camera_at = next((n for n, d in enumerate(selecting) if d.kind == "camera"), None)
+    cameras = [None] if camera_at is None else selecting[camera_at].cameras
+    axes = [image_axes(schema, dims, camera=camera) for camera in cameras]
+    # names read "position_tile_camera" whichever of them the acquisition visits first
+    naming_order = sorted(range(len(selecting)), key=lambda n: _NAMING.index(selecting[n].name))
+    places = [n for n in range(len(selecting)) if n != camera_at]
+    sizes = [d.size or 0 for d in selecting]
     maker = _ImageMaker(schema, prod(sizes), named)
-    for parts in product(*(enumerate(d.positions) for d in positions)):
+    for parts in product(*(enumerate(_parts(d)) for d in selecting)):
         name, label = image_name(
-            [(positions[n].name, parts[n][0], parts[n][1]) for n in naming_order]
+            [(selecting[n].name, parts[n][0], parts[n][1]) for n in naming_order]
         )
-        maker.add(axes, name, label, combine([part for _, part in parts]))
+        camera = None if camera_at is None else parts[camera_at][0]
+        position = combine([parts[n][1] for n in places])
+        maker.add(axes[camera or 0], name, label, position, camera)
     return Layout(
         schema=schema,
         images=maker.images,
-        selectors=tuple(d.name for d in positions),
+        selectors=tuple(d.name for d in selecting),
         selector_sizes=tuple(sizes),
         strides=tuple(prod(sizes[n + 1 :]) for n in range(len(sizes))),
         numbers=None,
@@ -118,11 +120,12 @@ def _layout_of_plans(schema: StorageSchema, named: bool) -> Layout:
     numbers: dict[tuple[int, ...], int] = {}
     maker = _ImageMaker(schema, len(plans), named)
     for number, plan in enumerate(plans):
-        key = (plan.dimensions, plan.repeats)
+        key = (plan.dimensions, plan.repeats, plan.camera)
         if key not in known:
-            known[key] = image_axes(schema, plan.dimensions, plan.repeats)
+            known[key] = image_axes(schema, plan.dimensions, plan.repeats, plan.camera)
         numbers[tuple(plan.at.get(name, 0) for name in selectors)] = number
-        maker.add(known[key], *_plan_name(plan), plan.position)
+        camera = None if plan.camera is None else plan.at.get("cam")
+        maker.add(known[key], *_plan_name(plan), plan.position, camera)
     return Layout(
         schema=schema,
         images=maker.images,
@@ -135,9 +138,18 @@ def _layout_of_plans(schema: StorageSchema, named: bool) -> Layout:
     )
 
 
+def _parts(dim: Dimension) -> Sequence[Position]:
+    """Return what a selecting dimension's coordinates say of an image, a camera's name for one."""
+    return [name_of(camera) for camera in dim.cameras] or dim.positions
+
+
 def _plan_name(plan: ImagePlan) -> tuple[str, str]:
-    name = plan.position.name or image_name([(k, v, Position()) for k, v in plan.at.items()])[0]
-    return name, plan.position.label or name
+    parts = [(axis, value, Position()) for axis, value in plan.at.items() if axis != "cam"]
+    if plan.position.name:
+        parts = [("p", 0, plan.position)]
+    if plan.camera is not None and "cam" in plan.at:
+        parts.append(("cam", plan.at["cam"], name_of(plan.camera)))
+    return image_name(parts)
 
 
 class _ImageMaker:
@@ -145,12 +157,13 @@ class _ImageMaker:
 
     def __init__(self, schema: StorageSchema, count: int, named: bool) -> None:
         self.images: list[ImageLayout] = []
-        self._dtype, self._samples = schema.dtype, schema.samples
         self._names = UniqueNames()
         single = count == 1 and not schema.grows
         self._paths = GroupPaths(single=single, plate=schema.plate is not None, named=named)
 
-    def add(self, axes: ImageAxes, name: str, label: str, position: Position) -> None:
+    def add(
+        self, axes: ImageAxes, name: str, label: str, position: Position, camera: int | None
+    ) -> None:
         unique = self._names.claim(name)
         path, well, field = self._paths.claim(unique, position)
         self.images.append(
@@ -160,13 +173,15 @@ class _ImageMaker:
                 name=unique,
                 label=label,
                 axes=axes.axes,
-                dtype=self._dtype,
+                dtype=axes.kind.dtype,
                 position=position,
                 plane_channels=axes.channels,
                 well=well,
                 field=field,
                 lanes=axes.lanes,
-                samples=self._samples,
+                camera=camera,
+                significant_bits=axes.kind.significant_bits,
+                samples=axes.kind.samples,
                 repeat_axis=axes.repeat_axis,
                 repeat_step=axes.repeat_step,
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pymmcore_ome.schema import Position
+from pymmcore_ome.schema import Camera, Position
+from pymmcore_ome.schema.names import safe_name
 
 
 def combine(parts: Sequence[Position]) -> Position:
@@ -13,8 +14,8 @@ def combine(parts: Sequence[Position]) -> Position:
     Coordinates add; one that is None adds nothing. Wells and grid places come from the
     part that has them.
     """
-    if len(parts) == 1:
-        return parts[0]
+    if len(parts) <= 1:
+        return parts[0] if parts else Position()
     fields: dict[str, object] = {}
     for part in parts:
         for key, value in part:
@@ -23,6 +24,11 @@ def combine(parts: Sequence[Position]) -> Position:
             known = fields.get(key)
             fields[key] = known + value if isinstance(known, float) else value
     return Position.model_construct(**fields)  # type: ignore[arg-type]  # parts were validated
+
+
+def name_of(camera: Camera) -> Position:
+    """Return a camera's name as that of a place, safe, the user's own text as its label."""
+    return Position(name=safe_name(camera.name), label=camera.name)
 
 
 def image_name(parts: Sequence[tuple[str, int, Position]]) -> tuple[str, str]:

@@ -7,16 +7,43 @@ refuses leaves it as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError, RepeatedFrameError
 
 from .address import FrameAddress
 from .arrival import InOrder
-from .growing import GrowingRouter
+from .growing import GrowingRouter, Growth
 from .layout import Layout
 from .occupancy import SKIPPED, Occupancy
 from .router import FrameRouter
+
+
+class Found(NamedTuple):
+    """The place of a frame that was not taken yet.
+
+    Attributes
+    ----------
+    at : dict
+        The frame's acquisition index.
+    address : FrameAddress | None
+        None: in an image that is made when the place is taken.
+    shape, dtype
+        Of a frame of that image, as its camera delivers it.
+    is_next : bool
+        It is the next place of the plan.
+    growth : Growth | None
+        In a store that grows.
+    """
+
+    at: dict[str, int]
+    address: FrameAddress | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    is_next: bool
+    growth: Growth | None
 
 
 class Placer:
@@ -50,10 +77,13 @@ class Placer:
         """The router that makes images, for a store that grows."""
         return self._growing
 
-    def place(
-        self, at: Mapping[str, int] | None, about: Mapping[str, Any]
-    ) -> tuple[dict[str, int], FrameAddress]:
-        """Return the next frame's acquisition index and its place, and take that place.
+    def find(self, at: Mapping[str, int] | None) -> Found:
+        """Return where the next frame goes, and what kind of frame is kept there. Take nothing.
+
+        Parameters
+        ----------
+        at : mapping of str to int, or None
+            The frame's acquisition index; None: the next place of the plan.
 
         Raises
         ------
@@ -61,22 +91,50 @@ class Placer:
         """
         if at is not None and not isinstance(at, Mapping):
             raise OutsidePlanError(f"at= must be a mapping such as event.index, got {at!r:.80}.")
+        growth = None
+        address: FrameAddress | None
         if at is None:
             index, address = self._next_place()
             self._check_free(address, index)
         else:
             index = {str(key): value for key, value in at.items()}
-            address = self._free_place(index, about)
-        if self._in_order is not None:
+            if self._growing is None:
+                address = self._free_place(index)
+            else:
+                growth = self._growing.find(index)
+                address = self._growing.address(growth)
+                if address is not None:
+                    self._check_free(address, index)
+        if self._in_order is not None and address is not None:
             self._in_order.check(address, self._shown(index))
-        if at is None:
+        if growth is not None:
+            kind = growth.kind
+            return Found(index, address, kind.shape, np.dtype(kind.dtype), False, growth)
+        assert address is not None
+        image = self._layout.images[address.image_number]
+        return Found(index, address, image.frame_shape, image.frame_dtype, at is None, None)
+
+    def take(self, found: Found, about: Mapping[str, Any]) -> FrameAddress:
+        """Take the place that was found last, and return its address.
+
+        Parameters
+        ----------
+        found : Found
+        about : mapping
+            The frame's metadata, which describes an image that is made for it.
+        """
+        address = found.address
+        if found.growth is not None and self._growing is not None:
+            address = self._growing.take(found.growth, about)
+        assert address is not None
+        if found.is_next:
             self._next = None
             self._arrived += 1
         self._occupancy.take(address, self.placed)
         if self._in_order is not None:
             self._in_order.take(address)
         self.placed += 1
-        return index, address
+        return address
 
     def skip(self, frames: int) -> list[FrameAddress]:
         """Leave the next places of the plan empty; return them.
@@ -134,17 +192,14 @@ class Placer:
             )
         return self._next
 
-    def _free_place(self, index: Mapping[str, int], about: Mapping[str, Any]) -> FrameAddress:
+    def _free_place(self, index: Mapping[str, int]) -> FrameAddress:
         """Return the first free place of an index; most come once, some several times."""
-        if self._growing is not None:
-            address = self._growing.place(index, about)
-        else:
-            address = self._router.by_index(index)
-            repeats = self._router.repeats(address)
-            for repeat in range(repeats if repeats > 1 else 0):
-                place = self._router.repeated(address, repeat)
-                if self._occupancy.holder(place) is None:
-                    return place
+        address = self._router.by_index(index)
+        repeats = self._router.repeats(address)
+        for repeat in range(repeats if repeats > 1 else 0):
+            place = self._router.repeated(address, repeat)
+            if self._occupancy.holder(place) is None:
+                return place
         self._check_free(address, index)
         return address
 

@@ -52,7 +52,7 @@ def physical_unit(axis: Axis) -> str | None:
     return axis.unit or _DEFAULT_UNITS.get(axis.kind)
 
 
-def image_attributes(image: ImageLayout, significant_bits: int | None) -> dict[str, Any]:
+def image_attributes(image: ImageLayout) -> dict[str, Any]:
     """Return the `ome` attributes of an image's group."""
     transforms: list[Any] = [v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])]
     translation = [axis_origin(image, axis) for axis in image.axes]
@@ -66,7 +66,7 @@ def image_attributes(image: ImageLayout, significant_bits: int | None) -> dict[s
                 datasets=[v05.Dataset(path="0", coordinateTransformations=transforms)],
             )
         ],
-        omero=_omero(image, significant_bits),
+        omero=_omero(image),
     )
     return document.model_dump(mode="json", exclude_none=True)
 
@@ -146,10 +146,10 @@ def _axis(axis: Axis) -> Any:
             return v05.CustomAxis(name=axis.name, unit=unit)
 
 
-def _omero(image: ImageLayout, significant_bits: int | None) -> v05.Omero | None:
+def _omero(image: ImageLayout) -> v05.Omero | None:
     if not image.channels:
         return None
-    low, high = pixel_range(image.dtype, significant_bits)
+    low, high = pixel_range(image.dtype, image.significant_bits)
     return v05.Omero(
         channels=[
             v05.OmeroChannel(

@@ -45,7 +45,7 @@ class ImageText:
 
     def __call__(self, image: ImageLayout, number: int, shape: Sequence[int]) -> tuple[str, str]:
         """Return the element of an image, ``Image:<number>``, before and after its planes."""
-        key = (image.axes, image.dtype, image.plane_channels, tuple(shape))
+        key = (image.axes, image.dtype, image.plane_channels, image.camera, tuple(shape))
         if key not in self._known:
             self._known[key] = self._parts(image, shape)
         before, middle, after = (part.replace(_NUMBER, str(number)) for part in self._known[key])
@@ -100,8 +100,8 @@ def _pixels(image: ImageLayout, shape: Sequence[int], schema: StorageSchema) -> 
     fields: dict[str, Any] = {}
     for axis in image.axes:
         fields.update(_physical(axis))
-    if schema.significant_bits is not None:
-        fields["significant_bits"] = schema.significant_bits
+    if image.significant_bits is not None:
+        fields["significant_bits"] = image.significant_bits
     if image.samples > 1:
         fields["interleaved"] = True
     return ome.Pixels(
@@ -138,7 +138,13 @@ def _channels(image: ImageLayout, count: int, instrument: Instrument | None) -> 
     if image.plane_channels and image.samples == 1:  # RGB pixels have colours of their own
         colors = channel_colors(image.plane_channels)
     return [
-        _channel(channel, color, f"Channel:{_NUMBER}:{n}", image.samples, _detector(instrument, n))
+        _channel(
+            channel,
+            color,
+            f"Channel:{_NUMBER}:{n}",
+            image.samples,
+            _detector(instrument, n if image.camera is None else image.camera),
+        )
         for n, (channel, color) in enumerate(zip(channels, colors, strict=True))
     ]
 

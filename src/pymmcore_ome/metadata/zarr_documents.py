@@ -38,11 +38,10 @@ class ZarrDocuments(Documents):
 
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
         layout = state.layout
-        bits = layout.schema.significant_bits
         for image in added:
             if image.path:
                 attributes = {
-                    "ome": ngff.image_attributes(image, bits),
+                    "ome": ngff.image_attributes(image),
                     KEY: {"image": image_notes(image)},
                 }
                 yield f"{image.path}/zarr.json", _group(attributes)
@@ -70,7 +69,7 @@ def _root(state: StoreState) -> dict[str, Any]:
         return {"ome": ngff.root_attributes(), KEY: own}
     image = layout.images[0]
     return {
-        "ome": ngff.image_attributes(image, layout.schema.significant_bits),
+        "ome": ngff.image_attributes(image),
         KEY: {**own, "image": image_notes(image)},
     }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+import math
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from .model import Model
-from .pixels import check_dtype
+from .pixels import check_bits, check_dtype
 
 
 class Camera(Model):
@@ -23,6 +26,8 @@ class Camera(Model):
         Frames are (height, width, 3).
     significant_bits : int | None
         Bits that carry signal (12 in a 16-bit pixel). None: all of them.
+    pixel_size_um : float | None
+        Micrometres a pixel of this camera. None: as the acquisition has it.
     """
 
     name: str = Field(min_length=1)
@@ -31,6 +36,7 @@ class Camera(Model):
     dtype: str
     rgb: bool = False
     significant_bits: int | None = Field(default=None, ge=1, le=64)
+    pixel_size_um: float | None = Field(default=None, gt=0, lt=math.inf)
 
     def __init__(
         self,
@@ -47,3 +53,13 @@ class Camera(Model):
     @classmethod
     def _dtype_is_known(cls, value: object) -> str:
         return check_dtype(value)
+
+    @model_validator(mode="after")
+    def _bits_fit(self) -> Self:
+        check_bits(self.significant_bits, self.dtype)
+        return self
+
+    @property
+    def kind(self) -> tuple[int, int, str, bool]:
+        """What frames must have in common to be planes of one image."""
+        return self.height, self.width, self.dtype, self.rgb

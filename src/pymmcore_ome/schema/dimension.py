@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .camera import Camera
 from .channel import Channel
 from .model import Model
 from .position import Position
@@ -29,14 +30,16 @@ class Dimension(Model):
     ----------
     name : str
         ``t``, ``c``, ``z``, ``y``, ``x``; ``p`` (stage positions) and ``g`` (grid tiles),
-        which become images of their own; ``cam``, which folds into the channels; or any
-        other word for an axis of the user's.
+        which become images of their own; ``cam``, which folds into the channels, unless its
+        cameras differ in frame size or dtype: then each has images of its own; or any other
+        word for an axis of the user's.
     size : int | None
         Number of coordinates. Taken from `coords` where those are given. None without
         coords: unbounded, it grows as frames come (the first dimension only).
     coords : sequence | None
         For ``p`` and ``g`` names or `Position`; for ``c`` names or `Channel`; for ``cam``
-        names; otherwise numbers in `unit` (times, z positions) where steps are not even.
+        names or `Camera`; otherwise numbers in `unit` (times, z positions) where steps are
+        not even.
     scale : float | None
         Distance between neighbours in `unit`. Negative where the coordinate falls as the
         index rises. None: not known, or not even.
@@ -52,7 +55,12 @@ class Dimension(Model):
     name: str
     size: int | None = Field(default=None, ge=1)
     coords: (
-        tuple[Position, ...] | tuple[Channel, ...] | tuple[float, ...] | tuple[str, ...] | None
+        tuple[Position, ...]
+        | tuple[Channel, ...]
+        | tuple[Camera, ...]
+        | tuple[float, ...]
+        | tuple[str, ...]
+        | None
     ) = None
     scale: float | None = None
     origin: float | None = None
@@ -77,6 +85,8 @@ class Dimension(Model):
             coords = [Position.of(value) for value in coords]
         elif kind == "channel":
             coords = [Channel.of(value) for value in coords]
+        elif kind == "camera" and not all(isinstance(value, str) for value in coords):
+            coords = [_camera(value) for value in coords]
         elif kind in ("time", "space") or not all(isinstance(v, str) for v in coords):
             coords = [_number(value) for value in coords]
         if not coords:
@@ -114,6 +124,16 @@ class Dimension(Model):
         return _KINDS.get(self.name, "other")
 
     @property
+    def makes_images(self) -> bool:
+        """Whether each of its coordinates has images of its own."""
+        return self.kind == "position" or len({camera.kind for camera in self.cameras}) > 1
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """The cameras along ``cam``, where more than their names is known."""
+        return tuple(c for c in self.coords or () if isinstance(c, Camera))
+
+    @property
     def positions(self) -> tuple[Position, ...]:
         """The positions along ``p`` or ``g``; unnamed ones where only a size was given."""
         if self.kind != "position":
@@ -128,6 +148,10 @@ class Dimension(Model):
             return ()
         found = tuple(c for c in self.coords or () if isinstance(c, Channel))
         return found or tuple(Channel(name=f"Channel {n}") for n in range(self.size or 0))
+
+
+def _camera(value: Any) -> Camera:
+    return value if isinstance(value, Camera) else Camera.of_fields(value)
 
 
 def _number(value: Any) -> float:

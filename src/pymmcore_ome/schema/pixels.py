@@ -21,3 +21,10 @@ def check_dtype(value: object) -> str:
     if name not in PIXEL_DTYPES:
         raise ValueError(f"expected one of {', '.join(PIXEL_DTYPES)}")
     return str(name)
+
+
+def check_bits(significant_bits: int | None, dtype: str) -> None:
+    """Raise ValueError when a pixel has fewer bits than are said to carry signal."""
+    bits = np.dtype(dtype).itemsize * 8
+    if significant_bits is not None and significant_bits > bits:
+        raise ValueError(f"significant_bits is {significant_bits}, {dtype} has {bits}")

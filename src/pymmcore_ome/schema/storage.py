@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
-import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from .dimension import Dimension
@@ -13,7 +12,7 @@ from .event_order import EventOrder
 from .image_plan import ImagePlan
 from .instrument import Instrument
 from .model import Model
-from .pixels import check_dtype
+from .pixels import check_bits, check_dtype
 from .plate import Plate
 from .position import Position
 
@@ -33,7 +32,8 @@ class StorageSchema(Model):
     dimensions : sequence of Dimension
         In order of acquisition, slowest first, ending in ``y`` and ``x``.
     dtype : str
-        numpy name of the pixel type.
+        numpy name of the pixel type. Like the sizes of ``y`` and ``x``, `rgb` and
+        `significant_bits`, it is that of every frame whose image has no camera of its own.
     storage_order : ``"ome"`` | ``"acquisition"`` | sequence of str
         Order of the axes on disk: OME's (t, c, z, y, x), that of the acquisition, or the
         names in order (``y`` and ``x`` may be left out).
@@ -87,20 +87,13 @@ class StorageSchema(Model):
             raise ValueError(f"dimensions must end in y and x, got {names}")
         if len(set(names)) < len(names):
             raise ValueError(f"dimension names repeat: {names}")
-        self._check_bits()
+        check_bits(self.significant_bits, self.dtype)
         self._check_sizes()
         self._check_images()
         self._check_order()
         if self.plate is not None:
             _check_wells(self.plate, self._position_groups())
         return self
-
-    def _check_bits(self) -> None:
-        bits = np.dtype(self.dtype).itemsize * 8
-        if self.significant_bits is not None and self.significant_bits > bits:
-            raise ValueError(
-                f"significant_bits is {self.significant_bits}, {self.dtype} has {bits}"
-            )
 
     def _check_sizes(self) -> None:
         for number, dim in enumerate(self.dimensions):

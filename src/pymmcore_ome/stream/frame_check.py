@@ -39,7 +39,7 @@ def check_fit(
     ----------
     array : array
     shape, dtype
-        What the schema declares.
+        What the schema declares for frames of this camera.
     number : int
         Of the frame, in order of arrival, for the message.
     at : mapping or None

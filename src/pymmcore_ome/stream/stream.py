@@ -58,8 +58,6 @@ class Stream:
         self._store = store
         self._layout = layout
         self._placer = Placer(layout, in_order=store.backend.is_sequential)
-        self._shape = layout.frame_shape
-        self._dtype = np.dtype(layout.schema.dtype)
         self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s)
         self._writer = Writer(self._buffer, store, options)
         self._lock = threading.Lock()
@@ -88,7 +86,7 @@ class Stream:
         Parameters
         ----------
         frame : array, (height, width), or (height, width, 3) for RGB
-            Of the schema's dtype, in any byte order and memory layout.
+            Of its camera's size and dtype, in any byte order and memory layout.
         at : mapping of str to int, optional
             Its acquisition index, such as ``event.index``; missing axes are 0. None: the
             next place of the plan (frames placed by index do not move that on).
@@ -121,17 +119,18 @@ class Stream:
         facts = FrameFacts.of(metadata)
         with self._lock:
             self._check_open()
-            check_fit(array, self._shape, self._dtype, self._placer.placed, at)
+            found = self._placer.find(at)
+            check_fit(array, found.shape, found.dtype, self._placer.placed, at)
             if self._options.when_full == "raise" and not self._buffer.has_room(array.nbytes):
                 raise buffer_full(self._placer.placed, self._buffer)
-            if copy or array.dtype != self._dtype or not array.flags.c_contiguous:
-                array = np.array(array, dtype=self._dtype, order="C", copy=True)
+            if copy or array.dtype != found.dtype or not array.flags.c_contiguous:
+                array = np.array(array, dtype=found.dtype, order="C", copy=True)
             arrival = self._placer.placed
-            index, address = self._placer.place(at, metadata or {})
+            address = self._placer.take(found, metadata or {})
         record = FrameRecord(
             address.image,
             address.index,
-            index if facts.event_index is None else facts.event_index,
+            found.at if facts.event_index is None else facts.event_index,
             self._named(address, facts),
             arrival,
         )

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from pymmcore_ome.backends import ArrayBackend
 from pymmcore_ome.dataset import open_dataset, validate
 from pymmcore_ome.layout import FrameRouter
-from pymmcore_ome.schema import Dimension, EventOrder, ImagePlan, Position, StorageSchema
+from pymmcore_ome.schema import (
+    Camera,
+    Dimension,
+    EventOrder,
+    ImagePlan,
+    Position,
+    StorageSchema,
+)
 from pymmcore_ome.schema.pixels import PIXEL_DTYPES
 from pymmcore_ome.stream import open_stream
 
@@ -158,6 +165,43 @@ class Contract:
                     number += 1
         self.check(path, schema, numbers)
         assert validate(path) == []
+
+    @pytest.mark.parametrize("nest", [{"t": 2}, {"t": 2, "p": 2, "c": 2}])
+    def test_cameras_that_differ_have_images_of_their_own(
+        self, path: Path, nest: dict[str, int | None]
+    ) -> None:
+        cameras = [
+            Camera("wide", 4, 11, "uint8"),
+            Camera("plain", *SHAPE, "uint16"),
+            Camera("color", 5, 3, "uint16", rgb=True),
+        ]
+        planned = loops(nest)
+        dims = (*planned.frame_dimensions, Dimension(name="cam", coords=cameras), *FRAME)
+        router, frames = FrameRouter(planned.replace(dimensions=dims)), {}
+        with open_stream(path, router.layout.schema, backend=self.backend) as stream:
+            for number in range(len(router)):
+                at = router.index_of(number)
+                camera = cameras[at["cam"]]
+                shape = (camera.height, camera.width * (3 if camera.rgb else 1))
+                frame = encoded_frame(number, shape, camera.dtype)
+                if camera.rgb:
+                    frame = frame.reshape(camera.height, camera.width, 3)
+                address = stream.append(frame, at=at)
+                frames[address.image, address.index] = frame
+        assert len(frames) == len(router)
+        images = {image.path: image for image in open_dataset(path).images}
+        pixels = {where: self.read(path, where) for where in images}
+        for (where, index), frame in frames.items():
+            image = images[where]
+            found = pixels[where].reshape(image.shape)
+            region: list[Any] = [*index, slice(None), slice(None)]
+            if frame.ndim == 3:
+                axis = image.axes.index("c")
+                region[axis] = slice(index[axis], index[axis] + 3)
+                frame = np.moveaxis(frame, -1, 0)
+            assert image.dtype == frame.dtype == found.dtype
+            np.testing.assert_array_equal(found[tuple(region)].reshape(frame.shape), frame)
+        assert validate(path, pixels=True) == []
 
     def test_close_without_a_frame_leaves_a_valid_store(self, path: Path) -> None:
         schema = loops({"t": 3, "p": 2})

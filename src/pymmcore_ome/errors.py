@@ -21,6 +21,7 @@
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
     │   └── StalledError (TimeoutError)      the disk takes nothing any more
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
+        └── RunningError (ValueError)        another run is under way
 
 A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
 the caller may go on. After a `WriteError` the stream is over.
@@ -103,3 +104,7 @@ class StalledError(WriteError, TimeoutError):
 
 class AcquisitionError(PymmcoreOmeError, RuntimeError):
     """An acquisition that cannot be saved the way it was asked."""
+
+
+class RunningError(AcquisitionError, ValueError):
+    """A run was started while another one is under way."""

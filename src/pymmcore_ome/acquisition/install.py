@@ -6,21 +6,22 @@ not touched, and `uninstall` leaves the core as it was.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, Self
 
 import useq
+from psygnal import Signal
 from pymmcore_plus import CMMCorePlus
 
-from pymmcore_ome.disk import format_of_suffix
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.errors import AcquisitionError, RunningError
 from pymmcore_ome.metadata import Status
 
 from .listener import EngineListener
-from .output import Output
+from .output import Output, tell
+from .outputs import sort_outputs
+from .run_thread import RunThread
 
 _SHADOWED: Final = ("run", "cancel")
 
@@ -29,11 +30,23 @@ class Installation:
     """The package installed on one core. Made by `install`; also a context manager.
 
     One run at a time: a run that starts while the last one is still finishing waits for it.
+
+    Attributes
+    ----------
+    saved : psygnal signal
+        A run has ended and all of it is stored, with the `Summary` of each of our outputs as
+        a tuple; emitted in the thread of the run.
+    failed : psygnal signal
+        A run that was to be saved ended with an error, with that error.
     """
+
+    saved = Signal(tuple)
+    failed = Signal(object)
 
     def __init__(self, core: CMMCorePlus, options: dict[str, Any]) -> None:
         self._options = [options]
         self._listener: EngineListener | None = None
+        self._core = weakref.ref(core)
         self._runner: Any = core.mda
         self._run = self._runner.run
         self._cancel = self._runner.cancel
@@ -45,6 +58,9 @@ class Installation:
         """Put the shadows in place, also where something else took them away."""
         for name in _SHADOWED:
             setattr(self._runner, name, getattr(self, name))
+        core: Any = self._core()
+        if core is not None:
+            core.run_mda = self.run_mda
 
     def uninstall(self) -> None:
         """Take the shadows away; harmless when that was done before."""
@@ -52,6 +68,9 @@ class Installation:
             del _installed[self._runner]
             for name in _SHADOWED:
                 self._runner.__dict__.pop(name, None)
+            core = self._core()
+            if core is not None:
+                vars(core).pop("run_mda", None)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -96,6 +115,9 @@ class Installation:
             ``.tiff`` or ``.tif`` are ours; all others go where they always went.
         overwrite : bool
             For paths: replace a store that is there.
+        **options
+            As the runner's own. ``dimension_overrides`` (``chunk_size`` in elements and
+            ``shard_size_chunks`` by axis name) apply to paths, ours or not.
 
         Raises
         ------
@@ -103,9 +125,12 @@ class Installation:
             When the run cannot be saved (before anything moves), or when a frame could not
             be stored (the run is stopped).
         """
-        ours, others = self._split(output, overwrite)
+        overrides = options.pop("dimension_overrides", None)
+        ours, others = sort_outputs(output, self.options, overwrite, overrides)
         if overwrite and (others or not ours):  # unknown to the runner before 0.18
             options["overwrite"] = overwrite
+        if overrides and (others or not ours):
+            options["dimension_overrides"] = overrides
         if not ours:
             with self._one_run:
                 self._run(events, output=output, **options)
@@ -116,32 +141,76 @@ class Installation:
                     "A run was started from inside another one, in the same thread. Start it "
                     "when the first has finished, e.g. from sequenceFinished."
                 )
-            self._saved(events, ours, {"output": others or None, **options})
+            try:
+                self._save(events, ours, {"output": others or None, **options})
+            except BaseException as error:
+                tell(self.failed, error)
+                raise
+            tell(self.saved, tuple(output.result() for output in ours))
 
-    def _saved(
+    def run_mda(
+        self,
+        events: Iterable[useq.MDAEvent],
+        *,
+        output: Any = None,
+        block: bool = False,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> RunThread:
+        """Run a sequence in a thread, as `CMMCorePlus.run_mda`.
+
+        Returns
+        -------
+        RunThread
+            Its ``result()`` waits for the end, and raises the error of a run that failed.
+
+        Raises
+        ------
+        RunningError
+            When a run is under way.
+        OptionError, StorePathError, AcquisitionError
+            When an output is no output. What can only be known when the run starts is told
+            by the thread's result and by `failed`.
+        """
+        if self._runner.is_running():
+            raise RunningError("A run is under way. Start the next when it has ended.")
+        overrides = options.get("dimension_overrides")
+        ours, others = sort_outputs(output, self.options, overwrite, overrides)
+        if ours:
+            output = [*ours, *others]
+            if not others:
+                options.pop("dimension_overrides", None)
+        if overwrite and (others or not ours):
+            options["overwrite"] = overwrite
+        thread = RunThread(lambda: self._runner.run(events, output=output, **options), ours)
+        thread.start()
+        if block:
+            thread.join()
+        return thread
+
+    def _save(
         self, events: Iterable[useq.MDAEvent], outputs: list[Output], options: dict[str, Any]
     ) -> None:
         engine = self._runner.engine
         if engine is None:
             raise AcquisitionError("No engine is set on the runner, so nothing can be run.")
-        for output in outputs:
-            output.check()
-        sinks = [output.begin() for output in outputs]
         self._cancel_asked = False
         error: BaseException | None = None
-        listener = self._listener = EngineListener(engine, sinks, self._ending)
         try:
+            for output in outputs:
+                output.check()
+            sinks = [output.begin() for output in outputs]
+            listener = self._listener = EngineListener(engine, sinks, self._ending)
             with listener:
                 self._run(events, **options)
+            if listener.close_error is not None:
+                raise listener.close_error
         except BaseException as raised:
             error = raised
             raise
         finally:
-            failure = listener.close_error
             for output in outputs:
-                output.end(error or failure)
-            if failure is not None and error is None:
-                raise failure
+                output.end(error)
 
     def _ending(self) -> tuple[Status, str | None]:
         """Say how the run ended, as far as the runner knows."""
@@ -155,27 +224,6 @@ class Installation:
                 return "failed", "the acquisition ended with an error"
             case _:
                 return "complete", None
-
-    def _split(self, output: Any, overwrite: bool) -> tuple[list[Output], list[Any]]:
-        """Sort outputs into those that are ours, as `Output`, and all others."""
-        if output is None:
-            return [], []
-        single = isinstance(output, (str, os.PathLike)) or not isinstance(output, Sequence)
-        ours: list[Output] = []
-        others: list[Any] = []
-        for item in [output] if single else output:
-            if isinstance(item, Output):
-                ours.append(item)
-            elif isinstance(item, (str, os.PathLike)) and format_of_suffix(item) is not None:
-                options = dict(self.options)
-                options["overwrite"] = overwrite or options.get("overwrite", False)
-                ours.append(Output(item, **options))
-            else:
-                others.append(item)
-        paths = [output.path for output in ours]
-        if len(set(paths)) < len(paths):
-            raise AcquisitionError("Two outputs of one run name the same path.")
-        return ours, others
 
 
 _installed: weakref.WeakKeyDictionary[Any, Installation] = weakref.WeakKeyDictionary()

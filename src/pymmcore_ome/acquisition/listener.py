@@ -17,7 +17,7 @@ from pymmcore_plus.mda import PMDAEngine
 
 from pymmcore_ome.metadata import Status
 
-from .microscope import core_channels_of
+from .core_facts import CoreFacts
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -89,7 +89,7 @@ class EngineListener:
                 infos: Sequence[Any] = (summary or {}).get("image_infos") or ({},)
                 self._cameras = int(infos[0].get("num_camera_adapter_channels", 1))
                 for sink in self._sinks:
-                    sink.setup(sequence, summary, core_channels_of(self._engine))
+                    sink.setup(sequence, summary, CoreFacts.of_engine(self._engine))
             return summary
 
         return setup_sequence

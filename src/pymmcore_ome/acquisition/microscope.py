@@ -19,15 +19,17 @@ from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.schema import Camera
 from pymmcore_ome.schema.pixels import PIXEL_DTYPES
 
+from .core_facts import CoreFacts
 from .instrument import camera_labels
 
+NO_FACTS: Final = CoreFacts()
 #: Frame metadata that has a place of its own, or that only repeats the event.
 _PLACED: Final = frozenset(
     {"format", "version", "mda_event", "runner_time_ms", "exposure_ms", "position"}
 )
 
 
-def cameras_of(summary: Mapping[str, Any] | None, core_channels: int | None = None) -> list[Camera]:
+def cameras_of(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> list[Camera]:
     """Return the cameras that deliver a frame for every event.
 
     The first entry of `image_infos` is the active camera; a multi-camera adapter delivers
@@ -38,8 +40,8 @@ def cameras_of(summary: Mapping[str, Any] | None, core_channels: int | None = No
     Parameters
     ----------
     summary : mapping or None
-    core_channels : int, optional
-        Channels of the active camera, as the core has them.
+    facts : CoreFacts
+        What the core says besides.
 
     Raises
     ------
@@ -52,50 +54,55 @@ def cameras_of(summary: Mapping[str, Any] | None, core_channels: int | None = No
             "The engine's setup_sequence returned no image_infos, so the frames' size is not "
             "known. Load a camera, or use an engine that returns the summary metadata."
         )
-    camera = _camera(infos[0])
+    camera = _camera(infos[0], facts)
     count = int(infos[0].get("num_camera_adapter_channels", 1))
     if count <= 1:
         return [camera]
-    if core_channels is not None and core_channels < count <= len(infos):
-        return [_camera(info, of_several=True) for info in infos[:count]]
+    if facts.camera_channels is not None and facts.camera_channels < count <= len(infos):
+        return [_camera(info, facts, of_several=True) for info in infos[:count]]
     names = camera_labels(summary)
     if len(names) != count:
         names = [f"{camera.name} {number}" for number in range(count)]
     return [camera.replace(name=name) for name in names]
 
 
-def loaded_cameras(summary: Mapping[str, Any] | None) -> list[Camera]:
+def loaded_cameras(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> list[Camera]:
     """Return all cameras that are loaded and whose pixels are known, the active one first."""
     infos: Sequence[Mapping[str, Any]] = (summary or {}).get("image_infos") or ()
     return [
-        _camera(info, of_several=True)
+        _camera(info, facts, of_several=True)
         for info in infos
-        if info is infos[0] or info.get("dtype") in PIXEL_DTYPES
+        if info is infos[0] or _dtype(info) in PIXEL_DTYPES
     ]
 
 
-def core_channels_of(engine: Any) -> int | None:
-    """Return how many frames the core delivers for an event; None for an engine without one."""
-    core = getattr(engine, "mmcore", None)
-    return None if core is None else int(core.getNumberOfCameraChannels())
-
-
-def _camera(info: Mapping[str, Any], of_several: bool = False) -> Camera:
-    if info["dtype"] not in PIXEL_DTYPES:
+def _camera(info: Mapping[str, Any], facts: CoreFacts, of_several: bool = False) -> Camera:
+    pixel_size_um = (info.get("pixel_size_um") or None) if of_several else None
+    known = facts.python_cameras.get(info["camera_label"])
+    if known is not None:
+        return known.replace(pixel_size_um=pixel_size_um)
+    dtype, components = _dtype(info), (*info.get("plane_shape", ()), 1)[2]
+    if dtype not in PIXEL_DTYPES or components not in (1, 3):
         raise AcquisitionError(
-            f"Camera {info['camera_label']!r} says that its pixels are {info['dtype']}, and "
-            f"{', '.join(PIXEL_DTYPES)} can be stored. Set its pixel type; give the cameras "
-            "behind a Multi Camera the same one."
+            f"Camera {info['camera_label']!r} says that its pixels are {components} x {dtype}; "
+            f"1 or 3 of {', '.join(PIXEL_DTYPES)} can be stored. Set its pixel type; give the "
+            "cameras behind a Multi Camera the same one."
         )
     return Camera(
         info["camera_label"],
         info["height"],
         info["width"],
-        info["dtype"],
-        rgb=len(info.get("plane_shape", ())) > 2,
-        significant_bits=_bits(info.get("pixel_format"), info["dtype"]),
-        pixel_size_um=(info.get("pixel_size_um") or None) if of_several else None,
+        dtype,
+        rgb=components == 3,
+        significant_bits=_bits(info.get("pixel_format"), dtype),
+        pixel_size_um=pixel_size_um,
     )
+
+
+def _dtype(info: Mapping[str, Any]) -> str:
+    """Return the pixel type; for colour of three components the summary has it wrong (0.18)."""
+    colour = re.fullmatch(r"RGB(8|16)", str(info.get("pixel_format")))
+    return f"uint{colour[1]}" if colour else str(info["dtype"])
 
 
 def pixel_size_of(summary: Mapping[str, Any] | None) -> float | None:

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import useq
 from numpy.typing import NDArray
+from psygnal import Signal, SignalInstance
 
 from pymmcore_ome.backends import ArrayBackend, Files, find_backend
 from pymmcore_ome.disk import Place, choose_format, local_path
 from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
 from pymmcore_ome.layout import Chunks
 from pymmcore_ome.metadata import Status
+from pymmcore_ome.schema import Camera
 from pymmcore_ome.stream import Progress, Summary
 from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
 
-from .microscope import core_channels_of
+from .core_facts import CoreFacts
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -44,15 +46,29 @@ class Output:
         As `open_stream`.
     levels : int, optional
         Resolution levels. Only 1, the full resolution, is written by this version.
+    cameras : sequence of Camera, optional
+        What delivers frames, in the order of ``cam`` in their index, where the engine does
+        not describe it. None: as the engine's summary metadata says.
     core : CMMCorePlus, optional
         Without `install`: the core that runs, so that a run that cannot be saved is stopped
         and how it ended is known. None: ``CMMCorePlus.instance()``.
+
+    Attributes
+    ----------
+    saved : psygnal signal
+        A run has ended and all that came is stored, with its `Summary`; emitted in the
+        thread of the run. A slot that raises is logged, and changes nothing.
+    failed : psygnal signal
+        A run could not be saved, with the error; emitted once a run.
 
     Raises
     ------
     OptionError, StorePathError
         At once, on an unknown suffix, format or backend, or a path that is none.
     """
+
+    saved = Signal(object)
+    failed = Signal(object)
 
     def __init__(
         self,
@@ -72,6 +88,7 @@ class Output:
         checkpoint_s: float = CHECKPOINT_S,
         stall_s: float = STALL_S,
         checksums: bool = True,
+        cameras: Sequence[Camera] | None = None,
         core: Any = None,
     ) -> None:
         self.path = local_path(path)
@@ -93,6 +110,7 @@ class Output:
             "stall_s": stall_s,
             "checksums": checksums,
         }
+        self.cameras = tuple(cameras or ())
         self._core = core
         self._sink: Sink | None = None
         self._error: BaseException | None = None
@@ -114,8 +132,12 @@ class Output:
         return self._sink
 
     def end(self, error: BaseException | None) -> None:
-        """Keep how a run ended, for `result`."""
+        """Keep how a run ended, for `result`, and tell those who listen."""
         self._error = error
+        if error is not None:
+            tell(self.failed, error)
+        elif self._sink is not None and self._sink.summary is not None:
+            tell(self.saved, self._sink.summary)
 
     @property
     def progress(self) -> Progress | None:
@@ -167,9 +189,11 @@ class Output:
         elif not self._canceled and self._ended_badly(sink):
             status, reason = "failed", "the acquisition ended before its last frame"
         self._guard(lambda: sink.close(status, reason))
+        if self._error is None:
+            self.end(None)
 
     def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
-        self.begin().setup(sequence, summary, core_channels_of(self._runner().engine))
+        self.begin().setup(sequence, summary, CoreFacts.of_engine(self._runner().engine))
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Do it; keep the first error, and cancel the run that it makes worthless."""
@@ -182,6 +206,7 @@ class Output:
                     logger.exception("Saving to %s failed", self.path)
                 logger.error("Saving to %s failed, the run is cancelled: %s", self.path, error)
                 self._stop_run()
+                tell(self.failed, error)
 
     def _ended_badly(self, sink: Sink) -> bool:
         """Whether the run ended with an error; without a runner that tells, by what is missing."""
@@ -208,6 +233,14 @@ class Output:
         from pymmcore_plus import CMMCorePlus
 
         return CMMCorePlus.instance().mda
+
+
+def tell(signal: SignalInstance, what: object) -> None:
+    """Emit a signal; what a slot raises is logged, for it is not about the data."""
+    try:
+        signal.emit(what)
+    except Exception:  # whatever a user's slot raises
+        logger.exception("A slot of %s raised", signal.name)
 
 
 def _phase(runner: Any) -> str:

@@ -18,9 +18,11 @@ from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import Stream, Summary, open_stream
 
 from .channel_cameras import ChannelCameras, camera_presets, cameras_in_use, is_mixed
+from .core_facts import CoreFacts
 from .free_run import FreeRun
 from .instrument import instrument_of
 from .microscope import (
+    NO_FACTS,
     acquisition_notes,
     cameras_of,
     frame_metadata,
@@ -53,7 +55,7 @@ class Sink:
         self,
         sequence: useq.MDASequence,
         summary: Mapping[str, Any] | None,
-        core_channels: int | None = None,
+        facts: CoreFacts = NO_FACTS,
     ) -> None:
         """Make the store. Called after the engine's own set-up, before anything moves.
 
@@ -64,8 +66,8 @@ class Sink:
         sequence : useq.MDASequence
         summary : mapping or None
             What the engine's set-up returned.
-        core_channels : int, optional
-            Frames that the core delivers for an event.
+        facts : CoreFacts
+            What the core says of its cameras besides.
 
         Raises
         ------
@@ -77,11 +79,12 @@ class Sink:
                 f"Another run was started while {self._output.path} is still being written. "
                 "Start it when the first run has finished."
             )
-        cameras, pixel_size_um = cameras_of(summary, core_channels), pixel_size_of(summary)
+        cameras = list(self._output.cameras) or cameras_of(summary, facts)
+        pixel_size_um = pixel_size_of(summary)
         self._notes = acquisition_notes(sequence, summary)
         has_plan = not _has_no_plan(sequence)
-        if len(cameras) == 1 and (presets := camera_presets(summary)):
-            loaded = loaded_cameras(summary)
+        if not self._output.cameras and len(cameras) == 1 and (presets := camera_presets(summary)):
+            loaded = loaded_cameras(summary, facts)
             in_use = cameras_in_use(sequence if has_plan else None, loaded, presets)
             if in_use != loaded[:1]:
                 cameras = in_use

@@ -165,20 +165,22 @@ class Placer:
         Where the index comes several times, its next place is left empty, so that the later
         ones keep theirs. What has no place is only counted.
         """
-        self.skipped += 1
         if self._growing is not None:
+            self.skipped += 1
             return []
         try:
             address = self._router.by_index(at)
         except OutsidePlanError:
+            self.skipped += 1
             return []
         for repeat in range(self._router.repeats(address)):
             place = self._router.repeated(address, repeat)
             if self._occupancy.holder(place) is None:
+                self.skipped += 1
                 if self._router.repeats(address) > 1:
                     self._occupancy.take(place, SKIPPED)
                 return [place]
-        return []
+        return []  # its frame has come
 
     def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
         """Return the next place of the plan, without moving on."""

@@ -1,0 +1,34 @@
+"""One run, several outputs: a Zarr store to analyse, a TIFF for Fiji, and a handler of your own.
+
+python docs/how-to/several_outputs.py
+"""
+
+import useq
+from pymmcore_plus import CMMCorePlus
+
+import pymmcore_ome as po
+
+
+class Brightness:
+    """A handler: anything with `frameReady`."""
+
+    def __init__(self) -> None:
+        self.means: list[float] = []
+
+    def frameReady(self, image, event, meta) -> None:
+        """Called with every frame, in a thread of its own."""
+        self.means.append(float(image.mean()))
+
+
+core = CMMCorePlus()
+core.loadSystemConfiguration()
+sequence = useq.MDASequence(channels=["DAPI"], time_plan={"interval": 0, "loops": 5})
+tiff = po.Output("copy.ome.tiff", compression="deflate", overwrite=True)
+brightness = Brightness()
+
+with po.install(core, overwrite=True):  # options for paths
+    core.mda.run(sequence, output=["analysis.ome.zarr", tiff, brightness])
+
+zarr, copy = po.open_dataset("analysis.ome.zarr"), po.open_dataset("copy.ome.tiff")
+print("the same pixels:", (zarr.images[0][...] == copy.images[0][...]).all())
+print("mean of each frame:", [round(mean) for mean in brightness.means])

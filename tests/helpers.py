@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import zarr
-from pymmcore_plus import CMMCorePlus
+from pymmcore_plus import CMMCorePlus, mda
+
+#: The cameras of demo_configs/two_cameras.cfg, in the order of their frames.
+CAMERAS = ("Left", "Right")
+
+#: What an engine raises to skip an event; pymmcore-plus has it since 0.18.
+SkipEvent: Any = getattr(mda, "SkipEvent", None)
+needs_skip_event = pytest.mark.skipif(
+    SkipEvent is None, reason="this pymmcore-plus cannot skip events; install 0.18 or newer"
+)
 
 
 def read_by_zarr(store: Path, image: str) -> np.ndarray:
@@ -28,7 +38,14 @@ def listening(core: CMMCorePlus) -> Iterator[list[tuple[np.ndarray, Any, Any]]]:
     got: list[tuple[np.ndarray, Any, Any]] = []
 
     def on_frame(image: np.ndarray, event: Any, meta: Any) -> None:
-        got.append((image.copy(), event, meta))
+        # pymmcore-plus 0.17 writes the camera of a burst's next frame into the same event
+        cam = (
+            {"cam": CAMERAS.index(meta["camera_device"])}
+            if meta["camera_device"] in CAMERAS
+            else {}
+        )
+        own = event.model_copy(update={"index": {**event.index, **cam}})
+        got.append((image.copy(), own, meta))
 
     core.mda.events.frameReady.connect(on_frame)
     try:

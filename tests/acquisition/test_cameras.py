@@ -14,11 +14,10 @@ import pytest
 import tifffile
 import useq
 from pymmcore_plus import CMMCorePlus
-from pymmcore_plus.mda import SkipEvent
 
 import pymmcore_ome as po
 from conftest import DEMO
-from helpers import index_of, listening, read_by_zarr
+from helpers import SkipEvent, index_of, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
 
 SUFFIXES = (".ome.zarr", ".ome.tiff")
@@ -174,6 +173,7 @@ def test_channels_that_all_choose_the_other_camera_have_its_frames(
     assert [(i.path, i.shape, i.dtype) for i in dataset.images] == [("", (1, 256, 256), np.uint8)]
 
 
+@needs_skip_event
 def test_skipped_event_of_one_camera_is_a_hole_there(
     mixed: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import useq
 from pymmcore_plus import CMMCorePlus
-from pymmcore_plus.mda import SkipEvent
 
 import pymmcore_ome as po
-from helpers import index_of, listening, read_by_zarr
+from helpers import SkipEvent, index_of, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
 
@@ -163,6 +162,7 @@ def test_cancel_leaves_a_valid_store_that_says_so(core: CMMCorePlus, tmp_path: P
     check_saved(path, delivered)
 
 
+@needs_skip_event
 def test_failed_snap_and_skipped_event_leave_holes_and_shift_nothing(
     core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import useq
 from pymmcore_plus import CMMCorePlus
-from pymmcore_plus.mda import SkipEvent
 
 import pymmcore_ome as po
-from helpers import listening, read_by_zarr
+from helpers import SkipEvent, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
 
 SEQUENCE = useq.MDASequence(time_plan={"interval": 0, "loops": 6})  # in one camera burst
@@ -215,6 +214,7 @@ def skipping(monkeypatch: pytest.MonkeyPatch, core: CMMCorePlus, skip: Any, **op
     monkeypatch.setattr(type(core.mda.engine), "setup_event", setup_event)
 
 
+@needs_skip_event
 @pytest.mark.parametrize("options", [{}, {"num_frames": 0}])
 def test_skipped_autofocus_is_no_skipped_frame(
     core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Any
@@ -231,6 +231,7 @@ def test_skipped_autofocus_is_no_skipped_frame(
     assert frames == {"planned": 6, "written": 6, "skipped": 0}
 
 
+@needs_skip_event
 def test_skipped_frame_leaves_the_repeats_of_its_index_where_they_belong(
     core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

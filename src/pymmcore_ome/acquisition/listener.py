@@ -18,6 +18,7 @@ from pymmcore_plus.mda import PMDAEngine
 from pymmcore_ome.metadata import Status
 
 from .core_facts import CoreFacts
+from .microscope import camera_count
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -86,10 +87,10 @@ class EngineListener:
         def setup_sequence(sequence: Any) -> Any:
             summary = original(sequence)
             with self._noting():
-                infos: Sequence[Any] = (summary or {}).get("image_infos") or ({},)
-                self._cameras = int(infos[0].get("num_camera_adapter_channels", 1))
+                facts = CoreFacts.of_engine(self._engine)
+                self._cameras = camera_count(summary, facts)
                 for sink in self._sinks:
-                    sink.setup(sequence, summary, CoreFacts.of_engine(self._engine))
+                    sink.setup(sequence, summary, facts)
             return summary
 
         return setup_sequence

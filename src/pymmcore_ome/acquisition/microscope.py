@@ -55,7 +55,7 @@ def cameras_of(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -
             "known. Load a camera, or use an engine that returns the summary metadata."
         )
     camera = _camera(infos[0], facts)
-    count = int(infos[0].get("num_camera_adapter_channels", 1))
+    count = camera_count(summary, facts)
     if count <= 1:
         return [camera]
     if facts.camera_channels is not None and facts.camera_channels < count <= len(infos):
@@ -64,6 +64,13 @@ def cameras_of(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -
     if len(names) != count:
         names = [f"{camera.name} {number}" for number in range(count)]
     return [camera.replace(name=name) for name in names]
+
+
+def camera_count(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> int:
+    """Return how many frames an event brings; pymmcore-plus before 0.18 leaves it to the core."""
+    infos: Sequence[Mapping[str, Any]] = (summary or {}).get("image_infos") or ({},)
+    told = infos[0].get("num_camera_adapter_channels")
+    return int(told or facts.camera_channels or 1)
 
 
 def loaded_cameras(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> list[Camera]:

@@ -43,6 +43,7 @@ class Sink:
         self._stream: Stream | None = None
         self._free_run: FreeRun | None = None
         self._by_channel: ChannelCameras | None = None
+        self._cameras: list[str] = []
         self._notes: dict[str, Any] = {}
         self.summary: Summary | None = None
 
@@ -80,6 +81,7 @@ class Sink:
                 "Start it when the first run has finished."
             )
         cameras = list(self._output.cameras) or cameras_of(summary, facts)
+        self._cameras = [camera.name for camera in cameras]
         pixel_size_um = pixel_size_of(summary)
         self._notes = acquisition_notes(sequence, summary)
         has_plan = not _has_no_plan(sequence)
@@ -117,10 +119,17 @@ class Sink:
         image.setflags(write=False)
         metadata = frame_metadata(event, meta)
         at: Mapping[str, int] = event.index
+        label = meta.get("camera_device")
+        if len(self._cameras) > 1 and "cam" not in at and label in self._cameras:
+            # pymmcore-plus before 0.18 does not number the frames that it snaps
+            event = event.model_copy(
+                update={"index": {**event.index, "cam": self._cameras.index(label)}}
+            )
+            at = event.index
         if self._free_run is not None:
             if self._stream is None:
                 self._open(self._free_run.schema(event))
-            at = self._free_run.at(event, meta.get("camera_device"))
+            at = self._free_run.at(event, label)
             metadata["event_index"] = dict(event.index)
         elif self._by_channel is not None:
             at = self._by_channel.at(event.index)

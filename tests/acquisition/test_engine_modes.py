@@ -27,7 +27,7 @@ from pymmcore_ome import errors
 SUFFIXES = (".ome.zarr", ".ome.tiff")
 needs_0_18 = pytest.mark.skipif(
     not hasattr(MDAEngine, "_handle_timeout"),
-    reason="this engine knows no setup events, time-outs or missing frames; install pymmcore-plus 0.18",
+    reason="this engine knows no setup events, time-outs or lost frames; install 0.18 or newer",
 )
 Delivered = list[tuple[np.ndarray, Any, Any]]
 

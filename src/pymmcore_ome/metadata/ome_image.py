@@ -26,6 +26,7 @@ _SI: Final = {
     "kilo": "k", "hecto": "h", "": "", "deci": "d", "centi": "c", "milli": "m", "micro": "\u00b5",
     "nano": "n", "pico": "p", "femto": "f", "atto": "a", "zepto": "z", "yocto": "y",
 }  # fmt: skip
+_STACK: Final = re.compile(r' Size([TZ])="\d+"')  # in Pixels, which comes before its channels
 #: UnitsLength and UnitsTime of the 2016-06 schema.
 _LENGTHS: Final = {f"{name}meter": f"{short}m" for name, short in _SI.items()} | {
     "angstrom": "\u00c5", "inch": "in", "foot": "ft", "yard": "yd", "mile": "mi", "parsec": "pc",
@@ -45,10 +46,16 @@ class ImageText:
 
     def __call__(self, image: ImageLayout, number: int, shape: Sequence[int]) -> tuple[str, str]:
         """Return the element of an image, ``Image:<number>``, before and after its planes."""
-        key = (image.axes, image.dtype, image.plane_channels, image.camera, tuple(shape))
+        sizes = pixel_sizes(image, shape)
+        key = (
+            *((axis.name, axis.kind, axis.scale, axis.unit) for axis in image.axes),
+            *(image.dtype, image.samples, image.plane_channels, image.camera),
+            *(sizes[name] for name in "cyx"),  # images that differ along t and z are of one kind
+        )
         if key not in self._known:
             self._known[key] = self._parts(image, shape)
         before, middle, after = (part.replace(_NUMBER, str(number)) for part in self._known[key])
+        middle = _STACK.sub(lambda size: f' Size{size[1]}="{sizes[size[1].lower()]}"', middle, 2)
         # in a TIFF an image is found by its name; in Zarr by its path, and the name is free text
         name = image.name if image.path == image.name else image.label
         before = before.replace(f'"{_NAME}"', quoteattr(xml_text(name), {'"': "&quot;"}))

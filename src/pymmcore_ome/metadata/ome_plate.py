@@ -3,54 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ome_types import model as ome
 
 from pymmcore_ome.layout import ImageLayout
 from pymmcore_ome.schema import Plate
 
+from .ome_image import element_text
 from .xml_text import xml_text
 
 
-def plate_element(plate: Plate, images: Sequence[ImageLayout]) -> ome.Plate:
-    """Return the element; sample n refers to ``Image:n``, the n-th of `images`."""
-    rows = {name: number for number, name in enumerate(plate.rows)}
-    columns = {name: number for number, name in enumerate(plate.columns)}
-    samples: dict[tuple[str, str], list[ome.WellSample]] = {}
-    for number, image in enumerate(images):
-        if image.well is not None:
-            samples.setdefault(image.well, []).append(_sample(image, number))
-    return ome.Plate(
-        id="Plate:0",
-        name=None if plate.name is None else xml_text(plate.name),
-        rows=len(plate.rows),
-        columns=len(plate.columns),
-        row_naming_convention=_convention(plate.rows),
-        column_naming_convention=_convention(plate.columns),
-        wells=[
-            ome.Well(
-                id=f"Well:0:{number}",
-                row=rows[row],
-                column=columns[column],
-                well_samples=members,
-            )
+class PlateText:
+    """Makes the Plate element as text; ome-types is asked once, for the plate without wells.
+
+    There may be a document for each of its wells.
+    """
+
+    def __init__(self, plate: Plate) -> None:
+        self._rows = {name: number for number, name in enumerate(plate.rows)}
+        self._columns = {name: number for number, name in enumerate(plate.columns)}
+        empty = ome.Plate(
+            id="Plate:0",
+            name=None if plate.name is None else xml_text(plate.name),
+            rows=len(plate.rows),
+            columns=len(plate.columns),
+            row_naming_convention=_convention(plate.rows),
+            column_naming_convention=_convention(plate.columns),
+        )
+        self._start = element_text(empty).rstrip().removesuffix("/>")
+
+    def __call__(self, images: Sequence[ImageLayout]) -> str:
+        """Return the element; sample n refers to ``Image:n``, the n-th of `images`."""
+        samples: dict[tuple[str, str], list[str]] = {}
+        for number, image in enumerate(images):
+            if image.well is not None:
+                samples.setdefault(image.well, []).append(_sample(image, number))
+        wells = "".join(
+            f'<Well ID="Well:0:{number}" Column="{self._columns[column]}" Row="{self._rows[row]}">'
+            f"{''.join(members)}</Well>"
             for number, ((row, column), members) in enumerate(samples.items())
-        ],
+        )
+        return f"{self._start}>{wells}</Plate>"
+
+
+def _sample(image: ImageLayout, number: int) -> str:
+    at = {"X": image.position.x_um, "Y": image.position.y_um}
+    where = "".join(
+        f' Position{axis}="{value!r}" Position{axis}Unit="\u00b5m"'
+        for axis, value in at.items()
+        if value is not None
     )
-
-
-def _sample(image: ImageLayout, number: int) -> ome.WellSample:
-    fields: dict[str, Any] = {}
-    if image.position.x_um is not None:
-        fields |= {"position_x": image.position.x_um, "position_x_unit": "µm"}
-    if image.position.y_um is not None:
-        fields |= {"position_y": image.position.y_um, "position_y_unit": "µm"}
-    return ome.WellSample(
-        id=f"WellSample:0:{number}",
-        index=number,
-        image_ref=ome.ImageRef(id=f"Image:{number}"),
-        **fields,
+    return (
+        f'<WellSample ID="WellSample:0:{number}" Index="{number}"{where}>'
+        f'<ImageRef ID="Image:{number}"/></WellSample>'
     )
 
 

@@ -19,7 +19,7 @@ from pymmcore_ome.layout import ImageLayout
 from .ome_image import ABSENT, ImageText, element_text
 from .ome_instrument import instrument_element
 from .ome_planes import plane_elements, tiff_data_elements
-from .ome_plate import plate_element
+from .ome_plate import PlateText
 from .state import StoreState
 
 CREATOR: Final = "pymmcore-ome"
@@ -27,37 +27,54 @@ _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _END: Final = "</OME>"
 
 
-def ome_xml(state: StoreState, images: Sequence[ImageLayout]) -> Iterator[bytes]:
-    """Yield the OME-XML of some images of a store, in order, in pieces.
+class OmeXml:
+    """Makes the OME-XML of a store, or one of each of its files.
+
+    What the documents of one state have in common is made once: one a file costs as much in
+    all as one of all images. It writes no file.
 
     Parameters
     ----------
     state : StoreState
         With `pages`, the pixels are in the same file; without, stored elsewhere.
-    images : sequence of ImageLayout
-        They become ``Image:0``, ``Image:1``, … of this document.
     """
-    images = [image for image in images if image.number < len(state.shapes)]
-    schema = state.layout.schema
-    text_of = ImageText(schema, _date(state.record.started))
-    root = ome.OME(creator=CREATOR).to_xml(indent=0, include_schema_location=True)
-    yield xml_bytes(_HEAD + root.rstrip().removesuffix("/>") + ">")
-    if schema.plate is not None:
-        yield xml_bytes(element_text(plate_element(schema.plate, images)))
-    if schema.instrument is not None:
-        yield xml_bytes(element_text(instrument_element(schema.instrument)))
-    for number, image in enumerate(images):
-        shape = state.shapes[image.number]
-        head, tail = text_of(image, number, shape)
-        yield xml_bytes(head)
-        if state.pages is None:
-            yield ABSENT.encode()
-        else:
-            yield xml_bytes(tiff_data_elements(image, shape, state.pages))
-        for part in plane_elements(image, shape, state.planes):
-            yield xml_bytes(part)
-        yield xml_bytes(tail)
-    yield _END.encode()
+
+    def __init__(self, state: StoreState) -> None:
+        self._state = state
+        schema = state.layout.schema
+        root = ome.OME(creator=CREATOR).to_xml(indent=0, include_schema_location=True)
+        self._head = xml_bytes(_HEAD + root.rstrip().removesuffix("/>") + ">")
+        self._plate = None if schema.plate is None else PlateText(schema.plate)
+        self._instrument = (
+            b""
+            if schema.instrument is None
+            else xml_bytes(element_text(instrument_element(schema.instrument)))
+        )
+        self._image = ImageText(schema, _date(state.record.started))
+
+    def __call__(self, images: Sequence[ImageLayout]) -> Iterator[bytes]:
+        """Yield the OME-XML of some images of the store, in order, in pieces.
+
+        They become ``Image:0``, ``Image:1``, … of this document.
+        """
+        state = self._state
+        images = [image for image in images if image.number < len(state.shapes)]
+        yield self._head
+        if self._plate is not None:
+            yield xml_bytes(self._plate(images))
+        yield self._instrument
+        for number, image in enumerate(images):
+            shape = state.shapes[image.number]
+            head, tail = self._image(image, number, shape)
+            yield xml_bytes(head)
+            if state.pages is None:
+                yield ABSENT.encode()
+            else:
+                yield xml_bytes(tiff_data_elements(image, shape, state.pages))
+            for part in plane_elements(image, shape, state.planes):
+                yield xml_bytes(part)
+            yield xml_bytes(tail)
+        yield _END.encode()
 
 
 def xml_bytes(text: str) -> bytes:

@@ -17,7 +17,7 @@ from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, Layout
 
 from .documents import Document, Documents, image_notes
-from .ome_xml import ome_xml, xml_bytes
+from .ome_xml import OmeXml, xml_bytes
 from .state import StoreState
 from .store_record import KEY
 
@@ -55,11 +55,12 @@ class TiffDocuments(Documents):
     def _all(self, state: StoreState) -> Iterator[Document]:
         images = state.layout.images[: len(state.shapes)]
         page = {**state.record.to_attributes(), "images": [_notes(state, i) for i in images]}
+        ome_xml = OmeXml(state)
         if not self._in_folder:
-            yield DESCRIPTION_KEY, _with_page(ome_xml(state, images), page)
+            yield DESCRIPTION_KEY, _with_page(ome_xml(images), page)
             return
         for image in images:
-            yield file_name(image), ome_xml(state, [image])
+            yield file_name(image), ome_xml([image])
         yield TIFF_FOLDER_KEY, [json_bytes({KEY: page}, indent=2)]
 
 

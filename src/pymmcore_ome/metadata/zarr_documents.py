@@ -14,7 +14,7 @@ from pymmcore_ome.layout import ImageLayout, Layout
 
 from . import ngff
 from .documents import Document, Documents, image_notes
-from .ome_xml import ome_xml
+from .ome_xml import OmeXml
 from .state import StoreState
 from .store_record import KEY
 
@@ -52,7 +52,7 @@ class ZarrDocuments(Documents):
         if state.layout.images:
             if not _has_series(state.layout):
                 yield _OME_GROUP, _group({})
-            yield XML_KEY, ome_xml(state, state.layout.images)
+            yield XML_KEY, OmeXml(state)(state.layout.images)
         yield "zarr.json", _group(_root(state))
 
 

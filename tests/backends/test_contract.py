@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zarr
 
 import pymmcore_ome as po
 from pymmcore_ome import errors
-from pymmcore_ome.backends import find_backend
+from pymmcore_ome.backends import find_backend, zarr_python
 from pymmcore_ome.backends.acquire_zarr import AcquireZarrBackend
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
 from pymmcore_ome.backends.tiff import TiffBackend
@@ -28,6 +30,20 @@ class TestTensorstore(ZarrContract):
 
 class TestZarrPython(ZarrContract):
     backend = ZarrPythonBackend
+
+    @pytest.fixture(autouse=True)
+    def without_zarrs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(zarr_python, "zarrs_settings", dict)
+
+
+class TestZarrPythonWithZarrs(ZarrContract):
+    backend = ZarrPythonBackend
+
+    @pytest.fixture(autouse=True)
+    def strictly(self) -> Iterator[None]:
+        """Let zarrs raise what it cannot do, instead of leaving it to zarr-python."""
+        with zarr.config.set({"codec_pipeline.strict": True}):
+            yield
 
 
 class TestAcquireZarr(SequentialZarrContract):

@@ -7,7 +7,7 @@ read, because a file that is being written changes; it never writes.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -19,7 +19,7 @@ from pymmcore_ome.layout import ImageLayout, PageTable
 
 from .selection import split_selection
 from .tiff_codec import TiffCodec
-from .tiff_form import TiffForm
+from .tiff_form import STRIP_BYTE_COUNTS, STRIP_OFFSETS, TiffForm
 
 _ROWS_AT_ONCE: Final = 16_384
 _FIELDS: Final = {
@@ -40,6 +40,14 @@ class Strip(NamedTuple):
     compression: int
     predictor: int
     is_blank: bool
+
+
+class PageSpans(NamedTuple):
+    """What neighbouring pages point at: one number a page in each array."""
+
+    at: NDArray[np.uint64]
+    nbytes: NDArray[np.uint64]
+    is_blank: NDArray[np.bool_]
 
 
 class TiffPages:
@@ -87,10 +95,33 @@ class TiffPages:
             is_blank=found["strip_at"] < page_at,
         )
 
-    def count_in(self, file: BinaryIO) -> int:
-        """Return how many pages the file has now."""
+    def spans(self, file: BinaryIO) -> Iterator[PageSpans]:
+        """Yield what every page points at now, in order, many pages at once.
+
+        Raises
+        ------
+        NotAStoreError
+            When the file is no TIFF of ours, or its pages are cut short.
+        """
         self._walk(file)
-        return self._count
+        for number, (first, at, row) in enumerate(self._blocks):
+            end = [*self._first_pages, self._count][number + 1]
+            for page in range(first, end, _ROWS_AT_ONCE):
+                page_at = at + (page - first) * row.itemsize
+                count = min(_ROWS_AT_ONCE, end - page)
+                file.seek(page_at)
+                rows = np.frombuffer(file.read(count * row.itemsize), row)
+                tags = rows["tags"]
+                strips = tags["value"][tags["code"] == STRIP_OFFSETS].astype(np.uint64)
+                nbytes = tags["value"][tags["code"] == STRIP_BYTE_COUNTS].astype(np.uint64)
+                if not len(strips) == len(nbytes) == count:
+                    raise NotAStoreError(f"{self.path} has a page without its one strip.")
+                pages_at = page_at + row.itemsize * np.arange(count, dtype=np.uint64)
+                yield PageSpans(strips, nbytes, strips < pages_at)
+
+    def blank(self, file: BinaryIO) -> NDArray[np.bool_]:
+        """Return for every page whether nothing was written to it; see `spans`."""
+        return np.concatenate([spans.is_blank for spans in self.spans(file)] or [np.zeros(0, bool)])
 
     def _walk(self, file: BinaryIO) -> None:
         """Follow the chain of pages from where the last walk ended."""
@@ -179,8 +210,8 @@ class TiffReader:
         """Return the least shape that holds every plane that was written."""
         planes = [0] * self._numbers.ndim
         with self._pages.path.open("rb") as file:
-            blank = [self._pages.strip(file, int(page)).is_blank for page in self._numbers.flat]
-        written = np.argwhere(~np.array(blank, bool).reshape(self._numbers.shape))
+            blank = self._pages.blank(file)
+        written = np.argwhere(~blank[self._numbers])
         if len(written):
             planes = [int(size) for size in written.max(axis=0) + 1]
         if self._samples > 1:

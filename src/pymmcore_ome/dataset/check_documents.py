@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
+from xml.parsers.expat import ExpatError, ParserCreate
 
+import numpy as np
 import yaozarrs
 
 from pymmcore_ome.backends import TiffPages
@@ -53,10 +54,9 @@ def _tiff(path: Path, images: int) -> Iterator[str]:
         with path.open("rb") as file:
             size = path.stat().st_size
             outside = sum(
-                (strip := pages.strip(file, page)).at + strip.nbytes > size
-                for page in range(pages.count_in(file))
+                int(np.count_nonzero(spans.at + spans.nbytes > size)) for spans in pages.spans(file)
             )
-    except (OSError, NotAStoreError) as error:
+    except (OSError, ValueError, NotAStoreError) as error:
         yield f"the pages of {path.name} cannot be read: {error}"
         return
     if outside:
@@ -65,10 +65,28 @@ def _tiff(path: Path, images: int) -> Iterator[str]:
 
 def _xml(content: bytes, images: int) -> Iterator[str]:
     try:
-        root = ET.fromstring(content)  # our own file, not a stranger's
-    except ET.ParseError as error:
+        count = _count_images(content)
+    except ExpatError as error:
         yield f"cannot be read: {error}"
         return
-    count = sum(child.tag.endswith("}Image") for child in root)
     if count != images:
         yield f"lists {count} images, the store has {images}"
+
+
+def _count_images(content: bytes) -> int:
+    """Return how many Image elements the root has; nothing is kept of a million planes."""
+    parser = ParserCreate()
+    names: list[str] = []
+    count = 0
+
+    def begin(name: str, _: object) -> None:
+        nonlocal count
+        count += len(names) == 1 and name.rpartition(":")[2] == "Image"
+        names.append(name)
+
+    def end(_: str) -> None:
+        names.pop()
+
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.Parse(content, True)
+    return count

@@ -29,9 +29,8 @@ class PlaneTable:
             if path not in self._values:
                 self._indices[path], self._values[path] = array("q"), array("d")
             self._indices[path].extend(row["index"])
-            self._values[path].extend(
-                _NAN if (value := row.get(column)) is None else value for column in PLANE_COLUMNS
-            )
+            values = tuple(map(row.get, PLANE_COLUMNS))
+            self._values[path].extend(_NAN if v is None else v for v in values)
 
     def of(self, image: str, rank: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the frames of an image, in the order of the frame table.

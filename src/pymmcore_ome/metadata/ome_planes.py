@@ -23,11 +23,11 @@ from .ome_image import letter
 _AT_ONCE: Final = 10_000
 _MANY_HOLES: Final = 100  # planes a frame, from which on holes are not listed
 _FORMS: Final = (
-    ' DeltaT="{!r}" DeltaTUnit="s"',
-    ' ExposureTime="{!r}" ExposureTimeUnit="ms"',
-    ' PositionX="{!r}" PositionXUnit="\u00b5m"',
-    ' PositionY="{!r}" PositionYUnit="\u00b5m"',
-    ' PositionZ="{!r}" PositionZUnit="\u00b5m"',
+    ' DeltaT="%r" DeltaTUnit="s"',
+    ' ExposureTime="%r" ExposureTimeUnit="ms"',
+    ' PositionX="%r" PositionXUnit="\u00b5m"',
+    ' PositionY="%r" PositionYUnit="\u00b5m"',
+    ' PositionZ="%r" PositionZUnit="\u00b5m"',
 )
 
 
@@ -69,28 +69,28 @@ def plane_elements(
     else:
         listed, places_of = np.unique(at, return_index=True)
         values = facts[places_of]
-    names = [f' The{letter(axis).upper()}="' for axis in image.axes[:-2]]
-    names += [f' The{name}="' for name in "ZCT" if f' The{name}="' not in names]
+    names = [f' The{letter(axis).upper()}="%d"' for axis in image.axes[:-2]]
+    names += [f' The{name}="0"' for name in "ZCT" if f' The{name}="%d"' not in names]
+    forms = _forms("".join(names))
     for first in range(0, len(values), _AT_ONCE):
         some = values[first : first + _AT_ONCE]
-        places = np.zeros((len(some), len(names)), dtype=int)
+        places = np.zeros((len(some), len(planes)))
         if planes:
             numbers = listed[first : first + len(some)]
-            places[:, : len(planes)] = np.stack(np.unravel_index(numbers, planes), axis=1)
-        yield "".join(
-            _plane(names, place, value)
-            for place, value in zip(places.tolist(), some.tolist(), strict=True)
-        )
+            places = np.stack(np.unravel_index(numbers, planes), axis=1)
+        is_known = ~np.isnan(some)
+        of_each = (is_known @ (1 << np.arange(len(_FORMS)))).tolist()
+        known_first = np.hstack([np.ones(places.shape, bool), is_known])
+        numbers_of_all = np.hstack([places, some])[known_first].tolist()
+        yield "".join(forms[known] for known in of_each) % tuple(numbers_of_all)
 
 
-def _plane(names: Sequence[str], place: Sequence[int], values: Sequence[float]) -> str:
-    at = "".join(f'{name}{value}"' for name, value in zip(names, place, strict=True))
-    facts = "".join(
-        form.format(value)
-        for form, value in zip(_FORMS, values, strict=True)
-        if value == value  # not NaN
-    )
-    return f"<Plane{at}{facts}/>"
+def _forms(names: str) -> list[str]:
+    """Return a Plane for each combination of facts that may be known, as a % template."""
+    return [
+        f"<Plane{names}{''.join(form for n, form in enumerate(_FORMS) if known & 1 << n)}/>"
+        for known in range(1 << len(_FORMS))
+    ]
 
 
 def _plane_shape(image: ImageLayout, shape: Sequence[int]) -> tuple[int, ...]:

@@ -1,0 +1,151 @@
+"""What is wrong with a frame table: frames without a place, doubled or missing ones. It only reads.
+
+The table is read once, into plain arrays: there may be millions of frames.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.frames import read_table
+from pymmcore_ome.layout import FrameRouter, ImageLayout
+
+from .dataset import Dataset
+
+_SHOWN: Final = 3
+
+
+class _Listed:
+    """The frames that the table lists for one image."""
+
+    def __init__(self, planes: tuple[int, ...]) -> None:
+        self.planes = planes
+        self.numbers = array("q")
+        self.indices = array("q")
+        self.places: NDArray[np.int64] = np.zeros(0, np.int64)  # of frames, each once, ascending
+        self.doubled: dict[int, int] = {}  # from a place that several frames have to how many
+
+    def take(self, number: int, index: tuple[int, ...]) -> bool:
+        """Note a frame of the table; return whether its index can be one of this image."""
+        try:
+            values = array("q", index)
+        except (TypeError, OverflowError):
+            return False
+        if len(values) != len(self.planes):
+            return False
+        self.numbers.append(number)
+        self.indices.extend(values)
+        return True
+
+    def settle(self) -> list[int]:
+        """Find the places; return which of the frames that were taken are outside."""
+        indices = np.array(self.indices, np.int64).reshape(len(self.numbers), len(self.planes))
+        is_inside = ((indices >= 0) & (indices < np.array(self.planes, np.int64))).all(axis=1)
+        inside = indices[is_inside]
+        at = np.zeros(len(inside), np.int64)
+        if self.planes and len(inside):
+            at = np.ravel_multi_index(tuple(inside.T), self.planes).astype(np.int64)
+        self.places, counts = np.unique(at, return_counts=True)
+        self.doubled = dict(
+            zip(self.places[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)
+        )
+        return [int(n) for n in np.flatnonzero(~is_inside)]
+
+    def index(self, place: int) -> tuple[int, ...]:
+        """Return the index of a place."""
+        return tuple(int(i) for i in np.unravel_index(place, self.planes)) if self.planes else ()
+
+    def place(self, index: tuple[int, ...]) -> int:
+        """Return the place of an index."""
+        return int(np.ravel_multi_index(index, self.planes)) if self.planes else 0
+
+
+class TableCheck:
+    """Reads the frame table of a dataset whose arrays are as they should be.
+
+    Attributes
+    ----------
+    count : int
+        Frames that it lists.
+    problems : list of str
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._images = {image.path: _Listed(image.shape[:-2]) for image in dataset.images}
+        self.count = 0
+        bad_lines: list[int] = []
+        misplaced = []
+        for number, row in enumerate(read_table(dataset.place.table, bad_lines)):
+            self.count += 1
+            listed, index = self._images.get(row["image"]), row["index"]
+            if listed is None:
+                misplaced.append(
+                    f"frame {number} is in image {row['image']!r}, which the store does not have"
+                )
+            elif not listed.take(number, index):
+                misplaced.append(_outside(number, index, row["image"], listed))
+        doubled = []
+        for path, listed in self._images.items():
+            rank = len(listed.planes)
+            for n in listed.settle():
+                index = tuple(listed.indices[n * rank : (n + 1) * rank])
+                misplaced.append(_outside(listed.numbers[n], index, path, listed))
+            doubled += [
+                f"{times} frames claim the same place: image {path!r}, index {listed.index(place)}"
+                for place, times in listed.doubled.items()
+            ]
+        self.problems = [
+            *(f"line {number} of the frame table cannot be read" for number in bad_lines),
+            *misplaced,
+            *doubled,
+            *self._missing(dataset),
+        ]
+
+    def _missing(self, dataset: Dataset) -> Iterator[str]:
+        planned = dataset.layout.frame_count
+        found = sum(len(listed.places) for listed in self._images.values())
+        if planned is None or planned == found:
+            return
+        missing: Iterator[tuple[str, tuple[int, ...]]]
+        if dataset.layout.order is None:  # all places of all images, in no order of time
+            missing = (
+                (image.path, index)
+                for image in dataset.layout.images
+                for index in self._free(image)
+            )
+        else:
+            missing = self._not_come(FrameRouter(dataset.layout))
+        shown = [f"{image or 'the image'} {index}" for image, index in islice(missing, _SHOWN)]
+        more = ", …" if planned - found > len(shown) else ""
+        yield (
+            f"{planned - found} of {planned} planned frames are missing (they read as 0): "
+            f"{', '.join(shown)}{more}"
+        )
+
+    def _free(self, image: ImageLayout) -> list[tuple[int, ...]]:
+        """Return the first places of an image that no frame has."""
+        listed = self._images[image.path]
+        places = np.arange(int(np.prod(listed.planes, dtype=np.int64))).reshape(listed.planes)
+        if image.samples > 1 and image.channel_axis is not None:
+            step = [slice(None)] * places.ndim
+            step[image.channel_axis] = slice(None, None, image.samples)
+            places = places[tuple(step)]
+        free = np.setdiff1d(places.reshape(-1), listed.places, assume_unique=True)
+        return [listed.index(place) for place in free[:_SHOWN].tolist()]
+
+    def _not_come(self, router: FrameRouter) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield the places of the plan that no frame has, in the order of the plan."""
+        taken = {path: set(listed.places.tolist()) for path, listed in self._images.items()}
+        for address in router:
+            if self._images[address.image].place(address.index) not in taken[address.image]:
+                yield address.image, address.index
+
+
+def _outside(number: int, index: object, image: str, listed: _Listed) -> str:
+    return f"frame {number} is at {index}, outside image {image!r} {listed.planes}"

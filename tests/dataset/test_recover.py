@@ -35,7 +35,8 @@ schemas = {
 stream = po.open_stream(path, schemas[kind], **options)
 for number in range(100):
     at = {"t": number // 6, "p": number // 2 % 3, "c": number % 2}
-    stream.append(encoded_frame(number, (6, 8)), at=at, metadata={"delta_t_s": number})
+    channel = {"channel": ["DAPI", "FITC"][number % 2]} if kind == "event-driven" else {}
+    stream.append(encoded_frame(number, (6, 8)), at=at, metadata={"delta_t_s": number, **channel})
 while stream.progress.frames_written < 100:
     time.sleep(0.01)
 time.sleep(1.5)  # the frame table is handed to the system every second
@@ -100,6 +101,11 @@ def test_killed_store_is_recovered(
     file = path / "0.ome.tiff" if options.get("files") else path
     planes = from_xml(xml or read_description(file) or b"").images[0].pixels.planes
     assert [plane.delta_t for plane in planes[:4]] == [0, 1, 6, 7]
+    if kind == "event-driven":
+        found = from_xml(xml or read_description(file) or b"").images
+        assert [[c.name for c in image.pixels.channels] for image in found] == [
+            ["DAPI", "FITC"]
+        ] * 3
 
     before = pixels_hash(path)
     again = po.recover(path)

@@ -9,9 +9,9 @@ from typing import Any
 from pymmcore_ome.disk import Place, local_path
 from pymmcore_ome.errors import NotAStoreError, SchemaError
 from pymmcore_ome.frames import read_table
-from pymmcore_ome.layout import Layout, layout_of
+from pymmcore_ome.layout import Layout, grown_plan, layout_of
 from pymmcore_ome.metadata import Status, StoreRecord
-from pymmcore_ome.schema import StorageSchema
+from pymmcore_ome.schema import Position, StorageSchema
 
 from .image import Image
 from .stored import Stored, StoredTiff, StoredZarr
@@ -99,9 +99,28 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     try:
         schema = StorageSchema.of_fields(record.schema)
         if schema.grows and schema.images is None:
-            schema = schema.replace(images=stored.found_images() or None)
+            schema = _with_found_images(schema, stored)
         return Dataset(stored, record, layout_of(schema, stored.named))
     except (SchemaError, OSError, LookupError, ValueError, TypeError) as error:
         raise NotAStoreError(
             f"{root} is damaged: its description cannot be read: {error}"
         ) from error
+
+
+def _with_found_images(schema: StorageSchema, stored: Stored) -> StorageSchema:
+    """Return the schema of a growing store that was not finished, with the images it has so far.
+
+    What a finished one tells of them besides is known to the frame table (`recover`).
+    """
+    plans = tuple(
+        grown_plan(
+            schema,
+            at={"image": number},
+            position=Position(name=found.name),
+            sizes=found.sizes,
+            channels={},
+            camera=found.camera,
+        )
+        for number, found in enumerate(stored.found_images())
+    )
+    return schema.replace(images=plans or None)

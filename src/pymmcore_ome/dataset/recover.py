@@ -1,7 +1,8 @@
 """`recover`: finish the documents of a store whose process died. It changes no pixel.
 
 What the frame table lists is on disk already; what is missing is what is written at the end:
-final sizes, the OME-XML of the planes, and how it ended.
+final sizes, the channels and positions that came with frames, the OME-XML of the planes, and how
+it ended.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from datetime import datetime
 from pymmcore_ome.backends import describe_existing
 from pymmcore_ome.disk import Place, StoreLock, write_whole
 from pymmcore_ome.frames import PlaneTable, cut_half_a_line, read_table
-from pymmcore_ome.layout import Layout, layout_of
+from pymmcore_ome.layout import layout_of
 from pymmcore_ome.metadata import Document, StoreState, documents_of
 
 from .dataset import Dataset, open_dataset
+from .grown_images import grown_plans
 from .provisional import confirm_proven
 
 
@@ -60,7 +62,8 @@ def _finish(dataset: Dataset) -> None:
         for image in layout.images
     ]
     if layout.schema.grows:
-        layout = _with_sizes(layout, shapes)
+        plans = grown_plans(layout, shapes, read_table(place.table))
+        layout = layout_of(layout.schema.replace(images=plans or None), layout.named)
     record = replace(
         dataset.record,
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
@@ -77,22 +80,6 @@ def _finish(dataset: Dataset) -> None:
             _put(place, document)
     for document in documents.closed(state):
         _put(place, document)
-
-
-def _with_sizes(layout: Layout, shapes: list[tuple[int, ...]]) -> Layout:
-    """Return the layout of a store that grew, with the sizes to which its images came."""
-    plans = [
-        plan.replace(
-            dimensions=tuple(
-                dim.replace(size=max(1, shape[image.axis_names.index(dim.name)]))
-                for dim in plan.dimensions
-            )
-        )
-        for plan, image, shape in zip(
-            layout.schema.images or (), layout.images, shapes, strict=True
-        )
-    ]
-    return layout_of(layout.schema.replace(images=tuple(plans) or None), layout.named)
 
 
 def _put(place: Place, document: Document) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from pymmcore_ome.disk import TIFF_FOLDER_KEY, Place, read_description, read_jso
 from pymmcore_ome.errors import NotAStoreError
 from pymmcore_ome.layout import ImageLayout, PageTable
 from pymmcore_ome.metadata import KEY, file_name, page_of_xml
-from pymmcore_ome.schema import Dimension, ImagePlan, Position
 
 
 class Array(Protocol):
@@ -26,6 +25,14 @@ class Array(Protocol):
     dimension_names: tuple[str, ...]
 
     def __getitem__(self, key: Any) -> NDArray[Any]: ...
+
+
+class FoundImage(NamedTuple):
+    """An image that lies there: name, camera and the sizes of its array by axis."""
+
+    name: str  # without its camera's, which the layout adds
+    sizes: Mapping[str, int]
+    camera: int | None
 
 
 class Stored(ABC):
@@ -58,7 +65,7 @@ class Stored(ABC):
         return None
 
     @abstractmethod
-    def found_images(self) -> tuple[ImagePlan, ...]:
+    def found_images(self) -> list[FoundImage]:
         """Return the images of a growing store that was not finished."""
 
 
@@ -78,18 +85,18 @@ class StoredZarr(Stored):
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
         return self.array(image).shape
 
-    def found_images(self) -> tuple[ImagePlan, ...]:
+    def found_images(self) -> list[FoundImage]:
         series = self.place.path / "OME" / "zarr.json"
         if not series.exists():
-            return ()
-        plans = []
+            return []
+        found = []
         paths = json.loads(series.read_bytes())["attributes"]["ome"]["series"]
-        for number, path in enumerate(paths):
+        for path in paths:
             notes = json.loads((self.place.path / path / "zarr.json").read_bytes())
             array = ZarrReader(self.place.path / path / "0")
-            name = notes["attributes"][KEY]["image"]["name"]
-            plans.append(_plan(number, name, array.dimension_names, array.shape))
-        return tuple(plans)
+            own = notes["attributes"][KEY]["image"]
+            found.append(_found(own, array.dimension_names, array.shape))
+        return found
 
 
 class StoredTiff(Stored):
@@ -130,17 +137,10 @@ class StoredTiff(Stored):
             ) from error
         return notes
 
-    def found_images(self) -> tuple[ImagePlan, ...]:
-        return tuple(
-            _plan(number, notes["name"], notes["axes"], notes["shape"])
-            for number, notes in enumerate(self.page["images"])
-        )
+    def found_images(self) -> list[FoundImage]:
+        return [_found(notes, notes["axes"], notes["shape"]) for notes in self.page["images"]]
 
 
-def _plan(number: int, name: str, axes: Iterable[str], shape: Sequence[int]) -> ImagePlan:
-    sizes = list(zip(axes, shape, strict=True))[:-2]
-    return ImagePlan(
-        at={"image": number},
-        position=Position(name=name),
-        dimensions=[Dimension(name=axis, size=max(1, size)) for axis, size in sizes],
-    )
+def _found(notes: Mapping[str, Any], axes: Iterable[str], shape: Sequence[int]) -> FoundImage:
+    name = notes.get("place") or notes["name"]
+    return FoundImage(name, dict(zip(axes, shape, strict=True)), notes.get("camera"))

@@ -4,7 +4,7 @@ from .address import FrameAddress
 from .arrival import Arrival, InOrder, arrival_of, plane_count, plane_steps
 from .cells import CellGrid
 from .chunking import Chunks, with_chunks
-from .growing import GrowingRouter
+from .growing import GrowingRouter, grown_plan, new_position
 from .image import Axis, ImageLayout
 from .layout import Layout, layout_of
 from .occupancy import Occupancy
@@ -15,5 +15,5 @@ from .router import FrameRouter
 __all__ = [
     "Arrival", "Axis", "CellGrid", "Chunks", "FrameAddress", "FrameRouter", "GrowingRouter",
     "ImageLayout", "InOrder", "Layout", "Occupancy", "PageTable", "Placer", "Run", "arrival_of",
-    "layout_of", "plane_count", "plane_steps", "with_chunks",
+    "grown_plan", "layout_of", "new_position", "plane_count", "plane_steps", "with_chunks",
 ]  # fmt: skip

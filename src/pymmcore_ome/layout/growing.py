@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pymmcore_ome.errors import OutsidePlanError
-from pymmcore_ome.schema import Channel, Dimension, ImagePlan, Position, StorageSchema
+from pymmcore_ome.schema import Camera, Channel, Dimension, ImagePlan, Position, StorageSchema
 from pymmcore_ome.schema.names import safe_name
 
 from .address import FrameAddress
@@ -47,13 +47,9 @@ class GrowingRouter:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._schema = layout.schema
-        dims = self._schema.frame_dimensions
-        split = next((d for d in dims if d.kind == "camera" and d.makes_images), None)
-        self._cameras = () if split is None else split.cameras
-        self._loops = [d for d in dims if d is not split]
+        self._cameras, loops = _cameras_and_loops(self._schema)
         self._axes = [
-            image_axes(self._schema, self._loops, camera=camera)
-            for camera in self._cameras or (None,)
+            image_axes(self._schema, loops, camera=camera) for camera in self._cameras or (None,)
         ]
         self._lanes = [{lane.name: lane for lane in axes.lanes} for axes in self._axes]
         self._images = layout.images
@@ -123,22 +119,14 @@ class GrowingRouter:
 
     def _plan(self, image: ImageLayout, shape: tuple[int, ...]) -> ImagePlan:
         number = image.number
-        sizes = dict(zip(image.axis_names, shape, strict=True))
-        dims = []
-        for dim in self._loops:
-            size = dim.size
-            if size is None:
-                size = max(1, -(-sizes[dim.name] // self._lanes[image.camera or 0][dim.name].step))
-            named = self._channels[number] if dim.kind == "channel" else {}
-            coords = [Channel(name=named.get(n, f"Channel {n}")) for n in range(size)]
-            dims.append(
-                Dimension(name=dim.name, coords=coords) if named else dim.replace(size=size)
-            )
-        selector = next(key for key, value in self._keys.items() if value == number)
-        plan = ImagePlan(at=dict(selector), position=self._positions[number], dimensions=dims)
-        if image.camera is None:
-            return plan
-        return plan.replace(at={**plan.at, "cam": image.camera}, camera=self._cameras[image.camera])
+        return grown_plan(
+            self._schema,
+            at=dict(next(key for key, value in self._keys.items() if value == number)),
+            position=self._positions[number],
+            sizes=dict(zip(image.axis_names, shape, strict=True)),
+            channels=self._channels[number],
+            camera=image.camera,
+        )
 
     def _camera(self, at: Mapping[str, int]) -> int:
         """Return the number of the camera that delivered a frame, where cameras differ."""
@@ -161,11 +149,7 @@ class GrowingRouter:
         if camera is not None:
             parts = [("p", 0, Position(name=place)), ("cam", 0, name_of(self._cameras[camera]))]
         name = self._names.claim(image_name(parts)[0])
-        position = Position(
-            name=name if camera is None else place,
-            label=text if text and text != name else None,
-            **{k: float(about[k]) for k in ("x_um", "y_um") if about.get(k) is not None},
-        )
+        position = new_position(name if camera is None else place, about)
         axes = self._axes[camera or 0]
         self._images.append(
             ImageLayout(
@@ -185,6 +169,60 @@ class GrowingRouter:
         self._positions.append(position)
         self._channels.append({})
         return number
+
+
+def grown_plan(
+    schema: StorageSchema,
+    *,
+    at: Mapping[str, int],
+    position: Position,
+    sizes: Mapping[str, int],
+    channels: Mapping[int, str],
+    camera: int | None,
+) -> ImagePlan:
+    """Return an image of a growing schema as it came to be.
+
+    Parameters
+    ----------
+    schema : StorageSchema
+    at, position : of the plan
+    sizes : mapping of str to int
+        Of its array, by axis.
+    channels : mapping of int to str
+        Names by number, as far as they are known; cameras and samples left out.
+    camera : int or None
+        Number of its camera, where cameras have images of their own.
+    """
+    cameras, loops = _cameras_and_loops(schema)
+    own = None if camera is None else cameras[camera]
+    steps = {lane.name: lane.step for lane in image_axes(schema, loops, camera=own).lanes}
+    dims = []
+    for dim in loops:
+        size = dim.size
+        if size is None:
+            size = max(1, -(-sizes[dim.name] // steps[dim.name]))
+        named = channels if dim.kind == "channel" else {}
+        coords = [Channel(name=named.get(n, f"Channel {n}")) for n in range(size)]
+        dims.append(Dimension(name=dim.name, coords=coords) if named else dim.replace(size=size))
+    plan = ImagePlan(at=dict(at), position=position, dimensions=dims)
+    return plan if own is None else plan.replace(at={**plan.at, "cam": camera}, camera=own)
+
+
+def new_position(name: str, about: Mapping[str, Any]) -> Position:
+    """Return the position of a new image, from the metadata of its first frame."""
+    text = about.get("pos_name")
+    return Position(
+        name=name,
+        label=text if text and text != name else None,
+        **{k: float(about[k]) for k in ("x_um", "y_um") if about.get(k) is not None},
+    )
+
+
+def _cameras_and_loops(schema: StorageSchema) -> tuple[tuple[Camera, ...], list[Dimension]]:
+    """Return the cameras that have images of their own, and the loops within an image."""
+    dims = schema.frame_dimensions
+    split = next((d for d in dims if d.kind == "camera" and d.makes_images), None)
+    return () if split is None else split.cameras, [d for d in dims if d is not split]
 
 
 def _selector(selected: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -39,10 +39,13 @@ class Documents(ABC):
 def image_notes(image: ImageLayout) -> dict[str, object]:
     """Return what we note of an image: its name, and what neither format has a place for.
 
+    Where cameras have images of their own, its camera's number, and its name without the camera.
     `coordinates` holds every axis whose steps are not even, in `units`; z as the stage has
     it, the position's z included.
     """
     notes: dict[str, object] = {"name": image.name}
+    if image.camera is not None:
+        notes |= {"camera": image.camera, "place": image.position.name}
     uneven = {axis.name: axis for axis in image.axes if axis.coords and axis.scale is None}
     if uneven:
         notes["coordinates"] = {

@@ -13,6 +13,7 @@ import pytest
 
 import pymmcore_ome as po
 from conftest import DEMO
+from pymmcore_ome.testing import encoded_frame
 
 LONG = "axis_order: tc\ntime_plan: {interval: 0.05, loops: 2000}\nchannels: [{config: DAPI}]\n"
 
@@ -68,6 +69,19 @@ def test_run_info_and_validate(tmp_path: Path) -> None:
     broken = command("validate", "a.ome.zarr", cwd=tmp_path)
     assert broken.returncode == 1
     assert "1 of 10 planned frames are missing" in broken.stdout
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
+def test_validate_says_what_was_checked_of_either_format(
+    tmp_path: Path, name: str, small_schema: po.StorageSchema
+) -> None:
+    with po.open_stream(tmp_path / name, small_schema) as stream:
+        for number in range(12):
+            stream.append(encoded_frame(number, (6, 8)))
+    found = command("validate", name, cwd=tmp_path)
+    assert found.stdout == "Valid: documents, arrays, frame table and plan agree.\n"
+    found = command("validate", name, "--pixels", cwd=tmp_path)
+    assert found.stdout == "Valid: documents, arrays, pixels, frame table and plan agree.\n"
 
 
 @pytest.mark.parametrize(

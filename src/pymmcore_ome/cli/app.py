@@ -119,7 +119,7 @@ def validate(
     from .show import print_problems
 
     problems = dataset.validate(path, pixels=pixels)
-    print_problems(out, problems)
+    print_problems(out, problems, pixels=pixels)
     raise typer.Exit(1 if problems else 0)
 
 

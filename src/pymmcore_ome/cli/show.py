@@ -31,10 +31,11 @@ def describe(dataset: Dataset) -> RenderableType:
     return Group(_tree(dataset), facts)
 
 
-def print_problems(console: Console, problems: list[str]) -> None:
-    """Print what `validate` found, or that all is well."""
+def print_problems(console: Console, problems: list[str], *, pixels: bool = False) -> None:
+    """Print what `validate` found, or that all is well; `pixels`: whether they were read, too."""
     if not problems:
-        console.print("[green]Valid:[/] OME-Zarr 0.5, arrays, frame table and plan agree.")
+        checked = "documents, arrays, pixels" if pixels else "documents, arrays"
+        console.print(f"[green]Valid:[/] {checked}, frame table and plan agree.")
     for problem in problems:
         console.print(Text("problem: ", style="red"), Text(problem), sep="")
 

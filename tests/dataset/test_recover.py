@@ -32,14 +32,14 @@ schemas = {
     "unbounded": loops({"t": None, "p": 3, "c": 2}),
     "event-driven": StorageSchema(dimensions=dims, dtype="uint16", grows=True),
 }
-stream = po.open_stream(path, schemas[kind], **options)
+stream = po.open_stream(path, schemas[kind], checkpoint_s=0.1, **options)
 for number in range(100):
     at = {"t": number // 6, "p": number // 2 % 3, "c": number % 2}
     channel = {"channel": ["DAPI", "FITC"][number % 2]} if kind == "event-driven" else {}
     stream.append(encoded_frame(number, (6, 8)), at=at, metadata={"delta_t_s": number, **channel})
-while stream.progress.frames_written < 100:
+table = po.open_dataset(path).place.table
+while not table.exists() or table.read_bytes().count(b"\\n") < 100:
     time.sleep(0.01)
-time.sleep(1.5)  # the frame table is handed to the system every second
 print("written", flush=True)
 time.sleep(600)
 """

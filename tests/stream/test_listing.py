@@ -1,0 +1,57 @@
+"""Documents of a store that grows while it is written cost little beside its pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pymmcore_ome as po
+from pymmcore_ome import Dimension, StorageSchema
+from pymmcore_ome.stream import listing
+from pymmcore_ome.stream.store import Store
+from pymmcore_ome.testing import encoded_frame
+
+SHAPE = (32, 32)
+POSITIONS, CHANNELS = 100, 3
+FRAME_BYTES = 2 * SHAPE[0] * SHAPE[1]
+PAGE_BYTES = 400  # at most, of a page's tags
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bytes of the documents, each time that they are written before the end."""
+    sizes: list[int] = []
+    say = Store.say
+
+    def noted(self: Store, image_count: int) -> int:
+        sizes.append(say(self, image_count))
+        return sizes[-1]
+
+    monkeypatch.setattr(Store, "say", noted)
+    monkeypatch.setattr(listing, "_PAUSE", 0)  # on a fast machine they may be written any time
+    return sizes
+
+
+@pytest.mark.parametrize("times", [2, 8])
+def test_event_driven_tiff_grows_by_a_tenth_of_its_pixels_and_a_megabyte_for_documents(
+    tmp_path: Path, said: list[int], times: int
+) -> None:
+    path = tmp_path / "a.ome.tiff"
+    dims = [Dimension(name=name) for name in "tcz"]
+    dims += [Dimension(name="y", size=SHAPE[0]), Dimension(name="x", size=SHAPE[1])]
+    schema = StorageSchema(dimensions=dims, dtype="uint16", grows=True)
+    frame = encoded_frame(1, SHAPE)
+    with po.open_stream(path, schema, checkpoint_s=3600) as stream:
+        for t in range(times):
+            for p in range(POSITIONS):
+                for c in range(CHANNELS):
+                    stream.append(frame, at={"t": t, "p": p, "c": c})
+    pixels = times * POSITIONS * CHANNELS * FRAME_BYTES
+    # the first and the last time are not counted against it, and a document is known by its size
+    assert sum(said) <= pixels / 10 + 2**20 + 3 * max(said)
+    pages = 4 * times * POSITIONS * CHANNELS  # at most: each of two axes may be twice as long
+    # the documents of the end are two: what grew, and how it ended
+    ending = 3 * max(said) + 300 * times * POSITIONS * CHANNELS
+    assert path.stat().st_size <= pixels + sum(said) + pages * PAGE_BYTES + ending
+    assert po.validate(path) == []

@@ -49,7 +49,13 @@ class ImageText:
         sizes = pixel_sizes(image, shape)
         key = (
             *((axis.name, axis.kind, axis.scale, axis.unit) for axis in image.axes),
-            *(image.dtype, image.samples, image.plane_channels, image.camera),
+            *(
+                image.dtype,
+                image.significant_bits,
+                image.samples,
+                image.plane_channels,
+                image.camera,
+            ),
             *(sizes[name] for name in "cyx"),  # images that differ along t and z are of one kind
         )
         if key not in self._known:

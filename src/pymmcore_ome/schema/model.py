@@ -73,7 +73,10 @@ class Model(BaseModel):
         """Make a model from a mapping of fields, whatever it turns out to be."""
         if not isinstance(fields, Mapping) or not all(isinstance(key, str) for key in fields):
             raise SchemaError(f"{cls.__name__}: expected a mapping of fields, got {fields!r:.80}.")
-        return cls(**fields)
+        try:
+            return cls(**fields)
+        except TypeError as error:  # fields that its signature needs, and that are missing
+            raise SchemaError(f"{cls.__name__}: {error}.") from error
 
 
 def _readable(error: ValidationError) -> SchemaError:

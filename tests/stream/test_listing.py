@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import pymmcore_ome as po
 from pymmcore_ome import Dimension, StorageSchema
+from pymmcore_ome.backends.tensorstore import TensorstoreBackend
 from pymmcore_ome.stream import listing
 from pymmcore_ome.stream.store import Store
 from pymmcore_ome.testing import encoded_frame
@@ -55,3 +60,40 @@ def test_event_driven_tiff_grows_by_a_tenth_of_its_pixels_and_a_megabyte_for_doc
     ending = 3 * max(said) + 300 * times * POSITIONS * CHANNELS
     assert path.stat().st_size <= pixels + sum(said) + pages * PAGE_BYTES + ending
     assert po.validate(path) == []
+
+
+class _Behind(TensorstoreBackend):
+    """A backend whose producer is always one image ahead when an image is made."""
+
+    ahead: threading.Semaphore
+    opened: list[list[str]]
+    path: Path
+
+    def put(self, key: str, content: Iterable[bytes]) -> None:
+        super().put(key, content)
+        if key == "OME/zarr.json":
+            self.opened.append([image.path for image in po.open_dataset(self.path).images])
+
+    def add(self, image: Any) -> None:
+        assert self.ahead.acquire(timeout=60)
+        super().add(image)
+
+
+def test_store_that_grows_can_be_opened_while_its_producer_is_ahead(
+    tmp_path: Path, said: list[int]
+) -> None:
+    """The documents tell of no image that has not been made."""
+    path = tmp_path / "a.ome.zarr"
+    ahead, opened = threading.Semaphore(0), list[list[str]]()
+    backend = type("Behind", (_Behind,), {"ahead": ahead, "opened": opened, "path": path})
+    dims = [Dimension(name="t"), Dimension(name="y", size=4), Dimension(name="x", size=4)]
+    schema = StorageSchema(dimensions=dims, dtype="uint8", grows=True)
+    with po.open_stream(path, schema, backend=backend) as stream:
+        for p in range(4):
+            stream.append(np.ones((4, 4), "uint8"), at={"p": p})
+            if p:
+                ahead.release()
+        ahead.release()
+    assert all(paths == ["0", "1", "2", "3"][: len(paths)] for paths in opened)
+    assert opened[-1] == ["0", "1", "2", "3"]
+    assert said

@@ -45,8 +45,10 @@ class ZarrDocuments(Documents):
                     KEY: {"image": image_notes(image)},
                 }
                 yield f"{image.path}/zarr.json", _group(attributes)
-        if _has_series(layout):
-            yield _OME_GROUP, _group({"ome": ngff.series_attributes(layout.images)})
+        # the producer may have placed a frame in an image that nobody has made yet
+        made = layout.images[: len(state.shapes)]
+        if made and _has_series(layout):
+            yield _OME_GROUP, _group({"ome": ngff.series_attributes(made)})
 
     def closed(self, state: StoreState) -> Iterator[Document]:
         if state.layout.images:

@@ -6,6 +6,7 @@ and `Output` need pymmcore-plus, and are loaded when they are first used.
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ def __getattr__(name: str) -> Any:
         from . import acquisition
 
         return getattr(acquisition, name)
+    if name == "napari":  # the face; napari itself is imported when something is shown
+        return import_module(".napari", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,0 +1,207 @@
+"""`connect`: napari-micromanager's Run button saves through us, and shows what was saved.
+
+It installs the package on the core of the main window, follows that window when it changes its
+core, and tells how each run ended as a napari notification. It draws no controls of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pymmcore_ome.acquisition import Installation, Output, install
+from pymmcore_ome.errors import AcquisitionError
+
+from .show import show, viewer_or_current
+
+logger = logging.getLogger("pymmcore-ome")
+_LIVE_KEY = "napari_micromanager"  # of the metadata that napari-micromanager gives its layers
+
+
+class Connection:
+    """A viewer and the core whose runs it saves and shows. Made by `connect`.
+
+    Attributes
+    ----------
+    viewer : napari.Viewer
+    core : CMMCorePlus
+        The one that runs now; another after napari-micromanager changed it.
+    opens : bool
+        Whether what was saved is opened when a run ends. May be changed at any time.
+    on_ended : list of callable
+        Called in the main thread with a sentence on each run that ended.
+    """
+
+    def __init__(self, viewer: Any, core: Any, window: Any, options: dict[str, Any]) -> None:
+        self.viewer = viewer
+        self.core = core
+        self.opens = True
+        self.on_ended: list[Callable[[str], None]] = []
+        self._options = options
+        self._window = window
+        self._installation: Installation | None = None
+        self._follow(core)
+        if window is not None:
+            window.set_core = self._set_core
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether runs are saved by this package now."""
+        return self._installation is not None
+
+    def disconnect(self) -> None:
+        """Leave the core and the window as they were; harmless when that was done before."""
+        self._leave()
+        if self._window is not None:
+            self._window.__dict__.pop("set_core", None)
+        _connections.discard(self)
+
+    def _follow(self, core: Any) -> None:
+        self._leave()
+        self.core = core
+        self._installation = install(core, **self._options)
+        self._installation.when_ended.append(self._ended)
+
+    def _leave(self) -> None:
+        if self._installation is not None:
+            self._installation.when_ended.remove(self._ended)
+            self._installation.__exit__()
+            self._installation = None
+
+    def _set_core(self, core: Any, *args: Any, **options: Any) -> Any:
+        """Change the main window's core, and install on the new one."""
+        done = type(self._window).set_core(self._window, core, *args, **options)
+        self._follow(core)
+        return done
+
+    def _ended(self, outputs: Sequence[Output], error: BaseException | None) -> None:
+        """Hear that a run ended; in the thread that ran it."""
+        from superqt.utils import ensure_main_thread
+
+        is_shown = _is_shown_by_napari(error)
+        ensure_main_thread(self._tell, await_return=False)(list(outputs), error, is_shown)
+
+    def _tell(self, outputs: list[Output], error: BaseException | None, is_shown: bool) -> None:
+        """Tell how a run ended and open what it saved. No exception leaves it: it is a slot."""
+        from napari.utils import notifications
+
+        said = "The run ended with an error: " + str(error) if error is not None else ""
+        try:
+            if error is not None:
+                if not is_shown:
+                    notifications.show_error(said)
+            elif outputs:
+                said, is_whole = _sentence(outputs)
+                (notifications.show_info if is_whole else notifications.show_warning)(said)
+            if self.opens and error is None:
+                for output in outputs:
+                    self._open(output)
+            for told in self.on_ended if said else ():
+                told(said)
+        except Exception as failure:
+            logger.exception("What was saved cannot be shown")
+            notifications.show_error(f"What was saved cannot be shown: {failure}")
+
+    def _open(self, output: Output) -> None:
+        """Show a run's store in place of the layers that showed it live."""
+        for layer in list(self.viewer.layers):
+            if _LIVE_KEY in layer.metadata:
+                self.viewer.layers.remove(layer)
+            else:
+                layer.visible = False
+        show(output.path, self.viewer)
+        self.viewer.reset_view()
+
+
+_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def connect(viewer: Any = None, core: Any = None, **options: Any) -> Connection:
+    """Let a viewer's runs be saved by this package, and be opened when they end.
+
+    Afterwards the Run button of napari-micromanager saves what its save box names, OME-Zarr
+    and OME-TIFF alike; all else stays as it is. How a run ended is a notification. The store
+    takes the place of the layer that showed the run live; all other layers are hidden, not
+    removed. Connecting a viewer again returns the same connection.
+
+    To be called in the main thread.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer, optional
+        None: the current one.
+    core : CMMCorePlus, optional
+        None: that of napari-micromanager's main window in the viewer, also after the window
+        changed it.
+    **options
+        Of the stores, as the keyword arguments of `Output`.
+
+    Returns
+    -------
+    Connection
+        With ``disconnect()``, and ``opens`` to be set to False.
+
+    Raises
+    ------
+    AcquisitionError
+        When there is no viewer, or no core in it.
+    OptionError
+        On an option that no output knows.
+    """
+    viewer = viewer_or_current(viewer)
+    window = main_window(viewer)
+    if core is None:
+        if window is None:
+            raise AcquisitionError(
+                "napari-micromanager is not open in this viewer. Open it (Plugins, "
+                "napari-micromanager, Main Window), or give the core: connect(core=…)."
+            )
+        core = window.core
+    for known in _connections:
+        if known.viewer is viewer and known.core is core and known.is_connected:
+            return known
+    follows = window if window is not None and window.core is core else None
+    connection = Connection(viewer, core, follows, options)
+    _connections.add(connection)
+    return connection
+
+
+def main_window(viewer: Any) -> Any:
+    """Return napari-micromanager's main window in a viewer, or None."""
+    try:
+        from napari_micromanager.main_window import MainWindow
+    except ImportError:
+        return None
+    from qtpy.QtWidgets import QApplication
+
+    for widget in QApplication.allWidgets():
+        if isinstance(widget, MainWindow) and getattr(widget, "viewer", None) is viewer:
+            return widget
+    return None
+
+
+def _sentence(outputs: Sequence[Output]) -> tuple[str, bool]:
+    """Say what was stored, and whether that is all that was planned."""
+    parts, is_whole = [], True
+    for output in outputs:
+        summary = output.result()
+        text = f"{summary.frames_written} frames saved in {output.path.name}"
+        if summary.status != "complete":
+            text += f" ({summary.status})"
+        if summary.frames_missing:
+            text += f", {summary.frames_missing} are missing"
+        is_whole = is_whole and summary.status == "complete" and not summary.frames_missing
+        parts.append(text)
+    return "; ".join(parts) + ".", is_whole
+
+
+def _is_shown_by_napari(error: BaseException | None) -> bool:
+    """Whether napari shows the error itself, as it does with those that end a thread."""
+    if error is None or threading.current_thread() is threading.main_thread():
+        return False
+    from napari.utils.notifications import notification_manager
+
+    return getattr(threading.excepthook, "__self__", None) is notification_manager

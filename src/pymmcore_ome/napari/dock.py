@@ -1,0 +1,108 @@
+"""The dock widget "Save with pymmcore-ome": what `connect` does, for those who click.
+
+Its state is the `Connection`'s; it holds none. A function makes it, so that no Qt is imported
+before it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from .connection import Connection, connect, main_window
+from .show import viewer_or_current
+
+_SAVES: Final = (
+    "Run in napari-micromanager's MDA saves through pymmcore-ome: check “Save Acquisition” there "
+    "and choose ome-zarr or ome-tiff."
+)
+_RESTS: Final = "Disconnected: napari-micromanager saves as it did before."
+_CLOSED: Final = "napari-micromanager is not open in this viewer."
+
+
+def make_dock(napari_viewer: Any = None) -> Any:
+    """Return the widget, connected at once where napari-micromanager is open.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer, optional
+        napari gives it; None: the current one.
+
+    Returns
+    -------
+    QWidget
+        Its attribute ``connection()`` returns the present `Connection`, or None.
+    """
+    from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QVBoxLayout, QWidget
+
+    viewer = viewer_or_current(napari_viewer)
+    widget = QWidget()
+    state, last, button = QLabel(), QLabel(), QPushButton()
+    opens = QCheckBox("Open each run when it ends")
+    opens.setChecked(True)
+    column = QVBoxLayout(widget)
+    for label in (state, last):
+        label.setWordWrap(True)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    for part in (state, opens, button, last):
+        column.addWidget(part)
+    column.addStretch()
+    made: list[Connection] = []
+
+    def connection() -> Connection | None:
+        return made[-1] if made and made[-1].is_connected else None
+
+    def refresh() -> None:
+        present, is_open = connection(), main_window(viewer) is not None
+        state.setText(_SAVES if present else _RESTS if is_open else _CLOSED)
+        button.setText(
+            "Disconnect" if present else "Connect" if is_open else "Open napari-micromanager"
+        )
+        opens.setEnabled(present is not None)
+
+    def start() -> None:
+        made[:] = [connect(viewer)]
+        made[-1].opens = opens.isChecked()
+        if last.setText not in made[-1].on_ended:
+            made[-1].on_ended.append(last.setText)
+
+    def press() -> None:
+        present = connection()
+        if present is not None:
+            present.on_ended.remove(last.setText)
+            present.disconnect()
+            return
+        if main_window(viewer) is None:
+            viewer.window.add_plugin_dock_widget("napari-micromanager", "Main Window")
+        start()
+
+    def choose(value: bool) -> None:
+        present = connection()
+        if present is not None:
+            present.opens = value
+
+    button.clicked.connect(_said(press, refresh))
+    opens.toggled.connect(choose)
+    if main_window(viewer) is not None:
+        _said(start, refresh)()
+    refresh()
+    widget.connection = connection
+    return widget
+
+
+def _said(action: Callable[[], None], after: Callable[[], None]) -> Callable[..., None]:
+    """Return a slot that tells what went wrong, since nothing may be raised in one."""
+
+    @wraps(action)
+    def slot(*_: object) -> None:
+        from napari.utils.notifications import show_error
+
+        try:
+            action()
+        except Exception as error:
+            show_error(str(error))
+        after()
+
+    return slot

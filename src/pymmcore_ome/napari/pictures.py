@@ -1,0 +1,174 @@
+"""`Picture`: one or more images of a store that are looked at as one plane, and which those are.
+
+A grid is one picture, and so is a plate; any other image is a picture of its own. Pictures that
+are alike go behind each other, for a slider. It reads no pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pymmcore_ome.dataset import Dataset, Image
+from pymmcore_ome.layout import Layout
+
+from .arrange import Offset, pixel_matrix, plane_of, row_offsets, stage_offsets
+from .arrays import ChannelView, LazyArray, Mosaic, Tile
+
+#: A picture with more bytes than this in one plane is shown image by image instead.
+MOST_PLANE_BYTES: Final = 2**30
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Images that are looked at as one plane.
+
+    Attributes
+    ----------
+    name : str
+        As the user called the position, the grid's position, the well, or the plate.
+    images : tuple of Image
+    offsets : tuple of (row, column)
+        Where each image's first pixel lies.
+    labels : tuple of (text, (row, column))
+        What to write where: a plate's wells.
+    """
+
+    name: str
+    images: tuple[Image, ...]
+    offsets: tuple[Offset, ...] = ((0, 0),)
+    labels: tuple[tuple[str, Offset], ...] = field(default=())
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return plane_of(self.offsets, *self.images[0].shape[-2:])
+
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether it is made of several images."""
+        return len(self.images) > 1
+
+    def array(self, channel: int, samples: int, upward: bool, step: int = 1) -> LazyArray:
+        """Return one channel, or three samples, as an array without a channel axis."""
+        views = [ChannelView(image, channel, samples, upward) for image in self.images]
+        if not self.is_mosaic and step == 1:
+            return views[0]
+        tiles = [Tile(*at, view) for at, view in zip(self.offsets, views, strict=True)]
+        return Mosaic(tiles, self.plane, step, samples)
+
+
+def pictures_of(dataset: Dataset) -> list[list[Picture]]:
+    """Return a dataset's pictures, those that are alike together."""
+    pictures = [
+        picture
+        for images in _alike(dataset.images)
+        for picture in _pictures_of_alike(dataset, images)
+    ]
+    groups: dict[Hashable, list[Picture]] = {}
+    for picture in pictures:
+        plane = None if picture.is_mosaic else picture.plane
+        groups.setdefault((_kind(picture.images[0]), plane), []).append(picture)
+    return list(groups.values())
+
+
+def _pictures_of_alike(dataset: Dataset, images: Sequence[Image]) -> list[Picture]:
+    if dataset.layout.plate is not None and all(image.layout.well for image in images):
+        return _plate_pictures(dataset, images)
+    parents: dict[Hashable, list[Image]] = {}
+    for image in images:
+        parents.setdefault(_parent(dataset.layout, image), []).append(image)
+    return [p for tiles in parents.values() for p in _grid_pictures(dataset, tiles)]
+
+
+def _grid_pictures(dataset: Dataset, tiles: Sequence[Image]) -> list[Picture]:
+    """Return one picture of a grid's tiles, or one each where they make no picture."""
+    offsets = stage_offsets(tiles, pixel_matrix(tiles[0], dataset.acquisition))
+    if len(tiles) > 1 and offsets is not None:
+        picture = Picture(_common_name(tiles), tuple(tiles), tuple(offsets))
+        if _fits(picture):
+            return [picture]
+    return [Picture(tile.label, (tile,)) for tile in tiles]
+
+
+def _plate_pictures(dataset: Dataset, images: Sequence[Image]) -> list[Picture]:
+    """Return one picture of the plate, or one a well where that is too large."""
+    plate = dataset.schema.plate
+    assert plate is not None
+    wells: dict[tuple[str, str], list[Image]] = {}
+    for image in images:
+        wells.setdefault(image.layout.well or ("", ""), []).append(image)
+    height, width = images[0].shape[-2:]
+    fields = {well: _field_offsets(dataset, found) for well, found in wells.items()}
+    planes = [plane_of(offsets, height, width) for offsets in fields.values()]
+    gap = max(4, max(height, width) // 16)
+    cell = max(h for h, _ in planes) + gap, max(w for _, w in planes) + gap
+    rows = [plate.rows.index(row) for row, _ in wells]
+    columns = [plate.columns.index(column) for _, column in wells]
+    first_row, first_column = min(rows), min(columns)
+    shown: list[Image] = []
+    offsets: list[Offset] = []
+    labels: list[tuple[str, Offset]] = []
+    for (well, found), row, column in zip(wells.items(), rows, columns, strict=True):
+        y, x = (row - first_row) * cell[0], (column - first_column) * cell[1]
+        shown += found
+        offsets += [(y + dy, x + dx) for dy, dx in fields[well]]
+        labels.append(("".join(well), (y, x)))
+    whole = Picture(plate.name or "plate", tuple(shown), tuple(offsets), tuple(labels))
+    if _fits(whole):
+        return [whole]
+    return [
+        Picture("".join(well), tuple(found), tuple(fields[well])) for well, found in wells.items()
+    ]
+
+
+def _field_offsets(dataset: Dataset, images: Sequence[Image]) -> list[Offset]:
+    """Lay a well's fields as they lie in it where they adjoin, else in rows."""
+    offsets = stage_offsets(images, pixel_matrix(images[0], dataset.acquisition))
+    return offsets or row_offsets(len(images), *images[0].shape[-2:])
+
+
+def _alike(images: Sequence[Image]) -> list[list[Image]]:
+    found: dict[Hashable, list[Image]] = {}
+    for image in images:
+        found.setdefault((_kind(image), image.shape[-2:]), []).append(image)
+    return list(found.values())
+
+
+def _kind(image: Image) -> Hashable:
+    """What two images have in common that one array can hold; they may differ in time points."""
+    axes = tuple(
+        (axis.name, axis.scale, axis.unit, axis.origin, None if axis.name == "t" else size)
+        for axis, size in zip(image.layout.axes[:-2], image.shape, strict=False)
+    )
+    return axes, image.layout.axes[-2:], tuple(c.name for c in image.channels), image.dtype
+
+
+def _parent(layout: Layout, image: Image) -> Hashable:
+    """Which position a tile belongs to; an image that is no tile belongs to itself."""
+    number = image.layout.number
+    if "g" not in layout.selectors:
+        is_tile = image.position.grid_row is not None
+        return None if is_tile else number
+    if layout.strides is not None:
+        index = tuple(
+            number // stride % size
+            for stride, size in zip(layout.strides, layout.selector_sizes, strict=True)
+        )
+    else:
+        index = next(key for key, value in (layout.numbers or {}).items() if value == number)
+    return tuple(value for name, value in zip(layout.selectors, index, strict=True) if name != "g")
+
+
+def _common_name(tiles: Sequence[Image]) -> str:
+    """Return a grid's name from its tiles' ("tissue_0000", "tissue_0001")."""
+    name = tiles[0].label.rpartition("_")[0]
+    same = name and all(tile.label.rpartition("_")[0] == name for tile in tiles)
+    return name if same else tiles[0].label
+
+
+def _fits(picture: Picture) -> bool:
+    height, width = picture.plane
+    itemsize = picture.images[0].dtype.itemsize * picture.images[0].layout.samples
+    return height * width * itemsize <= MOST_PLANE_BYTES

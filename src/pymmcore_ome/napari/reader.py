@@ -1,0 +1,33 @@
+"""napari's reader of our stores. It declines, quickly, what this package did not write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from pymmcore_ome.dataset import Dataset, open_dataset
+from pymmcore_ome.errors import PymmcoreOmeError
+
+from .layers import LayerData, layers_of
+
+PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
+    """Return what reads the layers of a store, or None for what is none of ours.
+
+    The command behind the plugin's ``readers``. A store need not be finished. A list of paths
+    is read when all of them are ours.
+    """
+    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    try:
+        datasets = [open_dataset(one) for one in paths]
+    except PymmcoreOmeError:
+        return None
+    if not datasets:
+        return None
+    return lambda _: _layers(datasets)
+
+
+def _layers(datasets: Sequence[Dataset]) -> list[LayerData]:
+    return [layer for dataset in datasets for layer in layers_of(dataset)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import useq
+from psygnal import SignalInstance
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
@@ -49,6 +51,25 @@ def test_install_is_idempotent_and_leaves_the_core_as_it_was(core: CMMCorePlus) 
     with po.install(core) as again:
         assert again is not first
     assert vars(core.mda) == before
+
+
+def test_cancel_button_connected_while_installed_works_ever_after(core: CMMCorePlus) -> None:
+    """Signals hold bound methods weakly, and panels connect to `mda.cancel` when they are made."""
+    clicked = SignalInstance(())
+    with po.install(core):
+        clicked.connect(core.mda.cancel)
+    gc.collect()
+    came: list[object] = []
+
+    def on_frame(*_: object) -> None:
+        came.append(1)
+        if len(came) == 2:
+            clicked.emit()
+
+    core.mda.events.frameReady.connect(on_frame)
+    core.mda.run(useq.MDASequence(time_plan={"interval": 0, "loops": 500}))
+    core.mda.events.frameReady.disconnect(on_frame)
+    assert len(came) < 500
 
 
 def test_install_again_mends_a_shadow_that_was_taken_away(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any, Final, Self
 
 import useq
@@ -57,10 +58,10 @@ class Installation:
     def activate(self) -> None:
         """Put the shadows in place, also where something else took them away."""
         for name in _SHADOWED:
-            setattr(self._runner, name, getattr(self, name))
+            setattr(self._runner, name, _kept(getattr(self, name)))
         core: Any = self._core()
         if core is not None:
-            core.run_mda = self.run_mda
+            core.run_mda = _kept(self.run_mda)
 
     def uninstall(self) -> None:
         """Take the shadows away; harmless when that was done before."""
@@ -224,6 +225,20 @@ class Installation:
                 return "failed", "the acquisition ended with an error"
             case _:
                 return "complete", None
+
+
+def _kept(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls a method and keeps what it belongs to.
+
+    A signal holds a bound method weakly: a Cancel button that was connected while we were
+    installed would do nothing once we are not.
+    """
+
+    @wraps(method)
+    def call(*values: Any, **options: Any) -> Any:
+        return method(*values, **options)
+
+    return call
 
 
 _installed: weakref.WeakKeyDictionary[Any, Installation] = weakref.WeakKeyDictionary()

@@ -149,7 +149,7 @@ def connect(viewer: Any = None, core: Any = None, **options: Any) -> Connection:
     AcquisitionError
         When there is no viewer, or no core in it.
     OptionError
-        On an option that no output knows.
+        On a format or backend that is not known.
     """
     viewer = viewer_or_current(viewer)
     window = main_window(viewer)

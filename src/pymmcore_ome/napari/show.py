@@ -41,16 +41,13 @@ def show(path: str | os.PathLike[str], viewer: Any = None) -> list[Any]:
     from napari.layers import Image, Layer
 
     dataset = open_dataset(path)
-    range_ = pixel_range(dataset.schema.dtype, dataset.schema.significant_bits)
     added = []
     for data, how, kind in layers_of(dataset):
         layer = viewer.add_layer(Layer.create(data, how, kind))
         if kind == "image" and not how["rgb"]:
             limits = layer.contrast_limits
-            layer.contrast_limits_range = (
-                min(range_[0], limits[0]),
-                max(range_[1], limits[1]),
-            )
+            low, high = pixel_range(str(layer.dtype), dataset.schema.significant_bits)
+            layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
             layer.contrast_limits = limits
         added.append(layer)
     pictures = [layer for layer in added if layer.visible and isinstance(layer, Image)]

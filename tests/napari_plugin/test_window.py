@@ -245,6 +245,12 @@ def test_viewer_opens_stores_by_their_name(window: Window, tmp_path: Path) -> No
     assert [layer.name for layer in window.viewer.layers] == [
         "plate: DAPI", "plate: FITC", "plate: wells", "one: DAPI",
     ]  # fmt: skip
+    several = SINGLE.replace(stage_positions=[{"x": 0, "name": "a"}, {"x": 900, "name": "b"}])
+    with po.install(window.main.core):
+        window.main.core.mda.run(several, output=tmp_path / "two.ome.zarr")
+    window.viewer.open(tmp_path / "two.ome.zarr", plugin="pymmcore-ome")
+    window.viewer.dims.set_current_step(0, 1)
+    assert window.viewer.canvas.overlays.text.text == "b"
     wells = window.viewer.layers["plate: wells"]
     assert list(wells.features["well"]) == ["A1", "A2", "B1", "B2", "H11", "H12"]
     fields = [i for i in po.open_dataset(tmp_path / "plate.ome.zarr").images if "H/12" in i.path]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 
 from pymmcore_ome.dataset import Dataset, open_dataset
 from pymmcore_ome.errors import PymmcoreOmeError
 
 from .layers import LayerData, layers_of
+from .show import name_positions, viewer_or_current
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -30,4 +32,10 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
 
 
 def _layers(datasets: Sequence[Dataset]) -> list[LayerData]:
+    if "napari" in sys.modules:
+        import napari
+
+        viewer = napari.current_viewer()
+        if viewer is not None:
+            name_positions(viewer_or_current(viewer))
     return [layer for dataset in datasets for layer in layers_of(dataset)]

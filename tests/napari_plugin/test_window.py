@@ -127,6 +127,24 @@ def test_error_of_a_run_is_a_notification_and_the_next_run_works(
     connection.disconnect()
 
 
+def test_path_that_is_none_is_a_notification_not_an_error_in_a_slot(
+    window: Window, tmp_path: Path
+) -> None:
+    connection = po.napari.connect(window.viewer)
+    window.fill_in(SINGLE, tmp_path / f"{'long' * 80}.ome.zarr")
+    window.mda.get_next_available_path = lambda requested_path: requested_path
+    said = run(window, connection)
+    del window.mda.get_next_available_path
+    assert "more than 255 bytes" in said
+    assert window.notes == [("error", said)]
+    assert window.unhandled == []
+    thread = window.main.core.run_mda(SINGLE, output="s3://far/away.ome.zarr")
+    with pytest.raises(errors.StorePathError, match="is a URL"):
+        thread.result()
+    connection.disconnect()
+    assert "run_mda" not in vars(window.main.core)
+
+
 def test_disk_that_takes_no_more_is_a_notification(
     window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,14 +220,11 @@ def test_what_else_is_in_the_viewer_is_hidden_not_removed(window: Window, tmp_pa
 def test_without_a_path_runs_are_as_before(window: Window) -> None:
     connection = po.napari.connect(window.viewer)
     ended: list[object] = []
-    installation = po.install(window.main.core)
-    installation.when_ended.append(lambda *told: ended.append(told))
     window.fill_in(SINGLE, None)
+    window.main.core.mda.events.sequenceFinished.connect(ended.append)
     window.click_run()
-    window.wait(lambda: ended)
-    assert ended == [([], None)]
-    installation.when_ended.pop()
-    installation.__exit__()
+    window.wait(lambda: ended and not window.main.core.mda.is_running())
+    window.main.core.mda.events.sequenceFinished.disconnect(ended.append)
     connection.disconnect()
     assert window.notes == []
 
@@ -249,8 +264,9 @@ def test_viewer_opens_stores_by_their_name(window: Window, tmp_path: Path) -> No
     with po.install(window.main.core):
         window.main.core.mda.run(several, output=tmp_path / "two.ome.zarr")
     window.viewer.open(tmp_path / "two.ome.zarr", plugin="pymmcore-ome")
-    window.viewer.dims.set_current_step(0, 1)
-    assert window.viewer.canvas.overlays.text.text == "b"
+    for p, name in ((1, "b"), (0, "a"), (1, "b")):
+        window.viewer.dims.set_current_step(0, p)
+        assert window.viewer.canvas.overlays.text.text == name
     wells = window.viewer.layers["plate: wells"]
     assert list(wells.features["well"]) == ["A1", "A2", "B1", "B2", "H11", "H12"]
     fields = [i for i in po.open_dataset(tmp_path / "plate.ome.zarr").images if "H/12" in i.path]

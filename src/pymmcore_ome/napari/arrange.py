@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, sqrt
+from math import ceil, prod, sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -25,16 +25,17 @@ def pixel_matrix(image: Image, acquisition: Mapping[str, Any]) -> NDArray[Any] |
     That is the microscope's pixel size affine where it was calibrated, which knows of mirrored
     and turned cameras; else the pixel size, with the stage's axes along the image's.
     """
-    infos: Any = (acquisition.get("summary") or {}).get("image_infos") or ({},)
-    affine = infos[0].get("pixel_size_affine")
-    if affine is not None and len(affine) == 6:
-        calibrated = np.array(affine, float).reshape(2, 3)[:, :2]
-        if np.isfinite(calibrated).all() and abs(np.linalg.det(calibrated)) > 0:
-            return calibrated
     axes = {axis.name: axis for axis in image.layout.axes}
     steps = [
         (axes[name].scale or 0.0) * MICROMETERS[axes[name].unit or "micrometer"] for name in "xy"
     ]
+    infos: Any = (acquisition.get("summary") or {}).get("image_infos") or ({},)
+    affine = infos[0].get("pixel_size_affine")
+    if affine is not None and len(affine) == 6:
+        calibrated = np.array(affine, float).reshape(2, 3)[:, :2]
+        area = abs(np.linalg.det(calibrated))
+        if area > 0 and (not all(steps) or np.isclose(area, abs(prod(steps)), rtol=0.1)):
+            return calibrated  # else it is that of another camera
     return np.diag(steps) if all(steps) else None
 
 

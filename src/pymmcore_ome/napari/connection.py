@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from pymmcore_ome.acquisition import Installation, Output, install
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.acquisition import Installation, install
+from pymmcore_ome.acquisition.run_thread import RunThread
+from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
+from pymmcore_ome.stream import Summary
 
 from .show import show, viewer_or_current
 
@@ -43,6 +45,7 @@ class Connection:
         self._options = options
         self._window = window
         self._installation: Installation | None = None
+        self._run_mda: Callable[..., RunThread] | None = None
         self._follow(core)
         if window is not None:
             window.set_core = self._set_core
@@ -57,19 +60,41 @@ class Connection:
         self._leave()
         if self._window is not None:
             self._window.__dict__.pop("set_core", None)
-        _connections.discard(self)
+        if self in _connections:
+            _connections.remove(self)
 
     def _follow(self, core: Any) -> None:
         self._leave()
         self.core = core
-        self._installation = install(core, **self._options)
-        self._installation.when_ended.append(self._ended)
+        installation = self._installation = install(core, **self._options)
+        installation.saved.connect(self._saved)
+        installation.failed.connect(self._failed)
+        self._run_mda = core.run_mda
+        core.run_mda = self._start
 
     def _leave(self) -> None:
-        if self._installation is not None:
-            self._installation.when_ended.remove(self._ended)
-            self._installation.__exit__()
-            self._installation = None
+        installation, self._installation = self._installation, None
+        if installation is None:
+            return
+        installation.saved.disconnect(self._saved)
+        installation.failed.disconnect(self._failed)
+        self.core.run_mda = self._run_mda
+        installation.__exit__()
+
+    def _start(self, *values: Any, **options: Any) -> RunThread:
+        """Run as `run_mda` does; what it refuses at once is told by the thread's result alone.
+
+        A Run button calls it in a slot, where nothing may be raised.
+        """
+        assert self._run_mda is not None
+        try:
+            return self._run_mda(*values, **options)
+        except PymmcoreOmeError as error:
+            thread = RunThread(_refusing, ())
+            thread.error = error
+            thread.start()
+            self._failed(error)
+            return thread
 
     def _set_core(self, core: Any, *args: Any, **options: Any) -> Any:
         """Change the main window's core, and install on the new one."""
@@ -77,46 +102,48 @@ class Connection:
         self._follow(core)
         return done
 
-    def _ended(self, outputs: Sequence[Output], error: BaseException | None) -> None:
-        """Hear that a run ended; in the thread that ran it."""
-        from superqt.utils import ensure_main_thread
+    def _saved(self, summaries: Sequence[Summary]) -> None:
+        """Hear that a run was saved; in the thread that ran it."""
+        _in_main_thread(self._tell_saved, list(summaries))
 
-        is_shown = _is_shown_by_napari(error)
-        ensure_main_thread(self._tell, await_return=False)(list(outputs), error, is_shown)
+    def _failed(self, error: BaseException) -> None:
+        """Hear that a run failed; in the thread that ran it."""
+        _in_main_thread(self._tell_failed, error, _is_shown_by_napari())
 
-    def _tell(self, outputs: list[Output], error: BaseException | None, is_shown: bool) -> None:
-        """Tell how a run ended and open what it saved. No exception leaves it: it is a slot."""
+    def _tell_saved(self, summaries: Sequence[Summary]) -> None:
         from napari.utils import notifications
 
-        said = "The run ended with an error: " + str(error) if error is not None else ""
-        try:
-            if error is not None:
-                if not is_shown:
-                    notifications.show_error(said)
-            elif outputs:
-                said, is_whole = _sentence(outputs)
-                (notifications.show_info if is_whole else notifications.show_warning)(said)
-            if self.opens and error is None:
-                for output in outputs:
-                    self._open(output)
-            for told in self.on_ended if said else ():
-                told(said)
-        except Exception as failure:
-            logger.exception("What was saved cannot be shown")
-            notifications.show_error(f"What was saved cannot be shown: {failure}")
+        said, is_whole = _sentence(summaries)
+        (notifications.show_info if is_whole else notifications.show_warning)(said)
+        if self.opens:
+            for summary in summaries:
+                self._open(summary.path)
+        self._pass_on(said)
 
-    def _open(self, output: Output) -> None:
+    def _tell_failed(self, error: BaseException, is_shown: bool) -> None:
+        from napari.utils import notifications
+
+        said = f"The run ended with an error: {error}"
+        if not is_shown:
+            notifications.show_error(said)
+        self._pass_on(said)
+
+    def _pass_on(self, said: str) -> None:
+        for told in tuple(self.on_ended):
+            told(said)
+
+    def _open(self, path: Path) -> None:
         """Show a run's store in place of the layers that showed it live."""
         for layer in list(self.viewer.layers):
             if _LIVE_KEY in layer.metadata:
                 self.viewer.layers.remove(layer)
             else:
                 layer.visible = False
-        show(output.path, self.viewer)
+        show(path, self.viewer)
         self.viewer.reset_view()
 
 
-_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+_connections: list[Connection] = []  # signals hold them weakly
 
 
 def connect(viewer: Any = None, core: Any = None, **options: Any) -> Connection:
@@ -165,7 +192,7 @@ def connect(viewer: Any = None, core: Any = None, **options: Any) -> Connection:
             return known
     follows = window if window is not None and window.core is core else None
     connection = Connection(viewer, core, follows, options)
-    _connections.add(connection)
+    _connections.append(connection)
     return connection
 
 
@@ -183,12 +210,11 @@ def main_window(viewer: Any) -> Any:
     return None
 
 
-def _sentence(outputs: Sequence[Output]) -> tuple[str, bool]:
+def _sentence(summaries: Sequence[Summary]) -> tuple[str, bool]:
     """Say what was stored, and whether that is all that was planned."""
     parts, is_whole = [], True
-    for output in outputs:
-        summary = output.result()
-        text = f"{summary.frames_written} frames saved in {output.path.name}"
+    for summary in summaries:
+        text = f"{summary.frames_written} frames saved in {summary.path.name}"
         if summary.status != "complete":
             text += f" ({summary.status})"
         if summary.frames_missing:
@@ -198,10 +224,30 @@ def _sentence(outputs: Sequence[Output]) -> tuple[str, bool]:
     return "; ".join(parts) + ".", is_whole
 
 
-def _is_shown_by_napari(error: BaseException | None) -> bool:
-    """Whether napari shows the error itself, as it does with those that end a thread."""
-    if error is None or threading.current_thread() is threading.main_thread():
+def _in_main_thread(slot: Callable[..., None], *values: Any) -> None:
+    """Call a slot in the main thread, soon; an error of its own is told, never raised there."""
+    from superqt.utils import ensure_main_thread
+
+    def guarded() -> None:
+        from napari.utils.notifications import show_error
+
+        try:
+            slot(*values)
+        except Exception as failure:
+            logger.exception("What became of a run cannot be shown")
+            show_error(f"What became of a run cannot be shown: {failure}")
+
+    ensure_main_thread(guarded, await_return=False)()
+
+
+def _is_shown_by_napari() -> bool:
+    """Whether napari shows the error of the run itself, as it does with those that end a thread."""
+    if threading.current_thread() is threading.main_thread():
         return False
     from napari.utils.notifications import notification_manager
 
     return getattr(threading.excepthook, "__self__", None) is notification_manager
+
+
+def _refusing() -> None:
+    """Stand for a run that was refused before it began."""

@@ -142,7 +142,15 @@ def _kind(image: Image) -> Hashable:
         (axis.name, axis.scale, axis.unit, axis.origin, None if axis.name == "t" else size)
         for axis, size in zip(image.layout.axes[:-2], image.shape, strict=False)
     )
-    return axes, image.layout.axes[-2:], tuple(c.name for c in image.channels), image.dtype
+    return (
+        axes,
+        image.layout.axes[-2:],
+        tuple(c.name for c in image.channels),
+        (
+            image.dtype,
+            image.layout.samples,
+        ),
+    )
 
 
 def _parent(layout: Layout, image: Image) -> Hashable:

@@ -84,7 +84,8 @@ def name_positions(viewer: Any) -> None:
     def write(_: Any = None) -> None:
         _write_name(viewer)
 
-    viewer.dims.events.current_step.connect(write)
+    for changed in ("current_step", "ndim", "range"):  # the latter when a layer was added
+        getattr(viewer.dims.events, changed).connect(write)
     viewer.layers.events.removed.connect(write)
     viewer.layers.selection.events.active.connect(write)
     write()

@@ -251,7 +251,9 @@ def test_dock_widget_connects_and_disconnects(window: Window) -> None:
 
 def test_viewer_opens_stores_by_their_name(window: Window, tmp_path: Path) -> None:
     plate = useq.MDASequence.from_file(DEMO / "plate_96.yaml")
+    several = SINGLE.replace(stage_positions=[{"x": 0, "name": "a"}, {"x": 900, "name": "b"}])
     with po.install(window.main.core):
+        window.main.core.mda.run(several, output=tmp_path / "two.ome.zarr")
         window.main.core.mda.run(plate, output=tmp_path / "plate.ome.zarr")
         window.main.core.mda.run(SINGLE, output=tmp_path / "one.ome.tiff")
     window.viewer.layers.clear()
@@ -260,9 +262,6 @@ def test_viewer_opens_stores_by_their_name(window: Window, tmp_path: Path) -> No
     assert [layer.name for layer in window.viewer.layers] == [
         "plate: DAPI", "plate: FITC", "plate: wells", "one: DAPI",
     ]  # fmt: skip
-    several = SINGLE.replace(stage_positions=[{"x": 0, "name": "a"}, {"x": 900, "name": "b"}])
-    with po.install(window.main.core):
-        window.main.core.mda.run(several, output=tmp_path / "two.ome.zarr")
     window.viewer.open(tmp_path / "two.ome.zarr", plugin="pymmcore-ome")
     for p, name in ((1, "b"), (0, "a"), (1, "b")):
         window.viewer.dims.set_current_step(0, p)

@@ -16,7 +16,7 @@ import pymmcore_ome as po
 from conftest import DEMO, ROOT
 from helpers import index_of, listening, read_by_zarr
 from pymmcore_ome import errors
-from pymmcore_ome.napari.show import position_name
+from pymmcore_ome.napari.show import position_name, text_overlay
 
 from .conftest import Window
 
@@ -265,7 +265,7 @@ def test_viewer_opens_stores_by_their_name(window: Window, tmp_path: Path) -> No
     window.viewer.open(tmp_path / "two.ome.zarr", plugin="pymmcore-ome")
     for p, name in ((1, "b"), (0, "a"), (1, "b")):
         window.viewer.dims.set_current_step(0, p)
-        assert window.viewer.canvas.overlays.text.text == name
+        assert text_overlay(window.viewer).text == name
     wells = window.viewer.layers["plate: wells"]
     assert list(wells.features["well"]) == ["A1", "A2", "B1", "B2", "H11", "H12"]
     fields = [i for i in po.open_dataset(tmp_path / "plate.ome.zarr").images if "H/12" in i.path]

@@ -53,6 +53,8 @@ def show(path: str | os.PathLike[str], viewer: Any = None) -> list[Any]:
     pictures = [layer for layer in added if layer.visible and isinstance(layer, Image)]
     if pictures:
         viewer.layers.selection.active = pictures[-1]
+        if pictures[-1].ndim == viewer.dims.ndim:  # napari 0.6 does not do it itself
+            viewer.dims.axis_labels = pictures[-1].axis_labels
     name_positions(viewer)
     return added
 
@@ -107,10 +109,15 @@ def position_name(viewer: Any) -> str:
     return ""
 
 
+def text_overlay(viewer: Any) -> Any:
+    """Return the text that lies over the canvas; napari moved it in version 0.9."""
+    overlays = getattr(getattr(viewer, "canvas", None), "overlays", None)
+    return viewer.text_overlay if overlays is None else overlays.text
+
+
 def _write_name(viewer: Any) -> None:
     name = position_name(viewer)
-    overlays = getattr(getattr(viewer, "canvas", None), "overlays", None)  # napari 0.9
-    overlay = viewer.text_overlay if overlays is None else overlays.text
+    overlay = text_overlay(viewer)
     was = getattr(overlay, "text", "")
     if name or was in _written:  # leave alone what the user wrote there
         _written.add(name)

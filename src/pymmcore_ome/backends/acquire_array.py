@@ -47,6 +47,11 @@ class AcquireArray:
         0: as many as acquire-zarr chooses.
     queue_bytes : int
         Bytes that acquire-zarr may hold beside the shards that it has to gather.
+
+    Attributes
+    ----------
+    is_down : bool
+        Whether the array was ended, and everything reached the disk.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class AcquireArray:
         threads: int,
         queue_bytes: int,
     ) -> None:
+        self.is_down = False
         self._folder = folder
         self._image = image
         self._dtype = np.dtype(image.dtype)
@@ -128,6 +134,7 @@ class AcquireArray:
             shutil.rmtree(self._folder, ignore_errors=True)  # made anew by the close
             raise FileNotFoundError(f"{self._folder} was deleted while it was written")
         self._check_shape(self._say_shape())
+        self.is_down = True
 
     def drop(self) -> None:
         """Let go of the stream, after an error that is already told."""

@@ -20,6 +20,7 @@ from .options import BackendOptions
 from .port import WriteFuture
 from .zarr_array import array_folder
 from .zarr_backend import ZarrFolder
+from .zarr_reader import ZarrReader
 
 _MAX_STREAMS: Final = 512  # each has 2 or 3 threads, an open file, and its chunks in memory
 _QUEUE_BYTES: Final = 64 << 20
@@ -74,6 +75,13 @@ class AcquireZarrBackend(ZarrFolder):
         if array.is_full:
             array.end()
         return None
+
+    def reader(self, image: int) -> ZarrReader | None:
+        """Read an image that is full; of one that is not, nobody knows what is down."""
+        array = self._arrays.get(image)
+        if array is None or not array.is_down:
+            return None
+        return ZarrReader(array_folder(self._root, self._images[image]))
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         """Only the slowest axis grows, and does so as frames are appended."""

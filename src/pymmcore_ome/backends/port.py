@@ -17,6 +17,7 @@ from pymmcore_ome.disk import Format, Place
 from pymmcore_ome.layout import ImageLayout, Layout, PageTable
 
 from .options import BackendOptions
+from .selection import Picks
 
 
 class WriteFuture(Protocol):
@@ -27,8 +28,24 @@ class WriteFuture(Protocol):
     def add_done_callback(self, callback: Callable[[Any], Any], /) -> Any: ...
 
 
+class PlaneReader(Protocol):
+    """Reads frames of one image that are down. From any thread; it never writes."""
+
+    def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a block of the array, with as many axes as the image.
+
+        Parameters
+        ----------
+        picks : sequence of array
+            The elements of each axis but y and x: an open mesh, as `numpy.ix_` makes it of
+            them. Each rises, and has no element twice.
+        rows, columns : slice
+            Of y and x, with a step of 1 or more.
+        """
+
+
 class ArrayBackend(ABC):
-    """Writes the pixels of one store. Used from one thread at a time.
+    """Writes the pixels of one store. Used from one thread at a time, but for `reader`.
 
     Life: `refusals` (before anything exists), `create` and `put`, then `write`, `grow`, `add`
     and `put` in any order, then `finish`, `put` for the last documents, and `close`. What
@@ -40,6 +57,9 @@ class ArrayBackend(ABC):
 
     #: Whether every image's frames must come in the order in which they are stored.
     is_sequential: ClassVar[bool] = False
+
+    #: Whether `reader` reads a frame as soon as its write is done.
+    reads_at_once: ClassVar[bool] = False
 
     #: Where each plane is, for formats with a page a plane; None for the others.
     pages: PageTable | None = None
@@ -94,6 +114,20 @@ class ArrayBackend(ABC):
             Done when the pixels are down (`result` raises what went wrong), or None when
             they are down already.
         """
+
+    def reader(self, image: int) -> PlaneReader | None:
+        """Return what reads an image while others, or it, are still being written.
+
+        From any thread, also after `close`. It is asked for frames alone that are down; no
+        chunk or shard is read while it is written.
+
+        Returns
+        -------
+        PlaneReader or None
+            None while the image cannot be read. Where that is so until the store is closed,
+            this need not be written.
+        """
+        return None
 
     @abstractmethod
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:

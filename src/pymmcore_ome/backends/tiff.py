@@ -27,6 +27,7 @@ from .port import ArrayBackend, WriteFuture
 from .tiff_codec import TiffCodec
 from .tiff_file import TiffFile
 from .tiff_form import PageKind, TiffForm
+from .tiff_reader import TiffReader
 
 _MAX_OPEN: Final = 128
 _MAX_THREADS: Final = 8
@@ -41,6 +42,7 @@ class TiffBackend(ArrayBackend):
 
     name: ClassVar[str] = "tiff"
     format: ClassVar[Format] = "ome-tiff"
+    reads_at_once: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.pages: PageTable = PageTable()
@@ -116,6 +118,13 @@ class TiffBackend(ArrayBackend):
         except RuntimeError:  # the program ends, and takes no more work for other threads
             file.store(page, codec.encode(frame))
             return None
+
+    def reader(self, image: int) -> TiffReader:
+        layout = self._images[image]
+        file = self._files[0 if len(self._files) == 1 else image]
+        return TiffReader(
+            file, layout, layout.shape, layout.axis_names, lambda: self.pages.pages(image)
+        )
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         layout = self._images[image]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .tiff_form import IMAGE_DESCRIPTION, STRIP_BYTE_COUNTS, STRIP_OFFSETS, PageKind, TiffForm
 from .tiff_form import tag_number as _tag
+from .tiff_pages import Strip, read_strip
 
 _ROWS_AT_ONCE: Final = 16_384
 _ALIGNMENT: Final = 16
@@ -173,6 +174,24 @@ class TiffFile:
             tag[0] = (IMAGE_DESCRIPTION, 2, self._end - at, at)
             self._write_at(self._description_at, tag.tobytes())
             self._description = tag
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    def strip(self, file: BinaryIO, page: int) -> Strip:
+        """Return where the pixels of a page are, which is down; never waits for a writer.
+
+        Parameters
+        ----------
+        file
+            The same file, opened for reading.
+        page : int
+        """
+        block = self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
+        row = block.row.dtype
+        return read_strip(file, block.at + (page - block.first_page) * row.itemsize, row)
 
     @property
     def page_count(self) -> int:

@@ -18,7 +18,8 @@ from pymmcore_ome.layout import ImageLayout, Layout
 from .compression import ZARR_LEVELS, Levels, parse
 from .options import BackendOptions
 from .port import ArrayBackend
-from .zarr_array import array_folder, write_array_documents
+from .zarr_array import array_document, array_folder, write_array_documents
+from .zarr_reader import ZarrReader
 
 _MAX_OPEN: Final = 128
 
@@ -80,6 +81,8 @@ class ZarrFolder(ArrayBackend):
 class ZarrBackend(ZarrFolder):
     """A random-access `ArrayBackend` for Zarr version 3 arrays in local folders."""
 
+    reads_at_once: ClassVar[bool] = True
+
     def __init__(self) -> None:
         super().__init__()
         self._open: OrderedDict[int, Any] = OrderedDict()
@@ -87,6 +90,11 @@ class ZarrBackend(ZarrFolder):
     @abstractmethod
     def open_array(self, folder: Path) -> Any:
         """Open an array for writing."""
+
+    def reader(self, image: int) -> ZarrReader:
+        layout = self._images[image]
+        document = array_document(layout, self._compression)
+        return ZarrReader(array_folder(self._root, layout), document)
 
     def finish(self) -> None:
         """Every write was waited for: nothing is held."""

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.backends import TiffPages, TiffReader, ZarrReader
+from pymmcore_ome.backends import PlaneReader, TiffPages, TiffReader, ZarrReader
 from pymmcore_ome.disk import TIFF_FOLDER_KEY, Place, read_description, read_json, root_attributes
 from pymmcore_ome.errors import NotAStoreError
 from pymmcore_ome.layout import ImageLayout, PageTable
 from pymmcore_ome.metadata import KEY, file_name, page_of_xml
 
 
-class Array(Protocol):
+class Array(PlaneReader, Protocol):
     """What reading an image needs of its array."""
 
     shape: tuple[int, ...]
@@ -113,13 +113,13 @@ class StoredTiff(Stored):
         self._pages = TiffPages(place.path)
 
     def array(self, image: ImageLayout) -> TiffReader:
-        pages = self._pages
-        if self.place.is_folder:
-            pages = TiffPages(self.place.path / file_name(image))
-        return TiffReader(pages, image, self._notes(image))
+        return TiffReader.of_notes(self._pages_of(image), image, self._notes(image))
 
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
-        return self.array(image).written_shape()
+        pages = self._pages_of(image)
+        with pages.path.open("rb") as file:
+            blank = pages.blank(file)
+        return self.array(image).written_shape(blank)
 
     def pages(self, images: Iterable[ImageLayout]) -> PageTable:
         table = PageTable(apart=self.place.is_folder)
@@ -127,6 +127,11 @@ class StoredTiff(Stored):
             notes = self._notes(image)
             table.load(image, notes["planes"], notes["runs"])
         return table
+
+    def _pages_of(self, image: ImageLayout) -> TiffPages:
+        if self.place.is_folder:
+            return TiffPages(self.place.path / file_name(image))
+        return self._pages
 
     def _notes(self, image: ImageLayout) -> Mapping[str, Any]:
         try:

@@ -16,6 +16,7 @@
     │   ├── PlanFullError (IndexError)       one frame more than the plan has
     │   ├── RepeatedFrameError               its place is already taken
     │   └── OutOfOrderError                  its backend has written past its place
+    ├── UnreadableFrameError (LookupError)   a live view: acquired, and not readable yet
     ├── BufferFullError (BufferError)        no room for a frame, and when_full is "raise"
     ├── StreamClosedError (RuntimeError)     the stream was closed before
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
@@ -84,6 +85,10 @@ class RepeatedFrameError(PlacementError):
 
 class OutOfOrderError(PlacementError):
     """A frame that comes after frames stored behind it, for a backend that cannot go back."""
+
+
+class UnreadableFrameError(PymmcoreOmeError, LookupError):
+    """A frame was acquired, and its backend lets nobody read it yet; it is not lost."""
 
 
 class BufferFullError(PymmcoreOmeError, BufferError):

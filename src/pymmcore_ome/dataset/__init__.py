@@ -1,9 +1,17 @@
 """Reading back: datasets and validation. It writes nothing."""
 
 from .dataset import Dataset, open_dataset
-from .image import Image
+from .image import Image, axis_coords
 from .provisional import confirm_proven
 from .recover import recover
 from .validate import validate
 
-__all__ = ["Dataset", "Image", "confirm_proven", "open_dataset", "recover", "validate"]
+__all__ = [
+    "Dataset",
+    "Image",
+    "axis_coords",
+    "confirm_proven",
+    "open_dataset",
+    "recover",
+    "validate",
+]

@@ -95,16 +95,7 @@ class Image:
         transformations. Channels are names. Made for
         ``xarray.DataArray(image[...], coords=image.coords, dims=image.dims)``.
         """
-        found: dict[str, NDArray[Any]] = {}
-        for axis, size in zip(self.layout.axes, self.shape, strict=True):
-            if axis.kind == "channel" and self.channels:
-                names = [channel.name for channel in self.channels[:size]]
-                found[axis.name] = np.array(names, dtype=str)
-            elif axis.scale is not None:
-                found[axis.name] = axis_origin(self.layout, axis) + axis.scale * np.arange(size)
-            elif axis.coords:
-                found[axis.name] = np.array(stage_coordinates(self.layout, axis))
-        return {name: values for name, values in found.items() if len(values) == self.sizes[name]}
+        return axis_coords(self.layout, self.shape)
 
     @property
     def units(self) -> dict[str, str]:
@@ -128,3 +119,31 @@ class Image:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{a}: {n}" for a, n in zip(self.axes, self.shape, strict=True))
         return f"<Image {self.name!r} ({sizes}) {self.dtype}>"
+
+
+def axis_coords(
+    image: ImageLayout, shape: tuple[int, ...], *, has_stage: bool = True
+) -> dict[str, NDArray[Any]]:
+    """Return the coordinates of each axis of an image, by name, where any are known.
+
+    Parameters
+    ----------
+    image : ImageLayout
+    shape : tuple of int
+        What it has now.
+    has_stage : bool
+        False: without the stage position, for several images together.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    for axis, size in zip(image.axes, shape, strict=True):
+        if axis.kind == "channel" and image.channels:
+            names = [channel.name for channel in image.channels[:size]]
+            found[axis.name] = np.array(names, dtype=str)
+        elif axis.scale is not None:
+            origin = axis_origin(image, axis) if has_stage else axis.origin or 0.0
+            found[axis.name] = origin + axis.scale * np.arange(size)
+        elif axis.coords:
+            known = stage_coordinates(image, axis) if has_stage else axis.coords
+            found[axis.name] = np.array(known)
+    sizes = dict(zip(image.axis_names, shape, strict=True))
+    return {name: values for name, values in found.items() if len(values) == sizes[name]}

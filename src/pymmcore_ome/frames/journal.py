@@ -65,6 +65,13 @@ class Journal:
         self.close()
         if self._path != self._final_path:
             self._path.replace(self._final_path)
+            self._path = self._final_path
+
+    def settle(self) -> None:
+        """Look for the table under its name from now on, where another was made in its place."""
+        self.close()
+        self._path = self._final_path
+        self._stat = self._path.stat()
 
     def close(self) -> None:
         """Flush and close; closing twice is allowed."""

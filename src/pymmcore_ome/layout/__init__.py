@@ -10,10 +10,12 @@ from .layout import Layout, layout_of
 from .occupancy import Occupancy
 from .pages import PageTable, Run
 from .placer import Placer
+from .planes import PlaneSet
 from .router import FrameRouter
 
 __all__ = [
     "Arrival", "Axis", "CellGrid", "Chunks", "FrameAddress", "FrameRouter", "GrowingRouter",
-    "ImageLayout", "InOrder", "Layout", "Occupancy", "PageTable", "Placer", "Run", "arrival_of",
-    "grown_plan", "layout_of", "new_position", "plane_count", "plane_steps", "with_chunks",
+    "ImageLayout", "InOrder", "Layout", "Occupancy", "PageTable", "Placer", "PlaneSet",
+    "Run", "arrival_of", "grown_plan", "layout_of", "new_position", "plane_count", "plane_steps",
+    "with_chunks",
 ]  # fmt: skip

@@ -62,6 +62,10 @@ class CellGrid:
             ),
         )
 
+    def cell_of(self, axis: int, plane: int) -> int:
+        """Return in which cell along an axis a frame is, frames counted along it from 0."""
+        return plane * self._unit[axis] // self._cell[axis]
+
     def start(self, cell: tuple[int, ...]) -> tuple[int, ...]:
         """Return the first element of a cell, y and x left out."""
         return tuple(number * size for number, size in zip(cell, self._cell, strict=True))

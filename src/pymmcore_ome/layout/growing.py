@@ -19,7 +19,7 @@ from pymmcore_ome.schema.names import safe_name
 from .address import FrameAddress
 from .frame_kind import FrameKind
 from .image import ImageLayout
-from .lanes import image_axes
+from .lanes import ImageAxes, image_axes
 from .layout import Layout
 from .naming import UniqueNames, image_name, name_of
 
@@ -57,6 +57,11 @@ class GrowingRouter:
         self._positions: list[Position] = []
         self._channels: list[dict[int, str]] = []
         self._names = UniqueNames()
+
+    @property
+    def axes(self) -> list[ImageAxes]:
+        """The axes of an image, one for each camera that differs."""
+        return self._axes
 
     def find(self, at: Mapping[str, int]) -> Growth:
         """Return where the frame of an index goes; nothing is made yet.

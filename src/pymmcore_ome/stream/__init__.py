@@ -1,7 +1,12 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
+from .array_view import ArrayView
+from .joined_view import JoinedView
 from .open import open_stream
 from .progress import Progress, Summary
 from .stream import Stream
+from .view import View
 
-__all__ = ["Progress", "Stream", "Summary", "open_stream"]
+__all__ = [
+    "ArrayView", "JoinedView", "Progress", "Stream", "Summary", "View", "open_stream",
+]  # fmt: skip

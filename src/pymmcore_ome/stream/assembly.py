@@ -24,6 +24,7 @@ from .buffer import Holes, Parcel
 from .options import CHECKPOINT_S
 
 logger = logging.getLogger("pymmcore-ome")
+Moved = Callable[[int, tuple[int, ...], NDArray[Any]], None]  # image number, index, pixels
 _FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at a place of a cell
 
 
@@ -70,6 +71,8 @@ class ChunkAssembly:
         False: every frame passes through.
     checkpoint_s : float
         How long a cell stays open at most, so that a crash loses little.
+    moved : callable, optional
+        Told where the pixels of a frame are, when they were copied into those of its cell.
     clock : callable
         Seconds that only rise.
     """
@@ -81,6 +84,7 @@ class ChunkAssembly:
         *,
         gathers: bool = True,
         checkpoint_s: float = CHECKPOINT_S,
+        moved: Moved | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.open_bytes = 0  # whole cells, also where frames are still to come
@@ -89,6 +93,7 @@ class ChunkAssembly:
         self._most_bytes = budget_bytes // 2
         self._gathers = gathers
         self._checkpoint_s = checkpoint_s
+        self._moved = moved
         self._clock = clock
         self._grids: dict[int, CellGrid | None] = {}
         self._cells: dict[CellKey, _Cell] = {}
@@ -138,7 +143,10 @@ class ChunkAssembly:
             self.open_bytes += cell.pixels.nbytes
         block = frame_pixels(parcel.frame, grid.image)
         first = grid.elements(spot.place)
-        cell.pixels[_region(first, block.shape[:-2])] = block
+        region = _region(first, block.shape[:-2])
+        cell.pixels[region] = block
+        if self._moved is not None:
+            self._moved(number, index, cell.pixels[region])
         cell.settle(spot.place, _HELD)
         cell.held.append((spot.place, parcel.record, parcel.nbytes))
         if not cell.free:

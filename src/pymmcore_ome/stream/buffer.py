@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,10 +54,18 @@ class FrameBuffer:
         A single frame larger than this passes when nothing else is held.
     stall_s : float
         How long a producer waits while not one byte goes down, at most.
+    on_taken : callable, optional
+        Told of each frame, before anybody can take it out, and how many bytes are still free.
     """
 
-    def __init__(self, budget_bytes: int, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self,
+        budget_bytes: int,
+        stall_s: float = STALL_S,
+        on_taken: Callable[[Parcel, int], None] | None = None,
+    ) -> None:
         self.budget_bytes = budget_bytes
+        self._on_taken = on_taken
         self._stall_s = stall_s
         self._moved_at = 0.0
         self.blocked_s = 0.0
@@ -103,6 +111,8 @@ class FrameBuffer:
             if self._error is not None or self._ended:
                 return False
             self.bytes_held += nbytes
+            if self._on_taken is not None and isinstance(parcel, Parcel):
+                self._on_taken(parcel, self.budget_bytes - self.bytes_held)
             self._waiting.append(parcel)
             self._changed.notify_all()
         return True

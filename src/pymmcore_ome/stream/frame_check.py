@@ -1,4 +1,7 @@
-"""Whether an array is a frame of the schema. Nothing is cropped, scaled or cast to make it fit."""
+"""Whether an array is a frame of the schema, and what is known of it beside its pixels.
+
+Nothing is cropped, scaled or cast to make it fit.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.errors import FrameError
+from pymmcore_ome.frames import FrameFacts
+from pymmcore_ome.layout import FrameAddress, Layout
 
 
 def as_array(frame: Any) -> NDArray[Any]:
@@ -57,3 +62,12 @@ def check_fit(
         f"declares {shape} {dtype}. Check the camera's ROI, binning and bit "
         "depth. The frame was not taken; what was written before is safe."
     )
+
+
+def with_channel(facts: FrameFacts, layout: Layout, address: FrameAddress) -> FrameFacts:
+    """Return the facts with the channel's name, where the frame did not bring one."""
+    image = layout.images[address.image_number]
+    if "channel" in facts.columns or image.channel_axis is None or not image.channels:
+        return facts
+    name = image.channels[address.index[image.channel_axis]].name
+    return facts._replace(columns={**facts.columns, "channel": name})

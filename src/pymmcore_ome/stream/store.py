@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pymmcore_ome.backends import ArrayBackend, BackendOptions
+from pymmcore_ome.backends import ArrayBackend, BackendOptions, PlaneReader
 from pymmcore_ome.dataset import confirm_proven, open_dataset
 from pymmcore_ome.disk import Place, StoreLock
-from pymmcore_ome.errors import StoreExistsError
+from pymmcore_ome.errors import NotAStoreError, StoreExistsError
 from pymmcore_ome.frames import Journal, PlaneTable, read_table
 from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
 from pymmcore_ome.metadata import Document, Documents, StoreRecord, StoreState, documents_of
@@ -55,6 +55,9 @@ class Store:
     record: StoreRecord
     documents: Documents
     lock: StoreLock
+    is_finished: bool = False  # closed, whatever became of it
+    #: The frames that are down, where the backend does not tell and not all came down.
+    proven: Container[tuple[int, tuple[int, ...]]] | None = None
     _unsaid: list[ImageLayout] = field(default_factory=list)
 
     @classmethod
@@ -168,14 +171,21 @@ class Store:
             When a file could not be written; the others are still closed.
         """
         with ExitStack() as at_last:  # each of these, whatever the others raise
+            at_last.callback(setattr, self, "is_finished", True)
             at_last.callback(_being_written.discard, self.path.resolve())
             at_last.callback(self.lock.release)
             at_last.callback(self.backend.close)
             at_last.callback(self.journal.close)
+            if self.backend.is_sequential:
+                self.proven = frozenset()  # until all is known to be down
             self.backend.finish()
             self._check_in_place()
             is_certain = not self.backend.is_sequential or summary.status != "failed"
-            self.journal.confirm() if is_certain else self.journal.close()
+            if is_certain:
+                self.journal.confirm()
+                self.proven = None
+            else:
+                self.journal.close()
             if growing is not None:
                 final_schema = growing.final_schema(list(shapes))
                 self.layout = layout_of(final_schema, self.layout.named)
@@ -197,6 +207,32 @@ class Store:
             if not is_certain:
                 self.backend.close()
                 confirm_proven(open_dataset(self.path))
+                self.journal.settle()
+                numbers = {image.path: image.number for image in self.layout.images}
+                rows = read_table(self.place.table)
+                self.proven = {(numbers[row["image"]], row["index"]) for row in rows}
+
+    def stored_array(self, image: int) -> PlaneReader:
+        """Return what reads an image of the finished store.
+
+        Raises
+        ------
+        NotAStoreError
+        """
+        return open_dataset(self.path).images[image].array
+
+    def check_in_place(self) -> None:
+        """Raise when the store was deleted, moved or replaced; cheap.
+
+        Raises
+        ------
+        NotAStoreError
+        """
+        if not self.journal.is_in_place:
+            raise NotAStoreError(
+                f"{self.path} was deleted, moved or replaced: this view cannot be read any "
+                "more. Open what is there now, or where it was moved to, with open_dataset."
+            )
 
     def _check_in_place(self) -> None:
         """Raise when the store was deleted or replaced while it was written."""

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, get_args
 
@@ -28,13 +27,18 @@ from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, Layout, Placer
 from pymmcore_ome.metadata import Status
 
+from .array_view import ArrayView, checked_image
 from .at_exit import close_at_exit, forget
 from .buffer import FrameBuffer, Holes, Parcel
-from .failures import buffer_full, finish_error, write_error
-from .frame_check import as_array, check_fit
+from .failures import buffer_full, write_error
+from .finish import finish
+from .frame_check import as_array, check_fit, with_channel
+from .joined_view import joined
+from .live_pixels import LivePixels
 from .options import StreamOptions
 from .progress import Progress, Summary
 from .store import Store
+from .view import View
 from .writer import Writer
 
 logger = logging.getLogger("pymmcore-ome")
@@ -58,8 +62,9 @@ class Stream:
         self._store = store
         self._layout = layout
         self._placer = Placer(layout, in_order=store.backend.is_sequential)
-        self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s)
-        self._writer = Writer(self._buffer, store, options)
+        self._live = LivePixels(store)
+        self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s, self._live.frames.take)
+        self._writer = Writer(self._buffer, store, self._live, options)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
@@ -131,7 +136,7 @@ class Stream:
             address.image,
             address.index,
             found.at if facts.event_index is None else facts.event_index,
-            self._named(address, facts),
+            with_channel(facts, self._layout, address),
             arrival,
         )
         self._put(Parcel(array, address, record))
@@ -146,14 +151,6 @@ class Stream:
         if not is_taken:
             self._check_open()
             raise StreamClosedError("The stream was closed while this frame waited.")
-
-    def _named(self, address: FrameAddress, facts: FrameFacts) -> FrameFacts:
-        """Return the facts with the channel's name, where the frame did not bring one."""
-        image = self._layout.images[address.image_number]
-        if "channel" in facts.columns or image.channel_axis is None or not image.channels:
-            return facts
-        name = image.channels[address.index[image.channel_axis]].name
-        return facts._replace(columns={**facts.columns, "channel": name})
 
     def skip(self, frames: int = 1, *, at: Mapping[str, int] | None = None) -> None:
         """Leave the next places of the plan empty: these frames will not come.
@@ -191,6 +188,27 @@ class Stream:
             elapsed_s=self._summary.duration_s if self._summary else self._elapsed(),
         )
 
+    def view(self, image: int | None = 0) -> ArrayView:
+        """Return an image as an array that can be read now, from any thread, and after `close`.
+
+        A frame is there as soon as `append` has returned. See `ArrayView`.
+
+        Parameters
+        ----------
+        image : int or None
+            Number of the image, in order of first visit. None: all of them, along a leading
+            axis ``p``.
+
+        Raises
+        ------
+        OptionError
+            When there is no such image (yet, in a store that grows).
+        """
+        if image is not None:
+            return View(self._live, checked_image(image, len(self._layout.images)))
+        growing = self._placer.growing
+        return joined(self._live, growing.axes if growing else (), self._layout.schema.dtype)
+
     def close(self, *, status: Status = "complete", reason: str | None = None) -> Summary:
         """Wait until every frame is down, finish the documents, and say what was stored.
 
@@ -218,7 +236,11 @@ class Stream:
                 self._wait()
                 if (error := self._buffer.error) is not None:
                     status, reason = "failed", str(error)
-                self._summary = self._finish(status, reason)
+                self._summary = finish(
+                    self._store, self._buffer, self._writer, self._placer,
+                    status, reason, self._elapsed(),
+                )  # fmt: skip
+                self._live.end()
                 forget(self)
             if self._buffer.error is not None:
                 raise write_error(self._store.path, self._buffer.error)
@@ -255,33 +277,6 @@ class Stream:
                 self._placer.placed - self._writer.frames_written,
                 self._buffer.bytes_held / 1e6,
             )
-
-    def _finish(self, status: Status, reason: str | None) -> Summary:
-        placed, written = self._placer.placed, self._writer.frames_written
-        if status != "failed" and written < placed:
-            status, reason = "failed", f"{placed - written} of {placed} frames were not written"
-            self._buffer.fail(WriteError(f"{self._store.path}: {reason}."))
-        planned = self._layout.frame_count
-        if status == "complete" and planned is not None and placed < planned:
-            reason = f"{planned - placed} of {planned} planned frames did not come"
-            logger.warning("%s: %s; their places read as 0", self._store.path, reason)
-        summary = Summary(
-            path=self._store.path,
-            status=status,
-            reason=reason,
-            frames_planned=planned,
-            frames_written=written,
-            frames_skipped=self._placer.skipped,
-            bytes_written=self._writer.bytes_written,
-            duration_s=self._elapsed(),
-        )
-        try:
-            self._store.finish(summary, self._writer.shapes, self._placer.growing)
-        except Exception as error:  # whatever a backend raises: the one place it is latched
-            failure = finish_error(self._store.path, self._store.left_behind, error)
-            self._buffer.fail(failure)
-            summary = replace(summary, status="failed", reason=str(failure))
-        return summary
 
     def _check_open(self) -> None:
         if self._buffer.error is not None:

@@ -20,6 +20,7 @@ from .assembly import ChunkAssembly
 from .block import Block
 from .buffer import FrameBuffer, Parcel
 from .listing import Listing
+from .live_pixels import LivePixels
 from .options import StreamOptions
 from .store import Store
 
@@ -37,13 +38,16 @@ class Writer(threading.Thread):
         The present shape of every image's array.
     """
 
-    def __init__(self, buffer: FrameBuffer, store: Store, options: StreamOptions) -> None:
+    def __init__(
+        self, buffer: FrameBuffer, store: Store, live: LivePixels, options: StreamOptions
+    ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
         self._listing = Listing(store, options)
         self.shapes = [image.shape for image in store.layout.images]
         self._images = store.layout.images
         self._store = store
         self._buffer = buffer
+        self._frames, self._gate = live.frames, live.gate
         self._backend = store.backend
         self._journal = store.journal
         self._assembly = ChunkAssembly(
@@ -52,6 +56,7 @@ class Writer(threading.Thread):
             # pages are frames, and who takes frames in order alone makes chunks of its own
             gathers=self._backend.pages is None and not self._backend.is_sequential,
             checkpoint_s=options.checkpoint_s,
+            moved=live.frames.move,
         )
         self._options = options
         self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
@@ -101,6 +106,7 @@ class Writer(threading.Thread):
         except BaseException as error:  # the one place where an error is latched
             self._buffer.fail(error)
             self._save_what_is_down()
+            self._frames.end()  # what is not down by now will never be
         finally:
             self._ended.set()
 
@@ -112,10 +118,16 @@ class Writer(threading.Thread):
             self._add_images(number)
             self._grow(number, block.end)
             pixels = block.pixels_within(self.shapes[number])
-            future = self._backend.write(number, block.start, pixels)
+            self._gate.close(block)
+            try:
+                future = self._backend.write(number, block.start, pixels)
+            except BaseException:
+                self._gate.open(block)
+                raise
         except Exception as error:
             raise self._failure(block, error) from error
         if future is None:
+            self._gate.open(block)
             self._record(block)
             return
         self._in_flight.append((block, future))
@@ -151,10 +163,13 @@ class Writer(threading.Thread):
             future.result()
         except Exception as error:
             raise self._failure(block, error) from error
+        finally:
+            self._gate.open(block)
         self._record(block)
 
     def _record(self, block: Block) -> None:
         self._buffer.release(block.nbytes)
+        self._frames.settle(block, self._buffer.budget_bytes - self._buffer.bytes_held)
         self._listing.add(block, len(self.shapes))
 
     def _flush(self, idle: bool) -> None:

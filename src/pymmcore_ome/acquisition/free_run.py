@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import useq
 
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
+from pymmcore_ome.stream import JoinedView
 
 from .useq_parts import camera_dimension
 from .useq_schema import check_cameras, frame_dimensions, frame_fields
@@ -60,6 +62,18 @@ class FreeRun:
             instrument=self._instrument,
             grows=self._is_indexed,
             **frame_fields(self._cameras),
+        )
+
+    def view(self) -> JoinedView:
+        """Return a view that is blank until the stream comes that it is to follow.
+
+        It has every axis that the run may turn out to have.
+        """
+        cameras = self._cameras
+        return JoinedView(
+            ("t", "c", "z", "y", "x"),
+            np.result_type(*(camera.dtype for camera in cameras)),
+            (max(c.height for c in cameras), max(c.width for c in cameras)),
         )
 
     def at(self, event: useq.MDAEvent, camera_label: str | None = None) -> dict[str, int]:

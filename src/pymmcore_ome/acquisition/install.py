@@ -24,7 +24,7 @@ from .output import Output, tell
 from .outputs import sort_outputs
 from .run_thread import RunThread
 
-_SHADOWED: Final = ("run", "cancel")
+_SHADOWED: Final = ("run", "cancel", "get_view")
 
 
 class Installation:
@@ -51,6 +51,8 @@ class Installation:
         self._runner: Any = core.mda
         self._run = self._runner.run
         self._cancel = self._runner.cancel
+        self._get_view = getattr(self._runner, "get_view", None)  # since pymmcore-plus 0.18
+        self._viewed: Output | None = None
         self._one_run = threading.RLock()
         self._cancel_asked = False
         self.activate()
@@ -97,6 +99,16 @@ class Installation:
         self._cancel_asked = True
         return self._cancel()
 
+    def get_view(self) -> Any:
+        """Return an array-like view of the present or last run, as the runner's own.
+
+        Of a run that we save: an `ArrayView`, the first output's; else the runner's own, or
+        None where it has none.
+        """
+        if self._viewed is not None:
+            return self._viewed.view()
+        return None if self._get_view is None else self._get_view()
+
     def run(
         self,
         events: Iterable[useq.MDAEvent],
@@ -134,6 +146,7 @@ class Installation:
             options["dimension_overrides"] = overrides
         if not ours:
             with self._one_run:
+                self._viewed = None
                 self._run(events, output=output, **options)
             return
         with self._one_run:
@@ -201,6 +214,7 @@ class Installation:
             for output in outputs:
                 output.check()
             sinks = [output.begin() for output in outputs]
+            self._viewed = outputs[0]
             listener = self._listener = EngineListener(engine, sinks, self._ending)
             with listener:
                 self._run(events, **options)

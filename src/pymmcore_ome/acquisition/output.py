@@ -22,7 +22,7 @@ from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
 from pymmcore_ome.layout import Chunks
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import Camera
-from pymmcore_ome.stream import Progress, Summary
+from pymmcore_ome.stream import ArrayView, Progress, Summary
 from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
 
 from .core_facts import CoreFacts
@@ -144,6 +144,14 @@ class Output:
         """How far the present or last run is; None before its store is made."""
         stream = self._sink.stream if self._sink is not None else None
         return None if stream is None else stream.progress
+
+    def view(self) -> ArrayView | None:
+        """Return the present or last run as an array that can be read now, from any thread.
+
+        With a leading axis ``p`` where the sequence has positions. None before the store is
+        made, which a slot of ``sequenceStarted`` does not see without `install`.
+        """
+        return None if self._sink is None else self._sink.view
 
     def result(self) -> Summary:
         """Return what the last run stored.

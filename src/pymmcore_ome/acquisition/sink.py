@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
-from pymmcore_ome.stream import Stream, Summary, open_stream
+from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary, open_stream
 
 from .channel_cameras import ChannelCameras, camera_presets, cameras_in_use, is_mixed
 from .core_facts import CoreFacts
@@ -46,6 +46,7 @@ class Sink:
         self._cameras: list[str] = []
         self._notes: dict[str, Any] = {}
         self.summary: Summary | None = None
+        self.view: ArrayView | None = None  # of all images; from set-up on
 
     @property
     def stream(self) -> Stream | None:
@@ -98,6 +99,7 @@ class Sink:
             by_channel = self._by_channel is not None
             self._free_run = FreeRun(cameras, pixel_size_um, instrument_of(summary), by_channel)
             self._output.check()
+            self.view = self._free_run.view()
             return
         self._open(
             schema_from_useq(
@@ -169,6 +171,11 @@ class Sink:
         self._stream = open_stream(
             self._output.path, schema, acquisition=self._notes, **self._output.stream_options()
         )
+        if isinstance(self.view, JoinedView):
+            self._stream.show_in(self.view)
+        else:
+            has_positions = bool(self._stream.layout.selectors)
+            self.view = self._stream.view(None if has_positions else 0)
 
 
 def _has_no_plan(sequence: useq.MDASequence) -> bool:

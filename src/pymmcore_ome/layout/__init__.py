@@ -6,6 +6,7 @@ from .cells import CellGrid
 from .chunking import Chunks, with_chunks
 from .growing import GrowingRouter, grown_plan, new_position
 from .image import Axis, ImageLayout
+from .lanes import ImageAxes
 from .layout import Layout, layout_of
 from .occupancy import Occupancy
 from .pages import PageTable, Run
@@ -15,7 +16,7 @@ from .router import FrameRouter
 
 __all__ = [
     "Arrival", "Axis", "CellGrid", "Chunks", "FrameAddress", "FrameRouter", "GrowingRouter",
-    "ImageLayout", "InOrder", "Layout", "Occupancy", "PageTable", "Placer", "PlaneSet",
+    "ImageAxes", "ImageLayout", "InOrder", "Layout", "Occupancy", "PageTable", "Placer", "PlaneSet",
     "Run", "arrival_of", "grown_plan", "layout_of", "new_position", "plane_count", "plane_steps",
     "with_chunks",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends import Picks, selected_shape
 from pymmcore_ome.dataset import axis_coords
-from pymmcore_ome.layout import Axis, ImageLayout
+from pymmcore_ome.layout import ImageAxes, ImageLayout
 
 from .array_view import ArrayView
 from .live_pixels import LivePixels
@@ -51,10 +51,8 @@ class JoinedView(ArrayView):
         self._begin()
 
     def attach(self, live: LivePixels) -> None:
-        """Show the images of a stream from now on."""
+        """Show the images of a stream from now on; `coords_changed` tells if they differ."""
         self._live = live
-        if self._frame_shape == (0, 0):  # nothing was shown before
-            self._begin()
         live.watch(self)
 
     @property
@@ -174,29 +172,30 @@ class JoinedView(ArrayView):
         return [] if self._live is None else list(self._live.images)
 
 
-def joined(live: LivePixels, axes: Sequence[Axis], dtype: str) -> JoinedView:
+def joined(live: LivePixels, to_come: Sequence[ImageAxes]) -> JoinedView:
     """Return the view of all images of a stream.
 
     Parameters
     ----------
     live : LivePixels
-    axes, dtype
-        Of the images that will come, where none is known yet.
+    to_come : sequence of ImageAxes
+        The axes of images that may still be added.
     """
-    images = list(live.images)
-    if images:
-        view = JoinedView(joined_dims(images), np.result_type(*(i.dtype for i in images)), (0, 0))
-    else:
-        height, width = (axis.size or 1 for axis in axes[-2:])
-        view = JoinedView([axis.name for axis in axes], np.dtype(dtype), (height, width))
+    names = [*(image.axis_names for image in live.images)]
+    names += [tuple(axis.name for axis in axes.axes) for axes in to_come]
+    dtypes = [*(image.dtype for image in live.images), *(axes.kind.dtype for axes in to_come)]
+    frames = [axes.kind.shape[:2] for axes in to_come] or [(0, 0)]
+    height, width = (max(sides) for sides in zip(*frames, strict=True))
+    view = JoinedView(joined_dims(names), np.result_type(*dtypes), (height, width))
     view.attach(live)
+    view._begin()
     return view
 
 
-def joined_dims(images: Sequence[ImageLayout]) -> list[str]:
+def joined_dims(axes: Sequence[tuple[str, ...]]) -> list[str]:
     """Return the axes of all images, in an order that fits each; t, c and z first if free."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
-    for names in dict.fromkeys(image.axis_names for image in images):
+    for names in dict.fromkeys(axes):
         for before, after in pairwise(names):
             sorter.add(after, before)
     sorter.prepare()

@@ -33,7 +33,7 @@ from .buffer import FrameBuffer, Holes, Parcel
 from .failures import buffer_full, write_error
 from .finish import finish
 from .frame_check import as_array, check_fit, with_channel
-from .joined_view import joined
+from .joined_view import JoinedView, joined
 from .live_pixels import LivePixels
 from .options import StreamOptions
 from .progress import Progress, Summary
@@ -207,7 +207,11 @@ class Stream:
         if image is not None:
             return View(self._live, checked_image(image, len(self._layout.images)))
         growing = self._placer.growing
-        return joined(self._live, growing.axes if growing else (), self._layout.schema.dtype)
+        return joined(self._live, growing.axes if growing else ())
+
+    def show_in(self, view: JoinedView) -> None:
+        """Let a view show the images of this stream, which was made before it was opened."""
+        view.attach(self._live)
 
     def close(self, *, status: Status = "complete", reason: str | None = None) -> Summary:
         """Wait until every frame is down, finish the documents, and say what was stored.

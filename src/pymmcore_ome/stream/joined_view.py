@@ -77,9 +77,7 @@ class JoinedView(ArrayView):
         if self._known is None or self._known[0] != version:
             images = list(live.images)
             sizes = dict.fromkeys(self._dims, 1)
-            sizes |= dict(
-                zip(self._dims[-2:], (0, 0) if images else self._frame_shape, strict=True)
-            )
+            sizes |= dict(zip(self._dims[-2:], self._frame_shape, strict=True))
             for image in images:
                 shape = live.frames.shape(image.number)
                 for name, size in zip(image.axis_names, shape, strict=True):

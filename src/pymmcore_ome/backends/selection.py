@@ -92,8 +92,19 @@ def _near(key: Any, size: int) -> tuple[range | NDArray[np.intp], Any]:
 
 
 def _listed(key: Any, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    # numpy judges the list, and tells which elements it means
-    listed = np.arange(size, dtype=np.intp)[np.asarray(key, None if len(key) else np.intp)]
+    listed = np.asarray(key, None if len(key) else np.intp)
+    if listed.dtype == bool:
+        if len(listed) != size:
+            raise IndexError(
+                f"boolean index did not match: {len(listed)} values for an axis of size {size}"
+            )
+        listed = np.flatnonzero(listed)
+    elif listed.dtype.kind not in "ui":
+        raise IndexError(f"a list of indices must be of integer (or boolean) type, got {key!r:.80}")
+    outside = (listed < -size) | (listed >= size)
+    if outside.any():
+        raise IndexError(f"index {listed[outside][0]} is out of bounds for an axis of size {size}")
+    listed = np.where(listed < 0, listed + size, listed).astype(np.intp)
     elements, places = np.unique(listed, return_inverse=True)
     return elements, places.reshape(-1)
 

@@ -1,0 +1,130 @@
+"""`Gate` and `FramesInFlight`: nothing is read while it is replaced, nothing is held for long."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pymmcore_ome import Dimension, StorageSchema
+from pymmcore_ome.frames import FrameFacts, FrameRecord
+from pymmcore_ome.layout import FrameAddress, Layout, PlaneSet, layout_of, with_chunks
+from pymmcore_ome.stream.block import Block
+from pymmcore_ome.stream.buffer import Parcel
+from pymmcore_ome.stream.gate import Gate
+from pymmcore_ome.stream.in_flight import FramesInFlight
+
+GUARD_S = 60.0
+
+
+def layout(**chunks: int) -> Layout:
+    dims = [Dimension(name=n, size=s) for n, s in {"t": 8, "y": 2, "x": 3}.items()]
+    return with_chunks(layout_of(StorageSchema(dimensions=dims, dtype="uint8")), chunks, None)
+
+
+def parcel(t: int) -> Parcel:
+    record = FrameRecord("", (t,), {"t": t}, FrameFacts.of(None))
+    return Parcel(np.full((2, 3), t, "uint8"), FrameAddress("", (t,), 0), record)
+
+
+def block(plan: Layout, t: int) -> Block:
+    return Block.of_frame(parcel(t), plan.images[0], None)
+
+
+def in_thread(action: Any) -> tuple[threading.Thread, threading.Event]:
+    done = threading.Event()
+
+    def run() -> None:
+        action()
+        done.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, done
+
+
+def test_writer_waits_for_a_reader_of_the_same_cell_alone() -> None:
+    plan = layout(t=4)
+    gate = Gate(plan.images, is_needed=True)
+    with gate.reading((0, (0,))):
+        gate.close(block(plan, 4))  # another cell
+        gate.open(block(plan, 4))
+        thread, closed = in_thread(lambda: gate.close(block(plan, 1)))
+        assert not closed.is_set()
+    thread.join(GUARD_S)
+    assert closed.is_set()
+
+
+def test_reader_waits_until_every_block_of_its_cell_is_down() -> None:
+    plan = layout(t=4)
+    gate = Gate(plan.images, is_needed=True)
+    gate.close(block(plan, 1))
+    gate.close(block(plan, 2))
+    thread, read = in_thread(lambda: gate.reading((0, (0,))).__enter__())
+    gate.open(block(plan, 2))
+    assert not read.is_set()
+    gate.open(block(plan, 1))
+    thread.join(GUARD_S)
+    assert read.is_set()
+
+
+@pytest.mark.parametrize(("plan", "is_needed"), [(layout(), True), (layout(t=4), False)])
+def test_frames_that_share_no_cell_have_no_gate(plan: Layout, is_needed: bool) -> None:
+    gate = Gate(plan.images, is_needed=is_needed)
+    assert gate.grid(0) is None
+    gate.close(block(plan, 1))
+    gate.close(block(plan, 1))  # would wait for itself
+
+
+def test_frames_that_cannot_be_read_are_kept_in_what_the_budget_leaves_free() -> None:
+    plan = layout()
+    frames = FramesInFlight(plan.images, keeps=True)
+    frames.on_news = lambda: None
+    picks = [np.arange(8)]
+    for t in range(5):
+        frames.take(parcel(t), 100)
+        frames.settle(block(plan, t), 100)
+    assert sorted(frames.snapshot(0, picks).frames) == [(t,) for t in range(5)]
+    frames.take(parcel(5), 12)  # two frames of 6 bytes
+    assert sorted(frames.snapshot(0, picks).frames) == [(3,), (4,), (5,)]
+    frames.settle(block(plan, 5), -1)
+    assert sorted(frames.snapshot(0, picks).frames) == [(5,)]
+    assert frames.snapshot(0, picks).acquired.tolist() == [True] * 6 + [False] * 2
+
+
+def test_frames_are_let_go_as_soon_as_they_are_down() -> None:
+    plan = layout()
+    frames = FramesInFlight(plan.images)
+    frames.on_news = lambda: None
+    for t in range(5):
+        frames.take(parcel(t), 100)
+    frames.settle(block(plan, 1), 100)
+    found = frames.snapshot(0, [np.array([0, 1, 7])])
+    assert (found.acquired.tolist(), list(found.frames)) == ([True, True, False], [(0,)])
+    frames.end()
+    assert [frames.is_taken(0, (t,)) for t in range(5)] == [False, True, False, False, False]
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 9) | st.just(10**11), st.integers(0, 2)]), max_size=20),
+    st.lists(st.tuples(*[st.integers(0, 9), st.integers(0, 2)]), max_size=5),
+    st.tuples(*[st.sets(st.integers(0, 12) | st.just(10**11)), st.sets(st.integers(0, 2))]),
+)
+def test_planes_are_a_set(
+    added: list[tuple[int, ...]], removed: list[tuple[int, ...]], wanted: tuple[set[int], ...]
+) -> None:
+    planes, expected = PlaneSet([None, 3]), set(added) - set(removed)
+    for plane in added:
+        planes.add(plane)
+    for plane in removed:
+        planes.remove(plane)
+    assert set(planes) == expected
+    picks = [np.array(sorted(pick), np.intp) for pick in wanted]
+    mask = planes.mask(picks)
+    for spot in np.ndindex(mask.shape):
+        plane = tuple(int(pick[n]) for pick, n in zip(picks, spot, strict=True))
+        assert mask[spot] == (plane in expected) == (plane in planes)

@@ -7,6 +7,7 @@ one that wrote. `backend_contract` has the suites to subclass. It times nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends import ArrayBackend
 from pymmcore_ome.dataset import open_dataset, validate
+from pymmcore_ome.errors import UnreadableFrameError
 from pymmcore_ome.layout import FrameRouter
 from pymmcore_ome.schema import (
     Camera,
@@ -202,6 +204,26 @@ class Contract:
             assert image.dtype == frame.dtype == found.dtype
             np.testing.assert_array_equal(found[tuple(region)].reshape(frame.shape), frame)
         assert validate(path, pixels=True) == []
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_live_view_reads_what_was_appended(self, path: Path, shared: bool) -> None:
+        """Every frame at once, or, of a backend that lets nobody read yet, the newest."""
+        chunks = {"z": 2} if shared and self.backend.format == "ome-zarr" else None
+        schema = loops({"p": 2, "t": 3, "z": 4})
+        full = np.zeros((2, 3, 4, *SHAPE), "uint16")
+        with open_stream(path, schema, backend=self.backend, chunks=chunks) as stream:
+            view = stream.view(image=None)
+            for number, place in enumerate(np.ndindex(2, 3, 4)):
+                full[place] = encoded_frame(number, SHAPE)
+                stream.append(encoded_frame(number, SHAPE))
+                np.testing.assert_array_equal(view[place], full[place])
+                assert view.is_acquired(place)
+                with (
+                    nullcontext() if self.backend.reads_at_once else suppress(UnreadableFrameError)
+                ):
+                    np.testing.assert_array_equal(view, full)
+        np.testing.assert_array_equal(view, full)
+        np.testing.assert_array_equal(stream.view(1)[::2, [3, 0], 1:], full[1, ::2][:, [3, 0], 1:])
 
     def test_close_without_a_frame_leaves_a_valid_store(self, path: Path) -> None:
         schema = loops({"t": 3, "p": 2})

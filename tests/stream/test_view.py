@@ -387,6 +387,25 @@ def test_view_outlives_the_stream_and_never_shows_another_store(way: str, tmp_pa
     np.testing.assert_array_equal(other.view()[1], encoded_frame(11, SHAPE))
 
 
+@pytest.mark.parametrize("frames", [0, 5])
+def test_view_of_a_failed_acquire_zarr_stream_has_the_frames_that_are_proven(
+    frames: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.ome.zarr"
+    stream = po.open_stream(path, nest({"p": 2, "t": 5}), backend="acquire-zarr")
+    view = stream.view(None)
+    for number in range(frames + 2):
+        stream.append(encoded_frame(number, SHAPE))
+    stream.close(status="failed", reason="the stage broke")
+    dataset = po.open_dataset(path)
+    numbers = {image.path: n for n, image in enumerate(dataset.images)}
+    listed = {(numbers[row["image"]], *row["index"]) for row in dataset.frames()}
+    assert {place for place in np.ndindex(2, 5) if view.is_acquired(place)} == listed
+    for p, t in listed:
+        np.testing.assert_array_equal(view[p, t], encoded_frame(5 * p + t, SHAPE))
+    assert len(listed) >= frames
+
+
 # ------------------------------------------------------------------------------- signals
 
 

@@ -54,11 +54,16 @@ class Journal:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the table is still where it was made: not deleted, moved or replaced."""
-        try:
-            return os.path.samestat(self._stat, self._path.stat())
-        except OSError:
-            return False
+        """Whether the table is still where it was made: not deleted, moved or replaced.
+
+        From any thread, also while it is confirmed.
+        """
+        for path in (self._path, self._final_path):
+            try:
+                return os.path.samestat(self._stat, path.stat())
+            except OSError:
+                continue
+        return False
 
     def confirm(self) -> None:
         """Close the table, all of whose pixels are down, and give it its name."""

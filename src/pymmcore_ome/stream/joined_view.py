@@ -48,6 +48,7 @@ class JoinedView(ArrayView):
         self._frame_shape = frame_shape
         self._live: LivePixels | None = None
         self._known: tuple[int, tuple[int, ...]] | None = None
+        self._labels: tuple[Any, dict[str, Sequence[Any]]] | None = None
         self._begin()
 
     def attach(self, live: LivePixels) -> None:
@@ -91,16 +92,22 @@ class JoinedView(ArrayView):
 
         Along `p`, the names of the images. Stage positions are not in them: they differ.
         """
-        sizes = self.sizes
-        found: dict[str, Sequence[Any]] = {name: range(size) for name, size in sizes.items()}
-        for image in reversed(self._images):
-            shape = self._live.frames.shape(image.number) if self._live else image.shape
-            for name, values in axis_coords(image, shape, has_stage=False).items():
-                if len(values) == sizes[name]:
-                    found[name] = values  # type: ignore[assignment]
-        if len(names := self.names) == sizes[IMAGES]:
-            found[IMAGES] = tuple(names)
-        return found
+        sizes, live = self.sizes, self._live
+        if self._labels is None or self._labels[0] != (live, sizes):  # viewers ask all the time
+            found: dict[str, Sequence[Any]] = {}
+            for image in self._images:
+                assert live is not None
+                shape = live.frames.shape(image.number)
+                for name, values in axis_coords(image, shape, has_stage=False).items():
+                    if len(values) == sizes[name]:
+                        found.setdefault(name, values)  # type: ignore[arg-type]
+                if len(found) == len(self._dims):
+                    break
+            if len(names := self.names) == sizes[IMAGES]:
+                found[IMAGES] = tuple(names)
+            labels = {name: found.get(name, range(size)) for name, size in sizes.items()}
+            self._labels = (live, sizes), labels
+        return dict(self._labels[1])
 
     def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
         block = np.zeros(selected_shape(picks, rows, columns), self._dtype)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, Layout, PlaneSet, layout_of, with_chunks
+from pymmcore_ome.stream.assembly import ChunkAssembly
 from pymmcore_ome.stream.block import Block
 from pymmcore_ome.stream.buffer import Parcel
 from pymmcore_ome.stream.gate import Gate
@@ -128,3 +129,17 @@ def test_planes_are_a_set(
     for spot in np.ndindex(mask.shape):
         plane = tuple(int(pick[n]) for pick, n in zip(picks, spot, strict=True))
         assert mask[spot] == (plane in expected) == (plane in planes)
+
+
+def test_gathered_frame_is_held_once() -> None:
+    plan, frames = layout(t=4), FramesInFlight(layout(t=4).images)
+    assembly = ChunkAssembly(plan, 1000, moved=frames.move)
+    first = parcel(1)
+    frames.take(first, 100)
+    assert np.shares_memory(frames.snapshot(0, [np.array([1])]).frames[1,], first.frame)
+    assert list(assembly.ready(first)) == []
+    moved = frames.snapshot(0, [np.array([1])]).frames[1,]
+    assert not np.shares_memory(moved, first.frame)
+    (whole,) = assembly.rest()
+    assert np.shares_memory(moved, whole.pixels)
+    np.testing.assert_array_equal(moved[0], first.frame)

@@ -39,8 +39,8 @@ class LazyArray(ABC):
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read any numpy-style selection; only the frames it touches are read."""
-        near, then = split_selection(key, self.shape)
-        return np.asarray(self.read(near)[then])
+        near, within, then = _boxed(key, self.shape)
+        return np.asarray(self.read(near)[within][then])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype=dtype)
@@ -51,6 +51,19 @@ class LazyArray(ABC):
     @abstractmethod
     def read(self, near: tuple[slice, ...]) -> NDArray[Any]:
         """Return a block; every slice lies within the shape and has no step."""
+
+
+def _boxed(
+    key: Any, shape: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Return the box that holds a selection, what is picked of it, and what numpy does then."""
+    picked = split_selection(key, shape)
+    ends = [np.arange(s.start, s.stop, s.step or 1) for s in (picked.rows, picked.columns)]
+    picks = [*picked.picks, *ends]
+    near = tuple(slice(int(p[0]), int(p[-1]) + 1) if len(p) else slice(0, 0) for p in picks)
+    if all(len(p) == part.stop - part.start for p, part in zip(picks, near, strict=True)):
+        return near, (), picked.then
+    return near, np.ix_(*(p - part.start for p, part in zip(picks, near, strict=True))), picked.then
 
 
 class ChannelView(LazyArray):

@@ -1,38 +1,37 @@
 """pymmcore-ome: Micro-Manager acquisitions into OME-Zarr and OME-TIFF, each frame in its place.
 
-The public names are these. Everything is importable without a microscope; only `install`
-and `Output` need pymmcore-plus, and are loaded when they are first used.
+The public names are these, each loaded when it is first used. Everything is importable without
+a microscope; only `install` and `Output` need pymmcore-plus.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
-from .backends import available_backends
-from .dataset import Dataset, open_dataset, recover, validate
-from .layout import FrameAddress, FrameRouter
-from .schema import (
-    Camera,
-    Channel,
-    Detector,
-    Dimension,
-    EventOrder,
-    ImagePlan,
-    Instrument,
-    Objective,
-    Plate,
-    Position,
-    StorageSchema,
-)
-from .stream import Progress, Stream, Summary, open_stream
 
 if TYPE_CHECKING:
     from .acquisition import Installation, Output, install, schema_from_useq
+    from .backends import available_backends
+    from .dataset import Dataset, open_dataset, recover, validate
+    from .layout import FrameAddress, FrameRouter
+    from .schema import (
+        Camera,
+        Channel,
+        Detector,
+        Dimension,
+        EventOrder,
+        ImagePlan,
+        Instrument,
+        Objective,
+        Plate,
+        Position,
+        StorageSchema,
+    )
+    from .stream import Progress, Stream, Summary, open_stream
 
-__version__ = version("pymmcore-ome")
+    __version__: str
 
 __all__ = [
     "Camera", "Channel", "Dataset", "Detector", "Dimension", "EventOrder", "FrameAddress",
@@ -41,18 +40,24 @@ __all__ = [
     "install", "open_dataset", "open_stream", "recover", "schema_from_useq", "validate",
 ]  # fmt: skip
 
-_ACQUISITION = ("Installation", "Output", "install", "schema_from_useq")
+#: Loaded when a name of theirs is first used, so that the command starts in a moment.
+_ROOMS: Final = ("schema", "layout", "backends", "dataset", "stream", "acquisition")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ACQUISITION:
-        from . import acquisition
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return getattr(acquisition, name)
-    if name == "napari":  # the face; napari itself is imported when something is shown
-        return import_module(".napari", __name__)
+        return version("pymmcore-ome")
+    if name in _ROOMS or name == "napari":  # napari itself is imported when something is shown
+        return import_module(f".{name}", __name__)
+    if name in __all__:
+        for room in map(import_module, (f"{__name__}.{name}" for name in _ROOMS)):
+            if name in room.__all__:
+                globals()[name] = getattr(room, name)
+                return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted((*__all__, "__version__"))

@@ -21,8 +21,8 @@ from pymmcore_ome.disk import Place, choose_format, local_path
 from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
 from pymmcore_ome.layout import Chunks
 from pymmcore_ome.metadata import Status
-from pymmcore_ome.schema import Camera
-from pymmcore_ome.stream import ArrayView, Progress, Summary
+from pymmcore_ome.schema import Camera, StorageSchema
+from pymmcore_ome.stream import ArrayView, Progress, StorePlan, Summary, plan_store
 from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
 
 from .core_facts import CoreFacts
@@ -123,6 +123,24 @@ class Output:
     def check(self) -> None:
         """Raise unless a store can be made at the path now; changes nothing."""
         Place.of_new(self.path, self.format, self._options["files"]).check_free(self.overwrite)
+
+    def plan(self, schema: StorageSchema) -> StorePlan:
+        """Return what a run that delivers this would make; changes nothing.
+
+        Raises
+        ------
+        OptionError, SchemaError, StorePathError
+            What the run would refuse.
+        """
+        names = ("format", "overwrite", "backend", "compression", "chunks", "shards", "files")
+        options = self.stream_options()
+        return plan_store(
+            self.path,
+            schema,
+            bigtiff=options["bigtiff"],
+            outlasts_power=options["durability"] == "power",
+            **{name: options[name] for name in names},
+        )
 
     def begin(self) -> Sink:
         """Return a new sink for the next run."""

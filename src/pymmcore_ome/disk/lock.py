@@ -53,6 +53,19 @@ class StoreLock:
                 self._path.unlink(missing_ok=True)
             self._lock.release()
 
+    def is_held(self) -> bool:
+        """Whether a program is writing to the store now. Changes nothing."""
+        if not self._path.exists():
+            return False
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            return True
+        except OSError:  # a disk that may only be read has no writer
+            return False
+        self._lock.release()
+        return False
+
     @contextlib.contextmanager
     def is_free(self) -> Iterator[None]:
         """Begin the block only when no other writer holds the lock; it is not held within.

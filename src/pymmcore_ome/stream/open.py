@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pymmcore_ome.backends import FILES, ArrayBackend, BackendOptions, Files, find_backend
-from pymmcore_ome.disk import Place, choose_format, default_buffer_bytes, local_path
-from pymmcore_ome.errors import OptionError, SchemaError, StorePathError
-from pymmcore_ome.layout import Chunks, layout_of, with_chunks
-from pymmcore_ome.metadata import documents_of
+from pymmcore_ome.backends import ArrayBackend, Files
+from pymmcore_ome.disk import default_buffer_bytes
+from pymmcore_ome.errors import OptionError, StorePathError
+from pymmcore_ome.layout import Chunks
 from pymmcore_ome.schema import StorageSchema
 
 from .options import CHECKPOINT_S, STALL_S, Durability, StreamOptions, WhenFull
+from .plan import plan_store
 from .store import Store
 from .stream import Stream
 
@@ -99,40 +99,23 @@ def open_stream(
     StorePathError
         A path that cannot be used; StoreExistsError when something is there.
     """
-    target = local_path(path)
-    chosen = choose_format(target, format)
-    backend_class = find_backend(backend, chosen)
-    if not isinstance(schema, StorageSchema):
-        raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
     if acquisition is not None and not isinstance(acquisition, Mapping):
         raise OptionError(f"acquisition must be a mapping, got {acquisition!r:.80}.")
     stream_options = StreamOptions(
         default_buffer_bytes() if buffer_bytes is None else buffer_bytes,
         when_full, durability, checkpoint_s, stall_s, checksums,
     )  # fmt: skip
-    if files not in FILES or not isinstance(bigtiff, bool):
-        raise OptionError(
-            f"files must be one of {', '.join(FILES)}, and bigtiff True or False; got "
-            f"{files!r:.80} and {bigtiff!r:.80}."
-        )
-    if compression is not None:
-        schema = schema.replace(compression=compression)
-    place = Place.of_new(target, chosen, files)
-    named = chosen == "ome-tiff"
-    if named and chunks == "auto":
-        chunks = None  # a page is a frame
-    layout = with_chunks(layout_of(schema, named), chunks, shards)
-    options = BackendOptions(schema.compression, files, bigtiff, durability == "power")
-    _refuse(
-        [*documents_of(place).refusals(layout), *backend_class.refusals(layout, options)],
-    )
-    place.check_free(overwrite)
+    plan = plan_store(
+        path, schema, format=format, backend=backend, overwrite=overwrite,
+        compression=compression, chunks=chunks, shards=shards, files=files, bigtiff=bigtiff,
+        outlasts_power=durability == "power",
+    )  # fmt: skip
     try:
         store = Store.create(
-            place,
-            layout,
-            backend_class(),
-            options,
+            plan.place,
+            plan.layout,
+            plan.backend(),
+            plan.options,
             overwrite=overwrite,
             acquisition=acquisition or {},
         )
@@ -140,11 +123,6 @@ def open_stream(
         raise
     except Exception as error:  # whatever a backend raises: nothing is left behind
         raise StorePathError(
-            f"{target} could not be made: {error}. Nothing was left behind."
+            f"{plan.place.path} could not be made: {error}. Nothing was left behind."
         ) from error
     return Stream(store, stream_options)
-
-
-def _refuse(reasons: list[str]) -> None:
-    if reasons:
-        raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")

@@ -1,0 +1,110 @@
+"""`StorePlan`: what a stream will make, after every check and before any file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+
+from pymmcore_ome.backends import FILES, ArrayBackend, BackendOptions, Files, find_backend
+from pymmcore_ome.disk import Place, choose_format, local_path
+from pymmcore_ome.errors import OptionError, SchemaError
+from pymmcore_ome.layout import Chunks, Layout, layout_of, with_chunks
+from pymmcore_ome.metadata import documents_of
+from pymmcore_ome.schema import StorageSchema
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """Where a store goes, what it holds, and who writes it. Made by `plan_store`."""
+
+    place: Place
+    layout: Layout
+    backend: type[ArrayBackend]
+    options: BackendOptions
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame in memory."""
+        return prod(self.layout.frame_shape) * np.dtype(self.layout.schema.dtype).itemsize
+
+    @property
+    def pixel_bytes(self) -> int | None:
+        """Bytes of all planned frames, before compression; None when unbounded."""
+        frames = self.layout.frame_count
+        return None if frames is None else frames * self.frame_bytes
+
+    @property
+    def pixel_files(self) -> int | None:
+        """Files that hold pixels, when every frame comes; None when unbounded."""
+        if self.layout.frame_count is None:
+            return None
+        if self.place.format == "ome-tiff":
+            return len(self.layout.images) if self.place.is_folder else 1
+        return sum(
+            prod(
+                ceil(size / piece)
+                for size, piece in zip(
+                    image.shape, image.shard_shape or image.chunk_shape, strict=True
+                )
+            )
+            for image in self.layout.images
+        )
+
+
+def plan_store(
+    path: str | os.PathLike[str],
+    schema: StorageSchema,
+    *,
+    format: str | None = None,  # noqa: A002  # the contract's word
+    backend: str | type[ArrayBackend] | None = None,
+    overwrite: bool = False,
+    compression: str | None = None,
+    chunks: Chunks = None,
+    shards: Mapping[str, int] | None = None,
+    files: Files = "one",
+    bigtiff: bool = True,
+    outlasts_power: bool = False,
+) -> StorePlan:
+    """Return what `open_stream` would make of a schema; refuse what it would refuse.
+
+    Parameters
+    ----------
+    path, schema, format, backend, overwrite, compression, chunks, shards, files, bigtiff
+        As `open_stream`.
+    outlasts_power : bool
+        Whether ``durability="power"`` is asked for.
+
+    Raises
+    ------
+    OptionError, SchemaError
+        Options or a schema that cannot be written, all reasons at once.
+    StorePathError
+        A path that cannot be used; StoreExistsError when something is there.
+    """
+    target = local_path(path)
+    chosen = choose_format(target, format)
+    backend_class = find_backend(backend, chosen)
+    if not isinstance(schema, StorageSchema):
+        raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
+    if files not in FILES or not isinstance(bigtiff, bool):
+        raise OptionError(
+            f"files must be one of {', '.join(FILES)}, and bigtiff True or False; got "
+            f"{files!r:.80} and {bigtiff!r:.80}."
+        )
+    if compression is not None:
+        schema = schema.replace(compression=compression)
+    place = Place.of_new(target, chosen, files)
+    named = chosen == "ome-tiff"
+    if named and chunks == "auto":
+        chunks = None  # a page is a frame
+    layout = with_chunks(layout_of(schema, named), chunks, shards)
+    options = BackendOptions(schema.compression, files, bigtiff, outlasts_power)
+    reasons = [*documents_of(place).refusals(layout), *backend_class.refusals(layout, options)]
+    if reasons:
+        raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")
+    place.check_free(overwrite)
+    return StorePlan(place, layout, backend_class, options)

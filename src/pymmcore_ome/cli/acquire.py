@@ -1,36 +1,44 @@
-"""Running an acquisition with a progress bar; Ctrl-C cancels it and leaves a valid store."""
+"""Running an acquisition; Ctrl-C cancels it and leaves a valid store."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
 
 import useq
 from pymmcore_plus import CMMCorePlus
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from pymmcore_ome.acquisition import Output, install
+from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 from pymmcore_ome.stream import Summary
+
+from .interrupts import Interrupts
+from .live import Live
 
 
 def acquire(
-    core: CMMCorePlus, sequence: useq.MDASequence, output: Output, console: Console
+    core: CMMCorePlus,
+    sequence: useq.MDASequence,
+    output: Output,
+    console: Console,
+    expected_s: float = 0.0,
 ) -> Summary:
-    """Run a sequence on a core into an output; show frames, rate and time left.
+    """Run a sequence on a core into an output; show frames, rate, buffer and time left.
 
-    The acquisition runs in a thread of its own, so that Ctrl-C reaches us at once.
+    The acquisition runs in a thread of its own. Ctrl-C asks it to end; what came is written.
+
+    Parameters
+    ----------
+    core, sequence, output
+    console : Console
+        For the progress: that of standard error.
+    expected_s : float
+        How long the run takes at least, for the time left.
 
     Raises
     ------
-    PymmcoreOmeError, RuntimeError
+    PymmcoreOmeError
         Whatever ended the run.
     """
     errors: list[BaseException] = []
@@ -47,40 +55,54 @@ def acquire(
             ended.set()
 
     thread = threading.Thread(target=run, name="acquisition")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with install(core), Progress(*columns, console=console) as bar:
-        task = bar.add_task("Acquiring", total=None, rate="")
-        thread.start()
-        _wait(ended, core, lambda: _show(bar, task, output))
-        _show(bar, task, output)
+    with install(core), Interrupts() as interrupts, Live(console, expected_s) as live:
+        with _Warnings(live):
+            thread.start()
+            said = 0
+            while not ended.wait(0.1):
+                live.show(output.progress)
+                if interrupts.count > said:
+                    live.say(
+                        "Cancelling: what came is being written."
+                        if not said
+                        else "Still cancelling. Once more Ctrl-C leaves without waiting.",
+                        state="Cancelling",
+                    )
+                    said = interrupts.count
+                if interrupts.count:  # again and again: a run that is just beginning hears nothing
+                    core.mda.cancel()
+        live.show(output.progress)
     if errors:
-        raise errors[0]
+        raise _readable(errors[0], output) from errors[0]
     return output.result()
 
 
-def _wait(ended: threading.Event, core: CMMCorePlus, show: Callable[[], None]) -> None:
-    while not ended.is_set():
-        try:
-            ended.wait(0.1)
-            show()
-        except KeyboardInterrupt:
-            core.mda.cancel()
-
-
-def _show(bar: Progress, task: object, output: Output) -> None:
+def _readable(error: BaseException, output: Output) -> PymmcoreOmeError:
+    """Return what ended a run as an error of ours, which says what was saved."""
+    if isinstance(error, PymmcoreOmeError):
+        return error
     progress = output.progress
-    if progress is None:
-        return
-    bar.update(
-        task,  # type: ignore[arg-type]
-        total=progress.frames_planned,
-        completed=progress.frames_written,
-        rate=f"{progress.frames_per_s:.0f} frames/s, {progress.bytes_per_s / 1e6:.0f} MB/s",
+    saved = "Nothing was saved."
+    if progress is not None:
+        saved = f"{progress.frames_written} frames are saved in {output.path}, as failed."
+    return AcquisitionError(
+        f"The acquisition ended with an error: {type(error).__name__}: {error} {saved}"
     )
+
+
+class _Warnings(logging.Handler):
+    """Shows the package's own warnings beside the progress, for as long as its block lasts."""
+
+    def __init__(self, live: Live) -> None:
+        super().__init__(logging.WARNING)
+        self._live = live
+        self._logger = logging.getLogger("pymmcore-ome")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._live.say(f"Warning: {record.getMessage()}")
+
+    def __enter__(self) -> None:
+        self._logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)

@@ -1,20 +1,19 @@
-"""Loading a microscope and a sequence, with errors that a person at it can act on."""
+"""Loading a microscope, with errors that a person at it can act on."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-import useq
-import yaml
-from pydantic import ValidationError
 from pymmcore_plus import CMMCorePlus
 
-from pymmcore_ome.errors import AcquisitionError, SequenceError
+from pymmcore_ome.errors import AcquisitionError
+
+from .demo_files import DEMO, demo_folder
 
 
 def load_core(config: Path) -> CMMCorePlus:
-    """Return a core with a configuration loaded.
+    """Return a core with a configuration loaded; ``demo`` is the demo microscope.
 
     Raises
     ------
@@ -22,38 +21,26 @@ def load_core(config: Path) -> CMMCorePlus:
         When the file is missing or Micro-Manager refuses it.
     """
     if not config.is_file():
-        raise AcquisitionError(f"The configuration {config} does not exist.")
+        if str(config) != DEMO:
+            raise AcquisitionError(
+                f"The configuration {config} does not exist. Give the path of a Micro-Manager "
+                f"configuration (.cfg), or {DEMO!r} for the demo microscope."
+            )
+        config = demo_folder() / "demo.cfg"
     logging.getLogger("pymmcore-plus").setLevel(logging.ERROR)
     core = CMMCorePlus()
     try:
         core.loadSystemConfiguration(config)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
         raise AcquisitionError(
-            f"Micro-Manager could not load {config}: {error}. If a device adapter was not "
+            f"Micro-Manager could not load {config}: {_short(error)} If a device adapter was not "
             'found: the demo camera comes with  python -m pip install "pymmcore-ome[demo]"  '
             "and others with  mmcore install."
         ) from error
     return core
 
 
-def load_sequence(path: Path) -> useq.MDASequence:
-    """Return the sequence of a YAML or JSON file.
-
-    Raises
-    ------
-    SequenceError
-        When the file is missing, is no YAML (with the line), or is no sequence (with the
-        field).
-    """
-    if not path.is_file():
-        raise SequenceError(f"The sequence {path} does not exist.")
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SequenceError(f"{path} is not YAML or JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise SequenceError(f"{path} holds no sequence: expected fields such as channels:")
-    try:
-        return useq.MDASequence(**fields)
-    except (ValidationError, TypeError) as error:
-        raise SequenceError(f"{path} is not a sequence: {error}") from error
+def _short(error: Exception) -> str:
+    """Return Micro-Manager's message as one sentence; its lines often say the same."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(dict.fromkeys(lines)).rstrip(".") + "."

@@ -2,33 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby, islice
+from typing import Any
+
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from pymmcore_ome.dataset import Dataset, Image
+from pymmcore_ome.layout import ImageLayout, Layout
+from pymmcore_ome.schema import Plate
+
+from .contents import Contents, first_few
+from .live import duration
+from .plate_map import Filled, plate_map
 
 _MAX_IMAGES = 24
+_MAX_HOLES = 6
+_MAX_ROWS = 10
+_FIRST = (
+    "image", "label", "t", "c", "z", "channel", "delta_t_s", "exposure_ms", "x_um", "y_um", "z_um",
+)  # fmt: skip
 _SYMBOLS = {"micrometer": "µm", "second": "s"}
 _STATUS_STYLES = {"complete": "green", "recovered": "yellow", "canceled": "yellow"}
 
 
-def describe(dataset: Dataset) -> RenderableType:
-    """Return a store's tree, axes, channels, positions and status."""
+def describe(contents: Contents, console: Console) -> RenderableType:
+    """Return a store's tree, axes, channels, positions, wells, status and holes."""
+    dataset = contents.dataset
     record = dataset.record
-    frames = len(dataset.frames())
     planned = dataset.layout.frame_count
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("status", Text(record.status, style=_STATUS_STYLES.get(record.status, "red")))
+    facts = facts_table()
+    status = Text(record.status, style=_STATUS_STYLES.get(record.status, "red"))
+    if contents.is_being_written:
+        status.append("  a program is writing to it now", style="yellow")
+    elif record.status == "incomplete":
+        status.append(f"  its program died: pymmcore-ome recover {dataset.path}", style="default")
+    facts.add_row("status", status)
     if record.reason:
         facts.add_row("reason", Text(record.reason))
-    facts.add_row("frames", f"{frames} of {'any number' if planned is None else planned}")
-    facts.add_row("written", f"{record.started} to {record.ended or 'not ended'}")
-    facts.add_row("by", f"pymmcore-ome {record.version}, {record.backend}")
-    for line in _axis_lines(dataset.images[0]) if dataset.images else ():
+    facts.add_row(
+        "frames", f"{contents.frames_stored} of {'any number' if planned is None else planned}"
+    )
+    for line in _holes(contents):
         facts.add_row(*line)
-    return Group(_tree(dataset), facts)
+    facts.add_row("written", _when(record.started, record.ended))
+    facts.add_row("by", Text(f"pymmcore-ome {record.version}, {record.backend}"))
+    for name, text in axis_lines([image.layout for image in dataset.images]):
+        facts.add_row(name, Text(text))
+    shapes = [image.shape for image in dataset.images]
+    parts: list[RenderableType] = [tree(str(dataset.path), dataset.layout, shapes)]
+    if dataset.layout.plate is not None:
+        parts.append(wells(dataset.layout.plate, contents.wells(), console))
+    return Group(*parts, facts)
+
+
+def wells(
+    plate: Plate, filled: Mapping[tuple[str, str], Filled], console: Console
+) -> RenderableType:
+    """Return a plate's map with a line of room around it."""
+    ascii_only = console.options.ascii_only
+    return Padding(plate_map(plate, filled, console.width - 2, ascii_only=ascii_only), (1, 0, 1, 2))
 
 
 def print_problems(console: Console, problems: list[str], *, pixels: bool = False) -> None:
@@ -40,48 +77,164 @@ def print_problems(console: Console, problems: list[str], *, pixels: bool = Fals
         console.print(Text("problem: ", style="red"), Text(problem), sep="")
 
 
-def _tree(dataset: Dataset) -> Tree:
-    tree = Tree(Text(str(dataset.path), style="bold"))
-    plate = dataset.layout.plate
-    if plate is not None:
-        wells = len({image.layout.well for image in dataset.images})
-        tree.add(
-            Text(
-                f"plate {plate.name or ''} ({len(plate.rows)} x {len(plate.columns)} wells), "
-                f"{wells} of them with {len(dataset.images)} fields"
-            )
-        )
-    for image in dataset.images[:_MAX_IMAGES]:
-        sizes = ", ".join(f"{a}: {n}" for a, n in zip(image.axes, image.shape, strict=True))
-        line = Text(image.path or "(root)", style="cyan")
-        line.append(f"  {image.label}  ", style="default")
-        line.append(f"({sizes}) {image.dtype}", style="dim")
+def tree(root: str, layout: Layout, shapes: Sequence[tuple[int, ...]]) -> Tree:
+    """Return the images of a store as a tree: path, label, sizes, where it was taken.
+
+    A plate's wells have one line each, for all their fields.
+    """
+    grown = Tree(Text(root, style="bold"))
+    at = grown
+    if (plate := layout.plate) is not None:
+        used = len({image.well for image in layout.images})
+        title = Text(f"plate {plate.name or ''}".strip())
+        title.append(f"  {len(plate.rows)} x {len(plate.columns)} wells", style="dim")
+        title.append(f"; {count(used, 'well')} with {count(len(layout.images), 'field')} in all")
+        at = grown.add(title)
+    lines = list(_image_lines(layout.images, shapes))
+    for line in lines[:_MAX_IMAGES]:
+        line.no_wrap, line.overflow = True, "ellipsis"
+        at.add(line)
+    if len(lines) > _MAX_IMAGES:
+        what = "more image" if plate is None else "more line"
+        at.add(Text(f"… and {count(len(lines) - _MAX_IMAGES, what)}", style="dim"))
+    return grown
+
+
+def _image_lines(
+    images: Sequence[ImageLayout], shapes: Sequence[tuple[int, ...]]
+) -> Iterator[Text]:
+    def key(item: tuple[ImageLayout, tuple[int, ...]]) -> object:
+        image, shape = item
+        return image.path if image.well is None else (image.well, image.axis_names, shape)
+
+    for _, group in groupby(zip(images, shapes, strict=True), key):
+        (image, shape), *others = group
+        sizes = ", ".join(f"{a}: {n}" for a, n in zip(image.axis_names, shape, strict=True))
+        if image.well is not None:
+            line = Text("/".join(image.well), style="cyan")
+            line.append(f"  {count(len(others) + 1, 'field')}", style="default")
+        else:
+            line = Text(image.path or "(root)", style="cyan")
+            if image.label != image.path:  # in a TIFF, an image is called by its name
+                line.append(f"  {image.label}", style="default")
+        line.append(f"  ({sizes}) {image.dtype}", style="dim")
         if place := _place(image):
             line.append(f"  at {place}", style="dim")
-        tree.add(line)
-    if len(dataset.images) > _MAX_IMAGES:
-        tree.add(Text(f"… and {len(dataset.images) - _MAX_IMAGES} more images", style="dim"))
-    return tree
+        yield line
 
 
-def _axis_lines(image: Image) -> list[tuple[str, str]]:
+def axis_lines(images: Sequence[ImageLayout]) -> list[tuple[str, str]]:
+    """Return the channels and the steps of the images, as far as they are the same for all."""
     lines = []
-    if image.channels:
-        lines.append(("channels", ", ".join(channel.name for channel in image.channels)))
-    scales = [
+    names = list(dict.fromkeys(channel.name for image in images for channel in image.channels))
+    if names:
+        lines.append(("channels", ", ".join(names)))
+    steps = dict.fromkeys(
         f"{axis.name}: {axis.scale:g} {_SYMBOLS.get(axis.unit or '', axis.unit or '')}".strip()
-        for axis in image.layout.axes
+        for image in images
+        for axis in image.axes
         if axis.scale is not None
-    ]
-    if scales:
-        lines.append(("steps", ", ".join(scales)))
+    )
+    if steps:
+        lines.append(("steps", ", ".join(steps)))
     return lines
 
 
-def _place(image: Image) -> str:
+def count(number: int, what: str) -> str:
+    """Return a number of things in words: ``1 frame``, ``2 frames``."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def facts_table() -> Table:
+    """Return a table for names and what is said of them."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    return facts
+
+
+def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
+    """Yield how many frames are missing, and of the first few images which."""
+    if not contents.missing:
+        return
+    images = {image.path: image for image in contents.dataset.images}
+    title = count(contents.frames_missing, "planned frame") + " missing"
+    yield "holes", Text(f"{title}; they read as 0", style="yellow")
+    for path, number in islice(contents.missing.items(), _MAX_HOLES):
+        image = images[path]
+        where = first_few(contents.first_missing[path], image.axes)
+        more = ", …" if number > len(contents.first_missing[path]) else ""
+        yield "", Text(f"{path or '(root)'}  {number} of them: {where}{more}")
+    if len(contents.missing) > _MAX_HOLES:
+        yield "", Text(f"… and of {count(len(contents.missing) - _MAX_HOLES, 'more image')}")
+
+
+def _when(started: str | None, ended: str | None) -> str:
+    """Return when a store was written, to the second, as the clock on the wall had it."""
+    try:
+        begin = datetime.fromisoformat(started or "")
+    except ValueError:
+        return "nobody knows when"
+    try:
+        end = datetime.fromisoformat(ended or "")
+    except ValueError:
+        return f"{begin:%Y-%m-%d %H:%M:%S}, not ended"
+    until = f"{end:%H:%M:%S}" if end.date() == begin.date() else f"{end:%Y-%m-%d %H:%M:%S}"
+    return f"{begin:%Y-%m-%d %H:%M:%S} to {until}, {duration((end - begin).total_seconds())}"
+
+
+def _place(image: ImageLayout) -> str:
     at = image.position
-    return ", ".join(
+    told = [
         f"{letter} {value:g}"
         for letter, value in (("x", at.x_um), ("y", at.y_um), ("z", at.z_um))
         if value is not None
-    ) + (" µm" if at.x_um is not None or at.y_um is not None or at.z_um is not None else "")
+    ]
+    return ", ".join(told) + " µm" * bool(told)
+
+
+def frame_rows(rows: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
+    """Return the first and the last frames as a table, with the columns that fit."""
+    if not rows:
+        return Text("no frames")
+    hidden = len(rows) - 2 * _MAX_ROWS
+    shown = list(rows) if hidden <= 0 else [*rows[:_MAX_ROWS], {}, *rows[-_MAX_ROWS:]]
+    told = {name: any(row.get(name) is not None for row in rows) for name in rows[0]}
+    columns = {
+        name: [name, *(_cell(row, name) for row in shown)]
+        for name in sorted(rows[0], key=_by_interest)
+        if told[name]
+    }
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    room = width
+    for name, cells in columns.items():
+        room -= max(map(len, cells)) + 2
+        if room < 0:
+            break
+        is_text = any(isinstance(row.get(name), str) for row in shown)
+        table.add_column(Text(name), justify="left" if is_text else "right", no_wrap=True)
+    fitting = list(columns)[: len(table.columns)]
+    for number, _ in enumerate(shown):
+        table.add_row(*(Text(columns[name][number + 1]) for name in fitting))
+    notes = []
+    if hidden > 0:
+        notes.append(f"{hidden} frames in between")
+    if len(fitting) < len(columns):
+        notes.append(f"{len(columns) - len(fitting)} more columns")
+    if notes:
+        return Group(table, Text(f"({', '.join(notes)}: --to csv shows all)", style="dim"))
+    return table
+
+
+def _by_interest(name: str) -> int:
+    """Where a column stands for people: its event repeats what the place says."""
+    return 2 if name.startswith("event_") else name not in _FIRST
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    if not row:
+        return "…"
+    value = row.get(name)
+    if isinstance(value, float):
+        return f"{value + 0.0:.6g}"  # -0.0 is 0 to people
+    return "" if value is None else str(value)

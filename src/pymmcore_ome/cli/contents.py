@@ -1,0 +1,143 @@
+"""`Contents`: what a store holds and lacks, counted once, for people and for scripts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from pymmcore_ome.dataset import Dataset, missing_frames
+from pymmcore_ome.disk import StoreLock
+from pymmcore_ome.layout import ImageLayout
+
+from .plate_map import Filled
+
+_MOST_SHOWN: Final = 3
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a store holds and lacks. Made by `Contents.of`.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    stored, missing : mapping of image path to frames
+    first_missing : mapping of image path to the first few indices
+    is_being_written : bool
+        By a program that lives.
+    """
+
+    dataset: Dataset
+    stored: Mapping[str, int]
+    missing: Mapping[str, int]
+    first_missing: Mapping[str, list[Index]]
+    is_being_written: bool
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Contents:
+        """Count the frames of a store, and those that it lacks."""
+        places = {(row["image"], row["index"]) for row in dataset.frames()}
+        missing: Counter[str] = Counter()
+        first: dict[str, list[Index]] = {}
+        for image, index in missing_frames(dataset, places):
+            missing[image] += 1
+            if missing[image] <= _MOST_SHOWN:
+                first.setdefault(image, []).append(index)
+        return cls(
+            dataset,
+            Counter(image for image, _ in places),
+            missing,
+            first,
+            dataset.status == "incomplete" and StoreLock(dataset.place).is_held(),
+        )
+
+    @property
+    def frames_stored(self) -> int:
+        """Frames whose pixels are on disk."""
+        return sum(self.stored.values())
+
+    @property
+    def frames_missing(self) -> int:
+        """Planned frames that are not."""
+        return sum(self.missing.values())
+
+    def wells(self) -> dict[tuple[str, str], Filled]:
+        """Return how each well of the plate is filled."""
+        found: dict[tuple[str, str], Filled] = {}
+        stored, missing = self._by_well(self.stored), self._by_well(self.missing)
+        for image in self.dataset.layout.images:
+            if image.well is not None:
+                has = stored[image.well]
+                found[image.well] = "none" if not has else "some" if missing[image.well] else "all"
+        return found
+
+    def _by_well(self, counts: Mapping[str, int]) -> Counter[tuple[str, str]]:
+        found: Counter[tuple[str, str]] = Counter()
+        for image in self.dataset.layout.images:
+            if image.well is not None:
+                found[image.well] += counts.get(image.path, 0)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values, for a script."""
+        dataset, record = self.dataset, self.dataset.record
+        plate = dataset.layout.plate
+        return {
+            "path": str(dataset.path),
+            "format": dataset.place.format,
+            "status": record.status,
+            "reason": record.reason,
+            "being_written": self.is_being_written,
+            "version": record.version,
+            "backend": record.backend,
+            "started": record.started,
+            "ended": record.ended,
+            "frames": {
+                "planned": dataset.layout.frame_count,
+                "stored": self.frames_stored,
+                "missing": self.frames_missing,
+            },
+            "plate": None
+            if plate is None
+            else {"name": plate.name, "rows": plate.rows, "columns": plate.columns},
+            "images": [
+                {
+                    **image_to_json(image.layout, image.shape),
+                    "frames": self.stored.get(image.path, 0),
+                    "missing": self.missing.get(image.path, 0),
+                }
+                for image in dataset.images
+            ],
+        }
+
+
+def image_to_json(image: ImageLayout, shape: Iterable[int]) -> dict[str, Any]:
+    """Return what an image is as plain values, for a script."""
+    at = image.position
+    return {
+        "path": image.path,
+        "name": image.name,
+        "label": image.label,
+        "axes": list(image.axis_names),
+        "shape": list(shape),
+        "dtype": str(image.dtype),
+        "chunks": list(image.chunk_shape),
+        "channels": [channel.name for channel in image.channels],
+        "scale": {axis.name: axis.scale for axis in image.axes if axis.scale is not None},
+        "units": {axis.name: axis.unit for axis in image.axes if axis.unit is not None},
+        "position": {"x_um": at.x_um, "y_um": at.y_um, "z_um": at.z_um},
+        "well": None if image.well is None else "".join(image.well),
+        "field": image.field,
+    }
+
+
+def first_few(indices: Iterable[Index], axes: tuple[str, ...]) -> str:
+    """Return a few indices as people read them: ``t 1 c 0, t 1 c 1``."""
+    return ", ".join(
+        " ".join(f"{axis} {n}" for axis, n in zip(axes, index, strict=False)) or "the frame"
+        for index in islice(indices, _MOST_SHOWN)
+    )

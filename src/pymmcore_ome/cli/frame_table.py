@@ -1,0 +1,149 @@
+"""The frame table as a flat table: one row a frame, one column a fact. It computes nothing.
+
+CSV, TSV and JSON need nothing else; Parquet needs pyarrow, an optional extra.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pymmcore_ome.dataset import Dataset
+from pymmcore_ome.disk import write_whole
+from pymmcore_ome.errors import OptionError
+
+#: What `frames --to` knows; those that may go to a terminal are text.
+FORMATS: Final = ("csv", "tsv", "json", "jsonl", "parquet")
+_FACTS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel")
+Row = dict[str, Any]
+
+
+def format_of(name: str | None, path: Path | None) -> str | None:
+    """Return the format that is asked for, by name or by the suffix of the file to write.
+
+    Raises
+    ------
+    OptionError
+    """
+    asked = name
+    if asked is None and path is not None:
+        asked = path.suffix.removeprefix(".").casefold()
+    if asked is not None and asked not in FORMATS:
+        raise OptionError(
+            f"Frames are written as {', '.join(FORMATS)}, not as {asked!r}. Choose one with --to."
+        )
+    return asked
+
+
+def flat_rows(dataset: Dataset) -> list[Row]:
+    """Return one row a frame, in order of arrival, all with the same columns.
+
+    ``image`` and ``label``; the place in the array by axis (``t``, ``c``, ``z``); the index of
+    its event (``event_t``, ``event_p``, …); time, exposure, stage coordinates, channel; and
+    whatever else the frame brought. Device properties are called ``Device-Property``, as in
+    Micro-Manager; what is nested deeper is JSON.
+    """
+    images = {image.path: image for image in dataset.images}
+    rows: list[Row] = []
+    axes: dict[str, None] = {}
+    events: dict[str, None] = {}
+    rest: dict[str, None] = {}
+    for frame in dataset.frames():
+        image = images[frame["image"]]
+        place = dict(zip(image.axes, frame["index"], strict=False))
+        event = {f"event_{axis}": n for axis, n in frame["event_index"].items()}
+        more = dict(_more(frame["metadata"]))
+        axes |= dict.fromkeys(place)
+        events |= dict.fromkeys(event)
+        rest |= dict.fromkeys(more)
+        row = {"image": frame["image"], "label": image.label}
+        facts = {name: frame[name] for name in _FACTS}
+        rows.append({**more, **row, **place, **event, **facts})  # what is ours has its name
+    columns = ["image", "label", *axes, *events, *_FACTS]
+    columns += [name for name in rest if name not in columns]
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
+def _more(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in metadata.items():
+        if name == "property_values" and isinstance(value, list):
+            for item in value:
+                yield f"{item.get('dev')}-{item.get('prop')}", item.get("val")
+        elif isinstance(value, (dict, list)):
+            yield name, json.dumps(value, ensure_ascii=False)
+        else:
+            yield name, value
+
+
+def as_text(dataset: Dataset, form: str) -> str:
+    """Return the frames as CSV, TSV, JSON or JSON Lines.
+
+    JSON has them as `Dataset.frames` gives them, nested; the others are flat.
+    """
+    if form == "json":
+        return json.dumps(dataset.frames(), ensure_ascii=False, indent=1) + "\n"
+    if form == "jsonl":
+        lines = (json.dumps(frame, ensure_ascii=False) for frame in dataset.frames())
+        return "".join(f"{line}\n" for line in lines)
+    rows = flat_rows(dataset)
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text,
+        fieldnames=list(rows[0]) if rows else ["image"],
+        delimiter="\t" if form == "tsv" else ",",
+        lineterminator="\n",
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_parquet(dataset: Dataset) -> bytes:
+    """Return the frames as a Parquet file.
+
+    Raises
+    ------
+    OptionError
+        When pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise OptionError(
+            'Parquet needs pyarrow:  python -m pip install "pymmcore-ome[tables]"  (--to csv needs '
+            "nothing.)"
+        ) from error
+    rows = flat_rows(dataset)
+    columns = {name: _one_kind([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    file = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.table(columns), file)
+    return bytes(file.getvalue())
+
+
+def write(dataset: Dataset, form: str, path: Path) -> None:
+    """Write the frames to a file, whole or not at all.
+
+    Raises
+    ------
+    OptionError
+        When pyarrow is asked for and not installed.
+    OSError
+        When the file cannot be written.
+    """
+    content = as_parquet(dataset) if form == "parquet" else as_text(dataset, form).encode()
+    write_whole(path, [content])
+
+
+def _one_kind(values: Sequence[Any]) -> Iterable[Any]:
+    """Return values that a column can hold: numbers of one kind, or text."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) < 2:
+        return values
+    if kinds <= {int, float}:
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else str(value) for value in values]

@@ -1,0 +1,125 @@
+"""What a run will store, for people and for scripts, before anything moves."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
+from rich.text import Text
+
+from pymmcore_ome.acquisition import Forecast
+from pymmcore_ome.disk import default_buffer_bytes
+
+from .contents import image_to_json
+from .live import duration
+from .plate_map import Filled
+from .show import axis_lines, count, facts_table, tree, wells
+
+#: More files than this are slow to copy, to back up and to delete.
+_MANY_FILES: Final = 50_000
+
+
+def plan_text(known: Forecast, console: Console) -> RenderableType:
+    """Return the images, sizes, bytes, duration and free disk space of a run."""
+    plan = known.plan
+    layout = plan.layout
+    facts = facts_table()
+    facts.add_row("frames", f"{known.frames} of {decimal(plan.frame_bytes)} each")
+    facts.add_row("pixels", _pixels(known))
+    for name, text in axis_lines(layout.images):
+        facts.add_row(name, Text(text))
+    if not known.pixel_size_um:
+        facts.add_row("", Text("no pixel size is set, so images have no scale", style="yellow"))
+    facts.add_row("chunks", Text(_chunks(known)))
+    facts.add_row("written by", Text(_writer(known)))
+    facts.add_row(
+        "duration",
+        f"{duration(known.duration_s)} at least: exposures and intervals, no moves, no readout",
+    )
+    if known.duration_s > 0:
+        needed = decimal(int(known.pixel_bytes / known.duration_s))
+        facts.add_row("rate", f"{needed}/s at most; memory holds {decimal(default_buffer_bytes())}")
+    facts.add_row("disk", _disk(known))
+    parts: list[RenderableType] = [
+        tree(str(plan.place.path), layout, [image.shape for image in layout.images])
+    ]
+    if layout.plate is not None:
+        used: dict[tuple[str, str], Filled] = {
+            image.well: "planned" for image in layout.images if image.well is not None
+        }
+        parts.append(wells(layout.plate, used, console))
+    return Group(*parts, facts)
+
+
+def plan_json(known: Forecast) -> dict[str, Any]:
+    """Return the same as plain values, for a script."""
+    plan = known.plan
+    return {
+        "path": str(plan.place.path),
+        "format": plan.place.format,
+        "backend": plan.backend.name,
+        "compression": plan.options.compression,
+        "frames": known.frames,
+        "frame_bytes": plan.frame_bytes,
+        "pixel_bytes": known.pixel_bytes,
+        "pixel_files": plan.pixel_files,
+        "duration_s": round(known.duration_s, 3),
+        "free_bytes": known.free_bytes,
+        "fits_on_disk": known.fits_on_disk,
+        "images": [image_to_json(image, image.shape) for image in plan.layout.images],
+    }
+
+
+def short(known: Forecast) -> str:
+    """Return a run in one line: images, frames, bytes, and how long it takes."""
+    return (
+        f"{count(len(known.plan.layout.images), 'image')}, {count(known.frames, 'frame')}, "
+        f"{decimal(known.pixel_bytes)}, at least {duration(known.duration_s)}"
+    )
+
+
+def too_little_space(known: Forecast) -> str | None:
+    """Say that the disk is too small for the frames; None when it is not."""
+    if known.fits_on_disk:
+        return None
+    packed = " Compressed, they may fit." if known.plan.options.compression else ""
+    return (
+        f"The run delivers {decimal(known.pixel_bytes)}, and {decimal(known.free_bytes or 0)} are "
+        f"free for {known.plan.place.path}.{packed}"
+    )
+
+
+def _pixels(known: Forecast) -> str:
+    compression = known.plan.options.compression
+    packed = f", less with {compression}" if compression else ", not compressed"
+    return f"{decimal(known.pixel_bytes)}{packed}"
+
+
+def _chunks(known: Forecast) -> str:
+    plan = known.plan
+    if plan.place.format == "ome-tiff":
+        return f"a page a frame, in {count(plan.pixel_files or 0, 'file')}"
+    image = plan.layout.images[0]
+    text = _sizes(image.axis_names, image.chunk_shape)
+    if image.shard_shape is not None:
+        text += f", in shards of {_sizes(image.axis_names, image.shard_shape)}"
+    files = plan.pixel_files or 0
+    many = ": many; --chunks auto or --shards make fewer" if files > _MANY_FILES else ""
+    return f"{text}; {count(files, 'file')}{many}"
+
+
+def _sizes(axes: tuple[str, ...], shape: tuple[int, ...]) -> str:
+    return ", ".join(f"{axis}: {size}" for axis, size in zip(axes, shape, strict=True))
+
+
+def _writer(known: Forecast) -> str:
+    names = {"ome-zarr": "OME-Zarr 0.5", "ome-tiff": "OME-TIFF"}
+    return f"{known.plan.backend.name}, as {names[known.plan.place.format]}"
+
+
+def _disk(known: Forecast) -> Text:
+    if known.free_bytes is None:
+        return Text("nobody knows how much is free", style="yellow")
+    style = "green" if known.fits_on_disk else "red"
+    return Text(f"{decimal(known.free_bytes)} free", style=style)

@@ -1,0 +1,90 @@
+"""Reading a sequence from a YAML or JSON file; what is wrong is said with its line.
+
+useq ignores fields that it does not know. Here they are refused: a misspelled `channels` would
+otherwise be a run without channels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import useq
+import yaml
+from pydantic import ValidationError
+
+from pymmcore_ome.errors import SequenceError
+
+from .sequence_lines import Lines
+from .sequence_problems import Problem, nearest_problems, unknown_fields
+
+
+def load_sequence(path: Path) -> useq.MDASequence:
+    """Return the sequence of a YAML or JSON file.
+
+    Raises
+    ------
+    SequenceError
+        When the file is missing, is no YAML or JSON, or is no sequence; with the line.
+    """
+    if not path.is_file():
+        raise SequenceError(f"The sequence {path} does not exist.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SequenceError(f"{path} is not text in UTF-8: {error}") from error
+    except OSError as error:
+        raise SequenceError(f"{path} cannot be read: {error.strerror or error}") from error
+    is_json = path.suffix.casefold() == ".json"
+    fields = _parsed(path, text, is_json)
+    lines = Lines(text)
+    if not isinstance(fields, dict) or not fields:
+        raise SequenceError(f"{path} holds no sequence: expected fields such as  channels: [DAPI]")
+    for name, line in lines.repeated():
+        raise SequenceError(
+            f"{path}, line {line}: {name!r} is there twice, and only one of them would count."
+        )
+    if strange := [key for key in fields if not isinstance(key, str)]:
+        raise SequenceError(f"{path}: {strange[0]!r} is no name of a field.")
+    try:
+        sequence = useq.MDASequence(**fields)
+    except ValidationError as error:
+        raise SequenceError(_told(path, lines, nearest_problems(error, fields))) from error
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise SequenceError(f"{path} is not a sequence: {error}") from error
+    if unknown := list(unknown_fields(fields, sequence)):
+        raise SequenceError(_told(path, lines, unknown))
+    return sequence
+
+
+def _parsed(path: Path, text: str, is_json: bool) -> Any:
+    kind = "JSON" if is_json else "YAML"
+    try:
+        return json.loads(text) if is_json else yaml.safe_load(text)
+    except json.JSONDecodeError as error:
+        line, column, problem = error.lineno, error.colno, error.msg
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SequenceError(f"{path} is not {kind}: {error}") from error
+    shown = (text.splitlines() or [""])[min(line, len(text.splitlines())) - 1]
+    raise SequenceError(
+        f"{path}, line {line}: this is not {kind}: {problem}.\n"
+        f"  {shown.replace(chr(9), ' ')}\n  {' ' * (column - 1)}^"
+    )
+
+
+def _told(path: Path, lines: Lines, problems: Sequence[Problem]) -> str:
+    """Say each problem with its line and its field."""
+    told = []
+    for where, problem in problems:
+        name = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".")
+        line = lines.of(where)
+        told.append(f"line {line}: {name}: {problem}" if line else f"{name}: {problem}")
+    if len(told) == 1:
+        return f"{path}, {told[0]}"
+    return f"{path} is not a sequence:" + "".join(f"\n  {item}" for item in told)

@@ -1,0 +1,141 @@
+"""What is wrong with the fields of a sequence, and where in the file. It reads no file.
+
+A field of a sequence may be one of several kinds of plan. pydantic reports what is wrong with
+each of them; a person wants to hear of the one that was meant: whose fields were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+import useq
+from pydantic import BaseModel, ValidationError
+
+Where = tuple[str | int, ...]
+#: Where in the file, and what is wrong there.
+Problem = tuple[Where, str]
+
+#: Fields that hold whatever the user likes.
+_FREE: Final = {"metadata"}
+
+
+def nearest_problems(error: ValidationError, fields: Mapping[str, Any]) -> list[Problem]:
+    """Return what pydantic found, of each field only for the kind of plan that was meant."""
+    tried: dict[Where, dict[tuple[Any, ...], list[Problem]]] = {}
+    for item in error.errors():
+        where, field, kind = _located(item, fields)
+        text = str(item.get("ctx", {}).get("error") or item["msg"])
+        given = item["input"]
+        if item["type"] == "missing":
+            text = "is missing"
+        elif not isinstance(given, (dict, list)):
+            text = f"{text} (got {given!r:.80})"
+        tried.setdefault(field, {}).setdefault(kind, []).append((where, text))
+    return [
+        problem
+        for field, kinds in tried.items()
+        if not any(len(other) > len(field) and other[: len(field)] == field for other in tried)
+        for problem in min(
+            kinds.items(), key=lambda found: (_distance(found[0], _at(fields, field)), found[1])
+        )[1]
+    ]
+
+
+def unknown_fields(given: Any, made: Any, where: Where = ()) -> Iterator[Problem]:
+    """Yield the fields of a file that have no place in the sequence that was made of it."""
+    if isinstance(given, Mapping) and isinstance(made, BaseModel):
+        known = list(type(made).model_fields)
+        unknown = [key for key in given if key not in known]
+        if unknown and (meant := _as_meant(given)):
+            yield from (((*where, *place), text) for place, text in meant)
+            return
+        for key in unknown:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it may be {', '.join(known)}"
+            yield (*where, key), f"there is no such field; {hint}"
+        for key in given:
+            if key in known and key not in _FREE:
+                yield from unknown_fields(given[key], getattr(made, key), (*where, key))
+    elif isinstance(given, list):
+        parts = getattr(made, "phases", made)  # a list of times is a plan of phases
+        if isinstance(parts, (list, tuple)) and len(parts) == len(given):
+            for number, (value, part) in enumerate(zip(given, parts, strict=True)):
+                yield from unknown_fields(value, part, (*where, number))
+
+
+def _located(
+    item: Mapping[str, Any], fields: Mapping[str, Any]
+) -> tuple[Where, Where, tuple[Any, ...]]:
+    """Split where pydantic saw a problem: the place, the field that was tried, and as what kind."""
+    where: list[str | int] = []
+    field: Where | None = None
+    kind: list[Any] = []
+    here: Any = fields
+    loc = item["loc"]
+    for number, part in enumerate(loc):
+        if isinstance(here, list) and isinstance(part, str):  # useq leaves the number out
+            holders = [
+                n
+                for n, one in enumerate(here)
+                if isinstance(one, Mapping) and part in one and _leads(one, loc[number:], item)
+            ]
+            if len(holders) == 1:
+                where.append(holders[0])
+                here = here[holders[0]]
+        is_key = isinstance(here, Mapping) and part in here
+        if is_key or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
+            where.append(part)
+            here = here[part]
+        elif item["type"] == "missing" and number == len(loc) - 1:
+            where.append(part)
+        else:
+            field = tuple(where)
+            kind.append(part)
+    return tuple(where), tuple(where) if field is None else field, tuple(kind)
+
+
+def _leads(one: Any, loc: tuple[str | int, ...], item: Mapping[str, Any]) -> bool:
+    """Whether following a location ends at the value that pydantic complained of."""
+    for part in loc:
+        if isinstance(one, list) and isinstance(part, str):
+            return True  # numbers are left out further in, too
+        try:
+            one = one[part]
+        except (LookupError, TypeError):
+            return False
+    return one is item["input"] or one == item["input"]
+
+
+def _at(fields: Any, where: Where) -> Any:
+    for part in where:
+        try:
+            fields = fields[part]
+        except (LookupError, TypeError):
+            return None
+    return fields
+
+
+def _distance(kind: tuple[Any, ...], given: Any) -> int:
+    """Count the fields that were written and that a kind of plan does not have."""
+    classes = [getattr(useq, part, None) for part in kind if isinstance(part, str)]
+    known = [
+        one.model_fields for one in classes if isinstance(one, type) and issubclass(one, BaseModel)
+    ]
+    if not known or not isinstance(given, Mapping):
+        return 0
+    return sum(key not in known[-1] for key in given)
+
+
+def _as_meant(given: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with fields that only another kind of plan has: why it was not taken."""
+    found = []
+    for one in vars(useq).values():
+        is_kind = isinstance(one, type) and issubclass(one, BaseModel)
+        if is_kind and set(given) <= set(one.model_fields):
+            try:
+                one.model_validate(given)
+            except ValidationError as error:
+                found.append(nearest_problems(error, given))
+    return min(found, key=len, default=[])

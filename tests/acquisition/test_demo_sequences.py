@@ -1,4 +1,4 @@
-"""Every demo sequence, run for real on the demo camera and read back by another library."""
+"""Every demo sequence, run for real on its demo microscope and read back by another library."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from pymmcore_plus import CMMCorePlus
 import pymmcore_ome as po
 from conftest import DEMO
 from helpers import index_of, listening, read_by_zarr
+from pymmcore_ome.acquisition import forecast
+from pymmcore_ome.cli.demo_files import demo_microscope, first_comment
 
 SEQUENCES = sorted(DEMO.glob("*.yaml"))
+#: Those whose events say in which place and in which channel their frames are.
+SPECIAL = {"own_sequences", "two_cameras", "rgb"}
 
 
 @pytest.mark.parametrize("file", SEQUENCES, ids=lambda path: path.stem)
@@ -24,23 +28,52 @@ def test_demo_sequence_is_saved_frame_for_frame(
     core: CMMCorePlus, tmp_path: Path, file: Path
 ) -> None:
     sequence = useq.MDASequence.from_file(file)
+    if demo_microscope(file).name != "demo.cfg":
+        core = CMMCorePlus()
+        core.loadSystemConfiguration(demo_microscope(file))
     path = tmp_path / "exp.ome.zarr"
+    planned = forecast(core, sequence, po.Output(path))
     with po.install(core), listening(core) as delivered:
         core.mda.run(sequence, output=str(path))
 
     dataset = po.open_dataset(path)
     assert dataset.status == "complete"
     assert po.validate(path) == []
+    assert planned.frames == len(dataset.frames())
+    assert [(image.path, image.position, image.shape) for image in dataset.images] == [
+        (image.path, image.position, image.shape) for image in planned.plan.layout.images
+    ]
     yaozarrs.validate_zarr_store(str(path))
 
     rows = dataset.frames()
-    assert len(rows) == len(delivered) == len(list(sequence)) > 0
+    cameras = core.getNumberOfCameraChannels()
+    assert len(rows) == len(delivered) == len(list(sequence)) * cameras > 0
     arrays = {image.path: read_by_zarr(path, image.path) for image in dataset.images}
     for row, (pixels, event, _) in zip(rows, delivered, strict=True):
         assert row["event_index"] == index_of(event)
-        np.testing.assert_array_equal(arrays[row["image"]][row["index"]], pixels)
-        check_place(dataset, row, event)
-    check_documents(path, dataset, sequence)
+        stored = arrays[row["image"]][row["index"]]
+        if pixels.ndim == 3:  # red, green and blue are three channels
+            first, *rest = row["index"]
+            stored = np.stack([arrays[row["image"]][(first + n, *rest)] for n in range(3)], -1)
+        np.testing.assert_array_equal(stored, pixels)
+        if file.stem not in SPECIAL:
+            check_place(dataset, row, event)
+    if file.stem not in SPECIAL:
+        check_documents(path, dataset, sequence)
+
+
+@pytest.mark.parametrize("file", sorted(DEMO.glob("*.cfg")), ids=lambda path: path.name)
+def test_demo_microscope_is_used_by_a_sequence(file: Path) -> None:
+    assert file in {demo_microscope(sequence) for sequence in SEQUENCES}
+
+
+@pytest.mark.parametrize("file", sorted(DEMO.glob("*.*")), ids=lambda path: path.name)
+def test_demo_file_says_what_it_shows(file: Path) -> None:
+    if file.suffix != ".md":
+        shows = first_comment(file)
+        assert len(shows) > 20
+        told = (DEMO / "README.md").read_text(encoding="utf-8")
+        assert f"| `{file.name}` | {shows} |" in told
 
 
 def check_place(dataset: po.Dataset, row: dict[str, Any], event: Any) -> None:
@@ -75,8 +108,8 @@ def check_documents(path: Path, dataset: po.Dataset, sequence: useq.MDASequence)
         if sequence.z_plan is not None:
             assert found["scale"]["z"] == sequence.z_plan.step
             first = next(iter(sequence.z_plan))
-            assert found["translation"]["z"] == pytest.approx(image.position.z_um + first)
-        if sequence.time_plan is not None:
+            assert found["translation"]["z"] == pytest.approx((image.position.z_um or 0) + first)
+        if isinstance(sequence.time_plan, useq.TIntervalLoops) and sequence.time_plan.interval:
             assert found["scale"]["t"] == sequence.time_plan.interval.total_seconds()
         if image.position.x_um is not None:
             assert found["translation"]["x"] == pytest.approx(image.position.x_um)

@@ -1,64 +1,100 @@
-"""The command, as processes: what people see, and what scripts get."""
+"""The commands, as processes: what people see, and what scripts get."""
 
 from __future__ import annotations
 
-import os
-import signal
+import json
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import pymmcore_ome as po
 from conftest import DEMO
+from pymmcore_ome.cli.app import main
 from pymmcore_ome.testing import encoded_frame
 
-LONG = "axis_order: tc\ntime_plan: {interval: 0.05, loops: 2000}\nchannels: [{config: DAPI}]\n"
+from .processes import command, interrupted
+
+LONG = "axis_order: tc\ntime_plan: {interval: 0.05, loops: 2000}\nchannels: [DAPI]\n"
 
 
-def command(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120"}
-    return subprocess.run(
-        [sys.executable, "-m", "pymmcore_ome", *map(str, words)],
-        cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-
-def test_demo_runs_saves_validates_and_tells_how_to_open(tmp_path: Path) -> None:
-    done = command("demo", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `demo` writes; not to be changed."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = command("demo", cwd=folder)
     assert done.returncode == 0, done.stderr
-    for words in ("60/60", "(t: 3, c: 2, z: 5, y: 512, x: 512)", "left", "right", "DAPI, FITC",
-                  "complete", "60 of 60", "Valid", "napari", "zarr.open"):  # fmt: skip
-        assert words in done.stdout
-    assert po.open_dataset(tmp_path / "demo.ome.zarr").status == "complete"
-    assert po.validate(tmp_path / "demo.ome.zarr") == []
-    again = command("demo", cwd=tmp_path)
+    (folder / "said.txt").write_text(done.stdout, encoding="utf-8")
+    return folder / "demo.ome.zarr"
+
+
+def test_demo_runs_saves_validates_and_tells_how_to_open(demo_store: Path) -> None:
+    said = demo_store.with_name("said.txt").read_text(encoding="utf-8")
+    for words in ("2 images, 60 frames, 31.5 MB", "(t: 3, c: 2, z: 5, y: 512, x: 512)", "left",
+                  "right", "DAPI, FITC", "complete", "60 of 60 frames", "Valid", "napari",
+                  "zarr.open"):  # fmt: skip
+        assert words in said
+    assert po.open_dataset(demo_store).status == "complete"
+    assert po.validate(demo_store) == []
+    again = command("demo", cwd=demo_store.parent)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr
     assert "Traceback" not in again.stderr
 
 
-def test_printed_python_hints_work(tmp_path: Path) -> None:
-    done = command("demo", "--output", "other.ome.zarr", cwd=tmp_path)
-    hints = [line.strip() for line in done.stdout.splitlines() if "python -c" in line]
+def test_output_in_a_pipe_is_plain_text(demo_store: Path) -> None:
+    said = demo_store.with_name("said.txt").read_text(encoding="utf-8")
+    assert "\x1b" not in said
+    assert "\r" not in said
+    assert "━" not in said
+    assert not re.search(r"[ \t]$", said, re.MULTILINE)
+
+
+def test_printed_python_hints_work(demo_store: Path) -> None:
+    said = demo_store.with_name("said.txt").read_text(encoding="utf-8")
+    hints = [line.strip() for line in said.splitlines() if "python -c" in line]
     assert len(hints) == 2
     for hint in hints:
         code = hint.partition(' "')[2].removesuffix('"')
         shown = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+            [sys.executable, "-c", code], cwd=demo_store.parent, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
         assert shown.returncode == 0, shown.stderr
         assert "(3, 2, 5, 512, 512)" in shown.stdout or "t: 3, c: 2, z: 5" in shown.stdout
 
 
-def test_run_info_and_validate(tmp_path: Path) -> None:
+def test_demo_lists_its_sequences(tmp_path: Path) -> None:
+    done = command("demo", "--list", cwd=tmp_path)
+    assert done.returncode == 0
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {
+        file.stem for file in DEMO.glob("*.yaml")
+    }
+    unknown = command("demo", "nothing", cwd=tmp_path)
+    assert unknown.returncode == 2
+    assert "plate_96" in unknown.stderr
+
+
+def test_run_takes_options_and_tells_a_script(tmp_path: Path) -> None:
     done = command(
-        "run", DEMO / "time_lapse.yaml", "--config", DEMO / "demo.cfg",
-        "--output", "a.ome.zarr", "--compression", "zstd", cwd=tmp_path,
+        "run", DEMO / "time_lapse.yaml", "--config", "demo", "--output", "a.ome.zarr",
+        "--compression", "zstd:3", "--backend", "zarr-python", "--chunks", "t=5,y=256",
+        "--shards", "t=5,y=512", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["status"] == "complete"
+    assert told["frames"] == {"planned": 10, "stored": 10, "missing": 0}
+    assert told["pixel_bytes"] == 10 * 512 * 512 * 2
+    assert told["backend"] == "zarr-python"
+    document = json.loads((tmp_path / "a.ome.zarr" / "0" / "zarr.json").read_text())
+    assert document["chunk_grid"]["configuration"]["chunk_shape"] == [5, 1, 512, 512]
+    sharding = document["codecs"][0]["configuration"]
+    assert sharding["chunk_shape"] == [5, 1, 256, 512]
+    assert {"name": "zstd", "configuration": {"level": 3, "checksum": False}} in sharding["codecs"]
+
     shown = command("info", "a.ome.zarr", cwd=tmp_path)
     assert shown.returncode == 0
     for words in ("(t: 5, c: 2, y: 512, x: 512)", "DAPI, FITC", "complete", "10 of 10", "0.325 µm"):
@@ -66,9 +102,13 @@ def test_run_info_and_validate(tmp_path: Path) -> None:
     assert command("validate", "a.ome.zarr", cwd=tmp_path).returncode == 0
     table = tmp_path / "a.ome.zarr" / "frames.jsonl"
     table.write_bytes(b"".join(table.read_bytes().splitlines(keepends=True)[1:]))
-    broken = command("validate", "a.ome.zarr", cwd=tmp_path)
+    broken = command("validate", "a.ome.zarr", "--json", cwd=tmp_path)
     assert broken.returncode == 1
-    assert "1 of 10 planned frames are missing" in broken.stdout
+    (problem, *_) = json.loads(broken.stdout)["problems"]
+    assert "1 of 10 planned frames are missing" in problem
+    holes = command("info", "a.ome.zarr", cwd=tmp_path)
+    assert "1 planned frame missing" in holes.stdout
+    assert "t 0 c 0" in holes.stdout
 
 
 @pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
@@ -84,53 +124,168 @@ def test_validate_says_what_was_checked_of_either_format(
     assert found.stdout == "Valid: documents, arrays, pixels, frame table and plan agree.\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["run", "none.yaml", "--config", DEMO / "demo.cfg", "--output", "a.zarr"], "none.yaml"),
-        (["run", "bad.yaml", "--config", DEMO / "demo.cfg", "--output", "a.zarr"], "line 2"),
-        (["run", "list.yaml", "--config", DEMO / "demo.cfg", "--output", "a.zarr"], "no sequence"),
-        (["run", "z.yaml", "--config", DEMO / "demo.cfg", "--output", "a.zarr"], "z_plan"),
-        (["run", DEMO / "demo.yaml", "--config", "none.cfg", "--output", "a.zarr"], "none.cfg"),
-        (["run", DEMO / "demo.yaml", "--config", "bad.cfg", "--output", "a.zarr"], "bad.cfg"),
-        (["run", DEMO / "demo.yaml", "--config", "bad.cfg", "--output", "a.png"], ".ome.zarr"),
-        (["info", "none.ome.zarr"], "does not exist"),
-    ],
-)
-def test_errors_are_one_readable_message(
-    tmp_path: Path, words: list[object], expected: str
-) -> None:
-    (tmp_path / "bad.yaml").write_text("channels: [a\nz: {")
-    (tmp_path / "list.yaml").write_text("- 1")
-    (tmp_path / "z.yaml").write_text("z_plan: {range: nine}")
-    (tmp_path / "bad.cfg").write_text("Device,Camera,NoSuchAdapter,DCam")
-    done = command(*words, cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: ")
-    assert expected in done.stderr
-    assert "Traceback" not in done.stderr
+def test_dry_run_says_what_would_be_stored_and_makes_nothing(tmp_path: Path) -> None:
+    words = ("run", DEMO / "plate_96.yaml", "--config", "demo", "--output", "p.ome.zarr")
+    done = command(*words, "--dry-run", "--chunks", "auto", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for said in ("plate 96-well", "6 wells with 24 fields", "48 of 524.3 kB", "25.2 MB",
+                 "DAPI, FITC", "at least", "free", "Nothing was run"):  # fmt: skip
+        assert said in done.stdout
+    assert re.search(r"H( +·){10}( +●){2}$", done.stdout, re.MULTILINE)
+    told = json.loads(command(*words, "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert (told["frames"], told["pixel_bytes"]) == (48, 48 * 512 * 512 * 2)
+    assert told["duration_s"] == pytest.approx(48 * 0.005)
+    assert told["images"][-1]["well"] == "H12"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_strict_refuses_what_is_only_warned_of_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "huge.yaml").write_text(
+        "time_plan: {interval: 0, loops: 10000000}\nchannels: [{config: DAPI, exposure: 1}]\n"
+    )
+    (tmp_path / "odd.yaml").write_text(
+        "axis_order: c\nchannels: [DAPI]\nz_plan: {range: 2, step: 1}"
+    )
+    for name, expected in (("huge", "5.2 TB"), ("odd", "leaves 'z' out")):
+        words = ("run", f"{name}.yaml", "--config", "demo", "--output", "a.zarr", "--dry-run")
+        warned = command(*words, cwd=tmp_path)
+        assert warned.returncode == 0
+        assert expected in warned.stderr
+        refused = command(*words[:-1], "--strict", cwd=tmp_path)
+        assert refused.returncode == 1
+        assert expected in refused.stderr
     assert not (tmp_path / "a.zarr").exists()
 
 
-def test_ctrl_c_cancels_and_leaves_a_valid_store(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "expected", "code"),
+    [
+        (["run", "none.yaml", "--config", "demo", "--output", "a.zarr"], "none.yaml", 1),
+        (["run", "bad.yaml", "--config", "demo", "--output", "a.zarr"], "bad.yaml, line 2", 1),
+        (["run", "typo.yaml", "--config", "demo", "--output", "a.zarr"], "'channels'?", 1),
+        (["run", DEMO / "demo.yaml", "--config", "none.cfg", "--output", "a.zarr"], "none.cfg", 1),
+        (["run", DEMO / "demo.yaml", "--config", "bad.cfg", "--output", "a.zarr"], "bad.cfg", 1),
+        (["run", "dapy.yaml", "--config", "demo", "--output", "a.zarr"], "did you mean 'DAPI'", 1),
+        (["run", "device.yaml", "--config", "demo", "--output", "a.zarr"], "'Camra'", 1),
+        (["run", DEMO / "demo.yaml", "--config", "bad.cfg", "--output", "a.png"], ".ome.zarr", 1),
+        (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "a.zarr",
+          "--chunks", "t=none"], "t=10,y=256", 2),
+        (["run", DEMO / "demo.yaml", "--output", "a.zarr"], "--config", 2),
+        (["info", "none.ome.zarr"], "does not exist", 1),
+        (["recover", "none.ome.zarr"], "does not exist", 1),
+        (["frames", "none.ome.zarr", "--to", "csv"], "does not exist", 1),
+        (["frames", "none.ome.zarr", "--to", "xls"], "csv, tsv", 1),
+    ],
+)  # fmt: skip
+def test_errors_are_one_readable_message(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[object],
+    expected: str,
+    code: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text("channels: [a\nz: {")
+    (tmp_path / "typo.yaml").write_text("chanels: [DAPI]")
+    (tmp_path / "dapy.yaml").write_text("channels: [DAPY]")
+    (tmp_path / "device.yaml").write_text("setup: {properties: [[Camra, Binning, 2]]}")
+    (tmp_path / "bad.cfg").write_text("Device,Camera,NoSuchAdapter,DCam")
+    monkeypatch.setattr(sys, "argv", ["pymmcore-ome", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == code
+    assert err.startswith("Error: ") == (code == 1)
+    assert expected in err
+    assert out == ""
+    assert not (tmp_path / "a.zarr").exists()
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
+def test_ctrl_c_cancels_and_leaves_a_valid_store(tmp_path: Path, name: str) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pymmcore_ome", "run", "long.yaml", "--config",
-         str(DEMO / "demo.cfg"), "--output", "a.ome.zarr"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    store = tmp_path / name
+    table = tmp_path / (f"{name}/frames.jsonl" if "zarr" in name else f"{name}.frames.jsonl")
+    code, out, err = interrupted(
+        "run", "long.yaml", "--config", "demo", "--output", name,
+        cwd=tmp_path, after=table, times=1 if "zarr" in name else 2,
     )  # fmt: skip
-    table = tmp_path / "a.ome.zarr" / "frames.jsonl"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not table.exists() or not table.stat().st_size):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 1, err
+    assert code == 130, err
     assert "canceled" in out
-    dataset = po.open_dataset(tmp_path / "a.ome.zarr")
+    assert "Traceback" not in err
+    dataset = po.open_dataset(store)
     assert dataset.status == "canceled"
-    assert 0 < len(dataset.frames()) < 2000
-    problems = po.validate(tmp_path / "a.ome.zarr")
+    frames = dataset.frames()
+    assert 0 < len(frames) < 2000
+    assert all(dataset.images[0][frame["index"]].any() for frame in frames)
+    problems = po.validate(store, pixels=True)
     assert len(problems) == 2
     assert "missing" in problems[0]
     assert "canceled" in problems[1]
+
+
+def test_third_ctrl_c_waits_for_nothing_and_the_store_is_recovered(tmp_path: Path) -> None:
+    (tmp_path / "long.yaml").write_text(LONG)
+    table = tmp_path / "a.ome.zarr" / "frames.jsonl"
+    hang = (
+        "import sys; from pymmcore_plus.mda import MDARunner; "
+        "MDARunner.cancel = lambda self: None; sys.argv[0] = 'pymmcore-ome'; "
+        "from pymmcore_ome.cli.app import main; main()"
+    )
+    code, _, err = interrupted(
+        "run", "long.yaml", "--config", "demo", "--output", "a.ome.zarr",
+        cwd=tmp_path, after=table, times=3, program=("-c", hang),
+    )  # fmt: skip
+    assert code == 130
+    assert "recover" in err
+    assert po.open_dataset(tmp_path / "a.ome.zarr").status == "incomplete"
+    shown = command("info", "a.ome.zarr", cwd=tmp_path)
+    assert "its program died" in shown.stdout
+    done = command("recover", "a.ome.zarr", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "recovered" in done.stdout
+    again = command("recover", "a.ome.zarr", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["status"] == "recovered"
+    assert "nothing to recover" in command("recover", "a.ome.zarr", cwd=tmp_path).stdout
+
+
+def test_run_whose_frames_did_not_all_come_has_its_own_exit_code(tmp_path: Path) -> None:
+    third_snap_fails = (
+        "import sys; from pymmcore_plus.mda import MDAEngine\n"
+        "taken, whole = [], MDAEngine.exec_single_event\n"
+        "def some(self, event):\n"
+        "    taken.append(event)\n"
+        "    return iter(()) if len(taken) == 3 else whole(self, event)\n"
+        "MDAEngine.exec_single_event = some; sys.argv[0] = 'pymmcore-ome'\n"
+        "from pymmcore_ome.cli.app import main; main()"
+    )
+    done = command(
+        "run", DEMO / "time_lapse.yaml", "--config", "demo", "--output", "a.ome.zarr",
+        cwd=tmp_path, program=("-c", third_snap_fails),
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "9 of 10 frames" in done.stdout
+    assert "t 1 c 0" in done.stdout
+    assert "Warning: " in done.stderr
+
+
+def test_terminals_that_know_few_letters_get_what_they_know(demo_store: Path) -> None:
+    done = command(
+        "info", demo_store, cwd=demo_store.parent, PYTHONUTF8="0", PYTHONIOENCODING="ascii"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "+-- 0  left" in done.stdout
+    assert "0.325 \\xb5m" in done.stdout
+
+
+def test_help_starts_without_the_heavy_libraries(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pymmcore_ome.cli.app import app; "
+        "print([m for m in ('tensorstore', 'pymmcore_plus', 'useq', 'ome_types', 'tifffile', "
+        "'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -7,6 +7,7 @@ Exit codes: 0 all is well; 1 it could not be done, or is not valid; 2 the comman
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -14,7 +15,7 @@ from pymmcore_ome.errors import PymmcoreOmeError
 
 from .reading import frames, info, recover, validate
 from .running import demo, run
-from .terminal import print_error
+from .terminal import print_error, print_warning
 
 app = typer.Typer(
     name="pymmcore-ome",
@@ -36,7 +37,9 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
+            app()
     except (PymmcoreOmeError, OSError) as error:
         print_error(error)
         raise SystemExit(1) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
@@ -79,15 +80,15 @@ def short(known: Forecast) -> str:
     )
 
 
-def too_little_space(known: Forecast) -> str | None:
-    """Say that the disk is too small for the frames; None when it is not."""
-    if known.fits_on_disk:
-        return None
-    packed = " Compressed, they may fit." if known.plan.options.compression else ""
-    return (
-        f"The run delivers {decimal(known.pixel_bytes)}, and {decimal(known.free_bytes or 0)} are "
-        f"free for {known.plan.place.path}.{packed}"
-    )
+def too_little_space(known: Forecast) -> Iterator[str]:
+    """Yield that the disk is too small for the frames, when it is."""
+    if not known.fits_on_disk:
+        packed = known.plan.options.compression
+        yield (
+            f"The run delivers {decimal(known.pixel_bytes)}, and {decimal(known.free_bytes or 0)} "
+            f"are free for {known.plan.place.path}. "
+            + ("Compressed, they may fit." if packed else "Free some space, or compress.")
+        )
 
 
 def _pixels(known: Forecast) -> str:

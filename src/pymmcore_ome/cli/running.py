@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -37,7 +38,7 @@ def demo(
     known = demo_sequences()
     if show_list:
         for each, (_, shows) in known.items():
-            out.print(Text(f"{each:<16} {shows}"), soft_wrap=True)
+            out.print(Text(f"{each:<18} {shows}"), soft_wrap=True)
         return
     if name not in known:
         raise typer.BadParameter(f"There is no demo {name!r}: {', '.join(known)}.")
@@ -90,7 +91,7 @@ def run(
         bool, typer.Option("--dry-run", help="Show what would be stored; run nothing.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse to start where the disk may be too small.")
+        bool, typer.Option("--strict", help="Refuse to start where there would be a warning.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -102,12 +103,14 @@ def run(
     from .microscope import load_core
     from .plan_text import plan_json, plan_text, short, too_little_space
     from .sequence_file import load_sequence
+    from .sequence_problems import left_out
 
     target = Output(
         output, overwrite=overwrite, backend=backend, compression=compression,
         chunks=chosen_chunks, shards=chosen_shards, files=files,  # type: ignore[arg-type]
     )  # fmt: skip
     plan = load_sequence(sequence)
+    _doubt(left_out(plan.model_copy(deep=True)), strict)
     target.check()
     core = load_core(config)
     expected = forecast(core, plan, target)
@@ -116,18 +119,21 @@ def run(
     elif dry_run:
         show(plan_text(expected, out))
         out.print("Nothing was run, nothing was written.", style="bold")
-    if problem := too_little_space(expected):
-        if strict:
-            raise AcquisitionError(
-                f"{problem} Free some space, compress, or leave --strict out to try all the same."
-            )
-        print_warning(problem)
+    _doubt(too_little_space(expected), strict)
     if dry_run:
         return
     err.print(f"{short(expected)}. Ctrl-C cancels.", soft_wrap=True)
     summary = acquire(core, plan, target, err, expected.duration_s)
     _report(summary, as_json)
     raise typer.Exit(_exit_code(summary))
+
+
+def _doubt(reasons: Iterable[str], strict: bool) -> None:
+    """Warn of what may go wrong, or refuse it."""
+    for reason in reasons:
+        if strict:
+            raise AcquisitionError(f"{reason} Without --strict, this is only a warning.")
+        print_warning(reason)
 
 
 def _report(summary: Summary, as_json: bool) -> None:

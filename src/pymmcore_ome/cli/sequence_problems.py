@@ -17,6 +17,10 @@ Where = tuple[str | int, ...]
 #: Where in the file, and what is wrong there.
 Problem = tuple[Where, str]
 
+#: The field that each axis runs through.
+_PLANS: Final = {
+    "t": "time_plan", "p": "stage_positions", "g": "grid_plan", "c": "channels", "z": "z_plan",
+}  # fmt: skip
 #: Fields that hold whatever the user likes.
 _FREE: Final = {"metadata"}
 
@@ -63,6 +67,20 @@ def unknown_fields(given: Any, made: Any, where: Where = ()) -> Iterator[Problem
         if isinstance(parts, (list, tuple)) and len(parts) == len(given):
             for number, (value, part) in enumerate(zip(given, parts, strict=True)):
                 yield from unknown_fields(value, part, (*where, number))
+
+
+def left_out(sequence: useq.MDASequence, of: str = "") -> Iterator[str]:
+    """Yield each plan that is given and never run, because the axis order leaves its axis out."""
+    axes = [str(axis) for axis in sequence.axis_order]
+    for axis, field in _PLANS.items():
+        if getattr(sequence, field) and axis not in axes:
+            yield (
+                f"{of}{field} is given, but axis_order {''.join(axes)!r} leaves {axis!r} out, so "
+                "it is not run."
+            )
+    for number, position in enumerate(sequence.stage_positions):
+        if position.sequence is not None:
+            yield from left_out(position.sequence, f"stage_positions[{number}].sequence.")
 
 
 def _located(

@@ -1,0 +1,100 @@
+"""Sequences from files: what is read, and what is said of what cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import useq
+
+from conftest import DEMO
+from corpus import CORPUS
+from pymmcore_ome.cli.sequence_file import load_sequence
+from pymmcore_ome.cli.sequence_problems import left_out
+from pymmcore_ome.errors import SequenceError
+
+#: file name, text, words of the error.
+REFUSED = [
+    ("a.yaml", "channels: [a\nz: {", ["a.yaml, line 2", "not YAML", "  z: {\n   ^"]),
+    ("a.yaml", "a: 1\n\tb: 2", ["a.yaml, line 2", "not YAML"]),
+    ("a.json", '{"channels": ["DAPI",]}', ["a.json, line 1", "not JSON"]),
+    ("a.yaml", "", ["holds no sequence"]),
+    ("a.yaml", "- 1", ["holds no sequence"]),
+    ("a.yaml", "1: 2", ["1 is no name"]),
+    ("a.yaml", "channels: [D]\n\nchannels: [F]\n", ["line 3", "'channels' is there twice"]),
+    ("a.yaml", "# hi\nchanels: [D]\n", ["line 2", "chanels", "did you mean 'channels'?"]),
+    (
+        "a.yaml",
+        "channels:\n- {config: D}\n- {config: F, expsure: 3}\n",
+        ["line 3: channels[1].expsure", "did you mean 'exposure'?"],
+    ),
+    (
+        "a.yaml",
+        "axis_order: tz\nz_plan: {range: nine}",
+        ["line 2: z_plan.range", "'nine'", "z_plan.step: is missing"],
+    ),
+    ("a.json", '{\n\t"z_plan": {"range": 3}}', ["line 2: z_plan.step: is missing"]),
+    ("a.yaml", "time_plan:\n- {interval: 1, loops: 2}\n- {interval: 1}", ["line 3: time_plan[1]"]),
+    ("a.yaml", "channels:\n- config: D\n- config: F\n  exposure: -3", ["line 4: channels[1].exp"]),
+    ("a.yaml", "grid_plan: {rows: 2, columns: two}", ["grid_plan.columns", "'two'"]),
+    ("a.yaml", "stage_positions:\n- {x: 0, y: left}", ["line 2: stage_positions[0].y", "'left'"]),
+    (
+        "a.yaml",
+        "stage_positions:\n- x: 0\n  sequence:\n    channels:\n    - {config: D, exposure: a}",
+        ["line 5: stage_positions[0].sequence.channels[0].exposure"],
+    ),
+    ("a.yaml", "axis_order: tq", ["line 1: axis_order"]),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "words"), REFUSED)
+def test_bad_file_is_refused_with_its_line(
+    tmp_path: Path, name: str, text: str, words: list[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SequenceError) as raised:
+        load_sequence(tmp_path / name)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SequenceError, match="does not exist"):
+        load_sequence(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes("channels: [é]".encode("latin-1"))
+    with pytest.raises(SequenceError, match="UTF-8"):
+        load_sequence(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize("file", sorted(DEMO.glob("*.yaml")), ids=lambda path: path.stem)
+def test_demo_sequence_is_read_as_useq_reads_it(file: Path) -> None:
+    assert load_sequence(file) == useq.MDASequence.from_file(file)
+
+
+def test_a_byte_order_mark_and_json_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfchannels: [DAPI]")
+    (tmp_path / "a.json").write_text('{\n\t"channels": ["DAPI"]\n}')
+    wanted = useq.MDASequence(channels=["DAPI"])
+    assert load_sequence(tmp_path / "a.yaml") == load_sequence(tmp_path / "a.json") == wanted
+
+
+@pytest.mark.filterwarnings("ignore:Global grid plan")  # useq's own, on two of them
+@pytest.mark.parametrize("name", sorted(CORPUS.keys() - {"setup event"}))  # useq cannot read that
+def test_what_useq_writes_is_read_back(tmp_path: Path, name: str) -> None:
+    sequence = CORPUS[name]()
+    text = sequence.model_dump_json(exclude_unset=True)
+    if json.loads(text):
+        (tmp_path / "a.json").write_text(text)
+        load_sequence(tmp_path / "a.json")
+
+
+def test_plans_that_the_axis_order_leaves_out_are_told() -> None:
+    sub = {"axis_order": "z", "channels": ["FITC"], "z_plan": {"range": 2, "step": 1}}
+    sequence = useq.MDASequence(
+        axis_order="pc", channels=["DAPI"], z_plan={"range": 2, "step": 1},
+        stage_positions=[{"x": 0, "y": 0, "sequence": sub}],
+    )  # fmt: skip
+    told = list(left_out(sequence))
+    assert [text.split()[0] for text in told] == ["z_plan", "stage_positions[0].sequence.channels"]
+    assert list(left_out(useq.MDASequence(channels=["DAPI"]))) == []

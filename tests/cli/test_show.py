@@ -1,0 +1,133 @@
+"""What people see of a store, at the widths that terminals have."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import pymmcore_ome as po
+from pymmcore_ome.cli.contents import Contents
+from pymmcore_ome.cli.live import time_left
+from pymmcore_ome.cli.plate_map import plate_map
+from pymmcore_ome.cli.show import describe, frame_rows
+from pymmcore_ome.stream import Progress
+
+LETTERS = [chr(ord("A") + n) for n in range(16)]
+
+
+def shown(store: Path, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(describe(Contents.of(po.open_dataset(store)), console))
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def plate(tmp_path: Path) -> Path:
+    """Four wells: whole, with a hole, without a frame, not part of the run."""
+    wells = [("A", "1"), ("A", "2"), ("B", "1")]
+    schema = po.StorageSchema(
+        dimensions=[
+            po.Dimension(
+                name="p",
+                coords=[po.Position(name=f"{r}{c}", plate_row=r, plate_column=c) for r, c in wells],
+            ),
+            po.Dimension(name="c", coords=["DAPI", "FITC"]),
+            po.Dimension(name="y", size=4),
+            po.Dimension(name="x", size=4),
+        ],
+        dtype="uint8",
+        plate=po.Plate("small", rows=["A", "B"], columns=["1", "2"]),
+    )
+    with po.open_stream(tmp_path / "p.ome.zarr", schema) as stream:
+        for at in ({"p": 0, "c": 0}, {"p": 0, "c": 1}, {"p": 1, "c": 1}):
+            stream.append(np.ones((4, 4), "uint8"), at=at)
+    return tmp_path / "p.ome.zarr"
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_info_shows_wells_holes_and_fits_the_terminal(plate: Path, width: int) -> None:
+    text = shown(plate, width)
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "  A  ● ◐\n  B  ○ ·" in "\n".join(line.rstrip() for line in text.splitlines())
+    assert "● all frames  ◐ some missing  ○ no frame" in text or width == 40
+    assert "3 of 6" in text
+    assert "3 planned frames missing" in " ".join(text.split())
+    if width > 40:
+        assert "A/2/0  1 of them: c 0" in text
+        assert "B/1/0  2 of them: c 0, c 1" in text
+
+
+def test_contents_are_plain_values_for_scripts(plate: Path) -> None:
+    told = Contents.of(po.open_dataset(plate)).to_json()
+    assert told["frames"] == {"planned": 6, "stored": 3, "missing": 3}
+    assert [(i["well"], i["frames"], i["missing"]) for i in told["images"]] == [
+        ("A1", 2, 0), ("A2", 1, 1), ("B1", 0, 2),
+    ]  # fmt: skip
+    assert told["plate"]["rows"] == ("A", "B")
+    assert told["being_written"] is False
+
+
+@pytest.mark.parametrize("name", ["w.ome.zarr", "w.ome.tiff"])
+def test_info_tells_a_store_that_is_being_written(
+    tmp_path: Path, small_schema: po.StorageSchema, name: str
+) -> None:
+    with po.open_stream(tmp_path / name, small_schema):
+        assert "a program is writing to it now" in shown(tmp_path / name, 100)
+    assert "complete" in shown(tmp_path / name, 100)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "width"), [(8, 12, 80), (16, 24, 80), (16, 24, 50), (32, 48, 60)]
+)
+def test_plate_map_fits_and_has_every_well(rows: int, columns: int, width: int) -> None:
+    names = [a + b for a in ["", *LETTERS] for b in LETTERS][:rows]
+    plate = po.Plate("big", rows=names, columns=[str(n + 1) for n in range(columns)])
+    text = plate_map(plate, {(names[-1], str(columns)): "all"}, width).plain
+    header, *lines, legend = text.splitlines()
+    assert all(len(line) <= width for line in text.splitlines())
+    assert len(lines) == rows
+    assert sum(line.count("·") for line in lines) == rows * columns - 1
+    assert lines[-1].endswith("●")
+    assert header.split()[0] == "1"
+    assert "all frames" in legend
+    plain = plate_map(plate, {(names[-1], str(columns)): "all"}, width, ascii_only=True).plain
+    assert plain.isascii()
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_frames_are_shown_with_the_columns_that_fit(width: int) -> None:
+    rows = [
+        {"image": "0", "t": n, "event_t": n, "delta_t_s": n / 3, "x_um": -0.0, "z_um": None,
+         "channel": "DAPI", "camera_device": "Camera"}
+        for n in range(50)
+    ]  # fmt: skip
+    console = Console(file=io.StringIO(), width=width)
+    console.print(frame_rows(rows, width))
+    text = console.file.getvalue()
+    header = text.splitlines()[0].split()
+    assert header[:5] == ["image", "t", "delta_t_s", "x_um", "channel"]
+    assert "z_um" not in header
+    assert "30 frames in between" in text
+    assert "-0" not in text
+    assert ("event_t" in header) == (width >= 80)
+
+
+@pytest.mark.parametrize(
+    ("planned", "written", "elapsed_s", "expected_s", "left"),
+    [
+        (100, 50, 10.0, 0.0, "0:00:10"),  # by the rate
+        (100, 50, 10.0, 3610.0, "1:00:00"),  # the plan's intervals take longer
+        (100, 100, 10.0, 3610.0, "0:00:00"),  # nothing is left
+        (None, 50, 10.0, 0.0, "-:--:--"),
+        (100, 0, 10.0, 0.0, "-:--:--"),
+    ],
+)
+def test_time_left_is_by_rate_and_by_plan(
+    planned: int | None, written: int, elapsed_s: float, expected_s: float, left: str
+) -> None:
+    progress = Progress(planned, written, 0, written, 0, 0, 1, 0.0, elapsed_s)
+    assert time_left(progress, expected_s) == left

@@ -13,14 +13,14 @@ import yaozarrs
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
-from conftest import DEMO
+from conftest import DEMO, ROOT
 from helpers import index_of, listening, read_by_zarr
 from pymmcore_ome.acquisition import forecast
 from pymmcore_ome.cli.demo_files import demo_microscope, first_comment
 
 SEQUENCES = sorted(DEMO.glob("*.yaml"))
 #: Those whose events say in which place and in which channel their frames are.
-SPECIAL = {"own_sequences", "two_cameras", "rgb"}
+SPECIAL = {"own_sequences", "two_cameras", "two_kinds_of_camera", "rgb"}
 
 
 @pytest.mark.parametrize("file", SEQUENCES, ids=lambda path: path.stem)
@@ -72,8 +72,8 @@ def test_demo_file_says_what_it_shows(file: Path) -> None:
     if file.suffix != ".md":
         shows = first_comment(file)
         assert len(shows) > 20
-        told = (DEMO / "README.md").read_text(encoding="utf-8")
-        assert f"| `{file.name}` | {shows} |" in told
+        for page in (DEMO / "README.md", ROOT / "docs" / "reference" / "demos.md"):
+            assert f"| `{file.name}` | {shows} |" in page.read_text(encoding="utf-8")
 
 
 def check_place(dataset: po.Dataset, row: dict[str, Any], event: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pymmcore_ome as po
-from pymmcore_ome.cli.app import main
+from pymmcore_ome.cli.app import ended
 
 
 @pytest.fixture
@@ -33,9 +33,7 @@ def store(tmp_path: Path, small_schema: po.StorageSchema, monkeypatch: pytest.Mo
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     monkeypatch.setattr(sys, "argv", ["pymmcore-ome", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return ended()
 
 
 @pytest.mark.parametrize(("form", "delimiter"), [("csv", ","), ("tsv", "\t")])

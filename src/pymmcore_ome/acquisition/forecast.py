@@ -17,11 +17,11 @@ from pymmcore_ome.disk import free_bytes, used_bytes
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.stream import StorePlan
 
-from .instrument import instrument_of
-from .microscope import cameras_of, pixel_size_of
+from .core_facts import CoreFacts
+from .microscope import pixel_size_of
 from .output import Output
 from .readiness import check_ready
-from .useq_schema import schema_from_useq
+from .sink import Sink
 
 #: Walking useq costs about 70 µs an event; beyond this many the estimate is useq's own.
 _MOST_WALKED: Final = 20_000
@@ -87,12 +87,9 @@ def forecast(core: CMMCorePlus, sequence: useq.MDASequence, output: Output) -> F
     planned = sequence.model_copy(deep=True)
     if pixel_size_um:
         _set_field_of_view(planned, seen, pixel_size_um)
-    schema = schema_from_useq(
-        planned,
-        cameras=cameras_of(seen),
-        pixel_size_um=pixel_size_um,
-        instrument=instrument_of(seen),
-    )
+    schema = Sink(output).plan(planned, seen, CoreFacts.of_engine(core.mda.engine))
+    if schema is None:
+        raise AcquisitionError("Nobody knows how many events an iterator will bring.")
     plan = output.plan(schema)
     free = free_bytes(output.path)
     if free is not None and free < (plan.pixel_bytes or 0):

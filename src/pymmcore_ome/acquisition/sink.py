@@ -81,10 +81,32 @@ class Sink:
                 f"Another run was started while {self._output.path} is still being written. "
                 "Start it when the first run has finished."
             )
+        self._notes = acquisition_notes(sequence, summary)
+        schema = self.plan(sequence, summary, facts)
+        if self._free_run is not None:
+            self._output.check()
+            self.view = self._free_run.view()
+        elif schema is not None:
+            self._open(schema)
+
+    def plan(
+        self,
+        sequence: useq.MDASequence,
+        summary: Mapping[str, Any] | None,
+        facts: CoreFacts = NO_FACTS,
+    ) -> StorageSchema | None:
+        """Return what a run will store, and get ready for its frames; None without a plan.
+
+        The sequence is walked where it is no loop nest, so it must be set up, or a copy.
+
+        Raises
+        ------
+        PymmcoreOmeError
+            When the sequence or the camera cannot be used.
+        """
         cameras = list(self._output.cameras) or cameras_of(summary, facts)
         self._cameras = [camera.name for camera in cameras]
         pixel_size_um = pixel_size_of(summary)
-        self._notes = acquisition_notes(sequence, summary)
         has_plan = not _has_no_plan(sequence)
         if not self._output.cameras and len(cameras) == 1 and (presets := camera_presets(summary)):
             loaded = loaded_cameras(summary, facts)
@@ -98,18 +120,14 @@ class Sink:
         if not has_plan:
             by_channel = self._by_channel is not None
             self._free_run = FreeRun(cameras, pixel_size_um, instrument_of(summary), by_channel)
-            self._output.check()
-            self.view = self._free_run.view()
-            return
-        self._open(
-            schema_from_useq(
-                sequence,
-                cameras=cameras,
-                pixel_size_um=pixel_size_um,
-                instrument=instrument_of(summary),
-                is_set_up=True,
-                by_channel=self._by_channel,
-            )
+            return None
+        return schema_from_useq(
+            sequence,
+            cameras=cameras,
+            pixel_size_um=pixel_size_um,
+            instrument=instrument_of(summary),
+            is_set_up=True,
+            by_channel=self._by_channel,
         )
 
     def append(self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:

@@ -6,6 +6,8 @@ Exit codes: 0 all is well; 1 it could not be done, or is not valid; 2 the comman
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import warnings
 
@@ -28,12 +30,9 @@ for command in (demo, run, info, validate, recover, frames):
     app.command()(command)
 
 
-def main() -> None:
-    """Run the command; errors of ours become one readable message and exit code 1."""
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # an unknown letter is no reason to end
+def ended() -> int:
+    """Run the command and return its exit code; errors of ours become one readable message."""
+    for stream in (sys.stdout, sys.stderr):  # an unknown letter is no reason to end
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -42,4 +41,20 @@ def main() -> None:
             app()
     except (PymmcoreOmeError, OSError) as error:
         print_error(error)
-        raise SystemExit(1) from None
+        return 1
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    return 0
+
+
+def main() -> None:
+    """Run the command and end the program."""
+    code = ended()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a pipe that nobody reads any more
+            stream.flush()
+    if "pymmcore_plus" in sys.modules:
+        # Python's own end may abort the process in a thread of Micro-Manager (its log), which
+        # would spoil the exit code. Everything is closed and flushed here.
+        os._exit(code)
+    raise SystemExit(code)

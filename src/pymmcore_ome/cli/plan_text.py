@@ -26,7 +26,8 @@ def plan_text(known: Forecast, console: Console) -> RenderableType:
     plan = known.plan
     layout = plan.layout
     facts = facts_table()
-    facts.add_row("frames", f"{known.frames} of {decimal(plan.frame_bytes)} each")
+    each = " or ".join(map(decimal, plan.frame_bytes)) or "nothing"
+    facts.add_row("frames", f"{known.frames} of {each} each")
     facts.add_row("pixels", _pixels(known))
     for name, text in axis_lines(layout.images):
         facts.add_row(name, Text(text))
@@ -62,7 +63,7 @@ def plan_json(known: Forecast) -> dict[str, Any]:
         "backend": plan.backend.name,
         "compression": plan.options.compression,
         "frames": known.frames,
-        "frame_bytes": plan.frame_bytes,
+        "frame_bytes": list(plan.frame_bytes),
         "pixel_bytes": known.pixel_bytes,
         "pixel_files": plan.pixel_files,
         "duration_s": round(known.duration_s, 3),

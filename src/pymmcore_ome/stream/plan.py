@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, prod
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from pymmcore_ome.backends import FILES, ArrayBackend, BackendOptions, Files, find_backend
 from pymmcore_ome.disk import Place, choose_format, local_path
 from pymmcore_ome.errors import OptionError, SchemaError
-from pymmcore_ome.layout import Chunks, Layout, layout_of, with_chunks
+from pymmcore_ome.layout import Chunks, FrameRouter, ImageLayout, Layout, layout_of, with_chunks
 from pymmcore_ome.metadata import documents_of
 from pymmcore_ome.schema import StorageSchema
 
@@ -26,16 +28,24 @@ class StorePlan:
     backend: type[ArrayBackend]
     options: BackendOptions
 
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of one frame in memory."""
-        return prod(self.layout.frame_shape) * np.dtype(self.layout.schema.dtype).itemsize
+    @cached_property
+    def frame_bytes(self) -> tuple[int, ...]:
+        """Bytes of one frame in memory; several numbers where cameras differ."""
+        return tuple(sorted({_frame_bytes(image) for image in self.layout.images}))
 
-    @property
+    @cached_property
     def pixel_bytes(self) -> int | None:
         """Bytes of all planned frames, before compression; None when unbounded."""
-        frames = self.layout.frame_count
-        return None if frames is None else frames * self.frame_bytes
+        frames, images = self.layout.frame_count, self.layout.images
+        if frames is None or not images:
+            return None
+        if len(self.frame_bytes) == 1:
+            return frames * self.frame_bytes[0]
+        places = [prod(image.shape[:-2]) // image.samples for image in images]
+        if sum(places) == frames:
+            return sum(n * _frame_bytes(image) for n, image in zip(places, images, strict=True))
+        numbers = Counter(address.image_number for address in FrameRouter(self.layout))
+        return sum(count * _frame_bytes(images[number]) for number, count in numbers.items())
 
     @property
     def pixel_files(self) -> int | None:
@@ -53,6 +63,10 @@ class StorePlan:
             )
             for image in self.layout.images
         )
+
+
+def _frame_bytes(image: ImageLayout) -> int:
+    return prod(image.block_shape) * np.dtype(image.dtype).itemsize
 
 
 def plan_store(

@@ -1,0 +1,29 @@
+"""For mkdocs: links that lead out of docs/ become plain text; the source tree is not in the site.
+
+On a code host they stay links. A target that does not exist ends the build.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./)+[^)#\s]+)[^)]*\)")
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Replace links to files outside docs/ by their text and the file's path."""
+    folder = (DOCS / page.file.src_uri).parent
+
+    def plain(match: re.Match[str]) -> str:
+        text, target = match.groups()
+        file = (folder / target).resolve()
+        if file.is_relative_to(DOCS):
+            return match[0]
+        if not file.exists():
+            raise FileNotFoundError(f"{page.file.src_uri} links to {target}, which does not exist")
+        return f"{text} (`{file.relative_to(DOCS.parent).as_posix()}`)"
+
+    return _LINK.sub(plain, markdown)

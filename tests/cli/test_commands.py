@@ -229,7 +229,7 @@ def test_third_ctrl_c_waits_for_nothing_and_the_store_is_recovered(tmp_path: Pat
     hang = (
         "import sys; from pymmcore_plus.mda import MDARunner; "
         "MDARunner.cancel = lambda self: None; sys.argv[0] = 'pymmcore-ome'; "
-        "from pymmcore_ome.cli.app import ended; main()"
+        "from pymmcore_ome.cli.app import main; main()"
     )
     code, _, err = interrupted(
         "run", "long.yaml", "--config", "demo", "--output", "a.ome.zarr",
@@ -256,7 +256,7 @@ def test_run_whose_frames_did_not_all_come_has_its_own_exit_code(tmp_path: Path)
         "    taken.append(event)\n"
         "    return iter(()) if len(taken) == 3 else whole(self, event)\n"
         "MDAEngine.exec_single_event = some; sys.argv[0] = 'pymmcore-ome'\n"
-        "from pymmcore_ome.cli.app import ended; main()"
+        "from pymmcore_ome.cli.app import main; main()"
     )
     done = command(
         "run", DEMO / "time_lapse.yaml", "--config", "demo", "--output", "a.ome.zarr",

@@ -159,7 +159,7 @@ def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
         return
     images = {image.path: image for image in contents.dataset.images}
     title = count(contents.frames_missing, "planned frame") + " missing"
-    yield "holes", Text(f"{title}; they read as 0", style="yellow")
+    yield "holes", Text(f"{title}, reading as 0", style="yellow")
     for path, number in islice(contents.missing.items(), _MAX_HOLES):
         image = images[path]
         where = first_few(contents.first_missing[path], image.axes)

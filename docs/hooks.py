@@ -1,6 +1,7 @@
-"""For mkdocs: links that lead out of docs/ become plain text; the source tree is not in the site.
+"""For mkdocs: what pages and docstrings need to become a site.
 
-On a code host they stay links. A target that does not exist ends the build.
+Links that lead out of docs/ become plain text: the source tree is not in the site. On a code host
+they stay links. A target that does not exist ends the build.
 """
 
 from __future__ import annotations
@@ -27,3 +28,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"{text} (`{file.relative_to(DOCS.parent).as_posix()}`)"
 
     return _LINK.sub(plain, markdown)
+
+
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Take away what reStructuredText marks in docstrings and Markdown does not know."""
+    if not page.file.src_uri.startswith("reference/api/"):
+        return html
+    html = html.replace("<p>::</p>", "").replace("path - like", "path-like")
+    return html.replace("``", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import logging
 import pkgutil
 import re
 from pathlib import Path
@@ -14,7 +15,14 @@ from pymmcore_plus import CMMCorePlus
 import pymmcore_ome
 from conftest import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+from .blocks import blocks_of, run_block, with_demo_configs
+
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "demo_configs" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 MODULES = sorted(
     info.name
     for info in pkgutil.walk_packages(pymmcore_ome.__path__, "pymmcore_ome.")
@@ -23,16 +31,19 @@ MODULES = sorted(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_python_blocks_of_a_page_run_one_after_the_other(
+def test_every_block_of_a_page_runs_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    with_demo_configs(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
+    log = logging.getLogger("pymmcore-plus")
+    level = log.level
     try:
-        for number, block in enumerate(blocks):
-            exec(compile(block, f"{page.name} block {number}", "exec"), names)
+        for block in blocks_of(page):
+            run_block(block, names, monkeypatch)
     finally:
+        log.setLevel(level)  # the command makes it quiet
         pymmcore_ome.install(CMMCorePlus.instance()).uninstall()
 
 

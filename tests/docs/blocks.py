@@ -1,0 +1,98 @@
+"""The code blocks of a page, and how each kind is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from conftest import ROOT
+from pymmcore_ome.cli.app import ended
+from pymmcore_ome.cli.sequence_file import load_sequence
+
+_FENCED = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_INDENTED = re.compile(r"\n\n((?:    [^\n]*\n)+)")
+
+
+class Block(NamedTuple):
+    """A code block: its language ("" for a drawing), what follows that word, its text."""
+
+    language: str
+    title: str
+    text: str
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """Yield every code block of a page, in order; an indented one is taken for commands."""
+    text = page.read_text(encoding="utf-8")
+    found = [
+        (match.start(), Block(match[1], match[2].strip(), match[3]))
+        for match in _FENCED.finditer(text)
+    ]
+    plain = _FENCED.sub(lambda match: re.sub(r"[^\n]", "x", match[0]), text)
+    found += [
+        (match.start(), Block("bash", "", match[1])) for match in _INDENTED.finditer(f"{plain}\n")
+    ]
+    yield from (block for _, block in sorted(found, key=lambda item: item[0]))
+
+
+def run_block(block: Block, names: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a block in the current folder; fail when it fails, or when nobody knows how to run it."""
+    match block.language:
+        case "python":
+            exec(compile(block.text, "block", "exec"), names)
+        case "yaml":
+            title = re.fullmatch(r'title="([\w.]+)"', block.title)
+            assert title, "a sequence needs the name of its file: ```yaml title=…"
+            Path(title[1]).write_text(block.text, encoding="utf-8")
+            load_sequence(Path(title[1]))
+        case "bash":
+            for line in block.text.splitlines():
+                for command in line.split("&&"):
+                    _run_command(shlex.split(command, comments=True), monkeypatch)
+        case "":
+            assert "pymmcore-ome " not in block.text, "a command needs its language: ```bash"
+        case _:
+            pytest.fail(f"nobody runs blocks of {block.language}")
+
+
+def _run_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    match words:
+        case []:
+            return
+        case ["pymmcore-ome", *rest]:
+            monkeypatch.setattr(sys, "argv", words)
+            needs_more = any("parquet" in word for word in rest) and not find_spec("pyarrow")
+            assert ended() == (1 if needs_more else 0), shlex.join(words)
+        case ["python", "-m", "pip", "install", *packages]:
+            known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            for package in packages:
+                extras = re.fullmatch(r"(?:\.|pymmcore-ome)\[([\w,]+)\]|-e", package)
+                assert extras, f"nobody knows {package}"
+                asked = set(filter(None, (extras[1] or "").split(",")))
+                assert asked <= set(known["optional-dependencies"]), package
+        case ["bash", script]:
+            assert (ROOT / script).is_file()
+        case ["python", "-m", "pytest", *_]:
+            assert (ROOT / "tests").is_dir()
+        case ["mkdocs", "build", "--strict"]:
+            assert (ROOT / "mkdocs.yml").is_file()
+        case ["python", script] if script.endswith(".py"):
+            assert (ROOT / script).is_file()
+        case _:
+            pytest.fail(f"nobody runs {shlex.join(words)}")
+
+
+def with_demo_configs(folder: Path) -> None:
+    """Put the demo configurations where the pages expect them."""
+    shutil.copytree(ROOT / "demo_configs", folder / "demo_configs")
+    os.chdir(folder)

@@ -1,0 +1,50 @@
+"""The reference pages name everything that there is."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+import typer
+
+import pymmcore_ome as po
+from conftest import ROOT
+from pymmcore_ome.cli.app import app
+
+REFERENCE = ROOT / "docs" / "reference"
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_command_page_names_every_option(name: str) -> None:
+    page = (REFERENCE / "command.md").read_text(encoding="utf-8")
+    assert f"| `pymmcore-ome {name}" in page
+    (section,) = re.findall(rf"^## [\w, ]*\b{name}\b.*?(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    for option in COMMANDS[name].params:
+        told = option.opts[0] if option.param_type_name == "option" else option.name.upper()
+        assert f"`{told}" in section
+
+
+def test_command_page_names_every_exit_code() -> None:
+    from pymmcore_ome.cli.interrupts import CANCELED
+    from pymmcore_ome.cli.running import FRAMES_MISSING
+
+    page = (REFERENCE / "command.md").read_text(encoding="utf-8")
+    codes = re.findall(r"^\| (\d+) \|", page.partition("## Exit codes")[2], re.MULTILINE)
+    assert codes == [str(n) for n in (0, 1, 2, FRAMES_MISSING, CANCELED)]
+
+
+def test_python_pages_name_everything_public() -> None:
+    pages = "\n".join(page.read_text() for page in (REFERENCE / "api").glob("*.md"))
+    named = re.findall(r"^::: (pymmcore_ome[\w.]*)\.(\w+)$", pages, re.MULTILINE)
+    for module, name in named:
+        assert hasattr(importlib.import_module(module), name)
+    assert set(po.__all__) - {"errors"} <= {name for _, name in named}
+
+
+def test_error_page_names_every_error() -> None:
+    page = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    for name, value in vars(po.errors).items():
+        if isinstance(value, type) and value is not po.errors.PymmcoreOmeError:
+            assert f"`{name}`" in page

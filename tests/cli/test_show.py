@@ -57,8 +57,8 @@ def test_info_shows_wells_holes_and_fits_the_terminal(plate: Path, width: int) -
     assert "3 of 6" in text
     assert "3 planned frames missing" in " ".join(text.split())
     if width > 40:
-        assert "A/2/0  1 of them: c 0" in text
-        assert "B/1/0  2 of them: c 0, c 1" in text
+        assert "A/2/0  1 missing: c 0" in text
+        assert "B/1/0  2 missing: c 0, c 1" in text
 
 
 def test_contents_are_plain_values_for_scripts(plate: Path) -> None:

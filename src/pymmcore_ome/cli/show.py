@@ -111,12 +111,12 @@ def _image_lines(
         (image, shape), *others = group
         sizes = ", ".join(f"{a}: {n}" for a, n in zip(image.axis_names, shape, strict=True))
         if image.well is not None:
-            line = Text("/".join(image.well), style="cyan")
-            line.append(f"  {count(len(others) + 1, 'field')}", style="default")
+            line = Text().append("/".join(image.well), style="cyan")
+            line.append(f"  {count(len(others) + 1, 'field')}")
         else:
-            line = Text(image.path or "(root)", style="cyan")
+            line = Text().append(image.path or "(root)", style="cyan")
             if image.label != image.path:  # in a TIFF, an image is called by its name
-                line.append(f"  {image.label}", style="default")
+                line.append(f"  {image.label}")
         line.append(f"  ({sizes}) {image.dtype}", style="dim")
         if place := _place(image):
             line.append(f"  at {place}", style="dim")
@@ -164,7 +164,7 @@ def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
         image = images[path]
         where = first_few(contents.first_missing[path], image.axes)
         more = ", …" if number > len(contents.first_missing[path]) else ""
-        yield "", Text(f"{path or '(root)'}  {number} of them: {where}{more}")
+        yield "", Text(f"{path or '(root)'}  {number} missing: {where}{more}")
     if len(contents.missing) > _MAX_HOLES:
         yield "", Text(f"… and of {count(len(contents.missing) - _MAX_HOLES, 'more image')}")
 

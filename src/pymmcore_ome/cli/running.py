@@ -183,3 +183,6 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
     out.print("\nOpen it:", style="bold")
     for hint in hints:
         out.print(Text(f"  {hint}"), soft_wrap=True)
+    if not find_spec("napari"):
+        parts = '"napari[all]"' + " napari-ome-zarr" * is_zarr
+        out.print(Text(f"napari comes with:  python -m pip install {parts}", style="dim"))

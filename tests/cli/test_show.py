@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from rich.console import Console
 
 import pymmcore_ome as po
 from pymmcore_ome.cli.contents import Contents
-from pymmcore_ome.cli.live import time_left
+from pymmcore_ome.cli.interrupts import Interrupts
+from pymmcore_ome.cli.live import Live, time_left
 from pymmcore_ome.cli.plate_map import plate_map
 from pymmcore_ome.cli.show import describe, frame_rows
 from pymmcore_ome.stream import Progress
@@ -131,3 +134,47 @@ def test_time_left_is_by_rate_and_by_plan(
 ) -> None:
     progress = Progress(planned, written, 0, written, 0, 0, 1, 0.0, elapsed_s)
     assert time_left(progress, expected_s) == left
+
+
+def test_progress_in_a_log_is_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    clock = [0.0]
+    monkeypatch.setattr("pymmcore_ome.cli.live.time.monotonic", lambda: clock[0])
+    with Live(console, expected_s=0.0) as live:
+        for clock[0] in range(25):
+            written = clock[0] * 2
+            live.show(Progress(100, written, 0, written, written * 1000, 30, 100, 0.0, clock[0]))
+        live.say("Warning: something")
+    assert console.file.getvalue().splitlines() == [
+        "Acquiring: 20/100 frames, 2.0 frames/s 2.0 kB/s, buffer 30 %, 0:00:40 left",
+        "Acquiring: 40/100 frames, 2.0 frames/s 2.0 kB/s, buffer 30 %, 0:00:30 left",
+        "Warning: something",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_progress_in_a_terminal_fits_on_one_line(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True)
+    console._environ = {"TERM": "xterm"}
+    with Live(console, expected_s=0.0) as live:
+        live.show(Progress(100_000, 9, 0, 54_321, 10**11, 30, 100, 0.0, 100.0))
+    bar = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", console.file.getvalue()).split("\r")[-1].rstrip()
+    assert len(bar) <= width
+    assert "\n" not in bar
+    for words in ("54321/100000", "543 frames/s 1.0 GB/s", "buffer 30 %"):
+        assert words in bar
+
+
+def test_interrupts_leave_alone_what_the_shell_ignores() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        signal.signal(signal.SIGINT, before)
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGINT)
+        assert interrupts.count == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

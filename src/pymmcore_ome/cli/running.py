@@ -173,7 +173,7 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
     from pymmcore_ome.dataset import open_dataset
 
     hints = [
-        f"napari --plugin napari-ome-zarr {path}" if is_zarr else f"napari {path}",
+        f"napari --plugin pymmcore-ome {path}",
         'python -c "import pymmcore_ome as po; '
         f"print(po.open_dataset('{path.as_posix()}').images)\"",
     ]
@@ -184,5 +184,5 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
     for hint in hints:
         out.print(Text(f"  {hint}"), soft_wrap=True)
     if not find_spec("napari"):
-        parts = '"napari[all]"' + " napari-ome-zarr" * is_zarr
+        parts = '"pymmcore-ome[napari]" "napari[pyqt6]"'
         out.print(Text(f"napari comes with:  python -m pip install {parts}", style="dim"))

@@ -105,6 +105,20 @@ def test_a_file_that_exists_is_not_overwritten(
     assert Path("f.csv").read_text(encoding="utf-8").startswith("image,label,t,c,")
 
 
+def test_frames_of_a_damaged_table_are_listed_all_the_same(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = store / "frames.jsonl"
+    table.write_text(table.read_text().replace('"image":"0"', '"image":"7"'))
+    assert run(monkeypatch, "frames", store, "--output", "f.csv") == 0
+    rows = list(csv.DictReader(Path("f.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(r["image"], r["label"], r["t"]) for r in rows][1:] == [
+        ("1", "right", "2"),
+        ("7", "", ""),
+    ]
+    assert run(monkeypatch, "frames", store) == run(monkeypatch, "info", store) == 0
+
+
 def test_parquet_is_not_printed(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,14 +53,14 @@ def flat_rows(dataset: Dataset) -> list[Row]:
     events: dict[str, None] = {}
     rest: dict[str, None] = {}
     for frame in dataset.frames():
-        image = images[frame["image"]]
-        place = dict(zip(image.axes, frame["index"], strict=False))
+        image = images.get(frame["image"])  # a damaged table may name one that is not there
+        place = {} if image is None else dict(zip(image.axes, frame["index"], strict=False))
         event = {f"event_{axis}": n for axis, n in frame["event_index"].items()}
         more = dict(_more(frame["metadata"]))
         axes |= dict.fromkeys(place)
         events |= dict.fromkeys(event)
         rest |= dict.fromkeys(more)
-        row = {"image": frame["image"], "label": image.label}
+        row = {"image": frame["image"], "label": None if image is None else image.label}
         facts = {name: frame[name] for name in _FACTS}
         rows.append({**more, **row, **place, **event, **facts})  # what is ours has its name
     columns = ["image", "label", *axes, *events, *_FACTS]

@@ -81,7 +81,7 @@ def forecast(core: CMMCorePlus, sequence: useq.MDASequence, output: Output) -> F
         not have, a sequence or options that cannot be stored, a path that is taken.
     """
     check_ready(core, sequence)
-    summary = summary_metadata(core, include_property_details=False)
+    summary = summary_metadata(core)
     seen = _after_setup(summary, sequence)
     pixel_size_um = pixel_size_of(seen)
     planned = sequence.model_copy(deep=True)

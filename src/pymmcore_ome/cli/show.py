@@ -36,7 +36,8 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     record = dataset.record
     planned = dataset.layout.frame_count
     facts = facts_table()
-    status = Text(record.status, style=_STATUS_STYLES.get(record.status, "red"))
+    style = "yellow" if contents.missing else _STATUS_STYLES.get(record.status, "red")
+    status = Text(record.status, style=style)
     if contents.is_being_written:
         status.append("  a program is writing to it now", style="yellow")
     elif record.status == "incomplete":

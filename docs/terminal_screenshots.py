@@ -51,6 +51,9 @@ _LOSES_ONE = (
     "from pymmcore_ome.cli.app import main; main()"
 )
 
+#: What is only said where napari is not installed is in no picture.
+_WHERE_NAPARI_IS_MISSING = "napari comes with"
+
 #: Each picture: the commands that are typed.
 PICTURES: dict[str, tuple[str, ...]] = {
     "terminal-demo": ("pymmcore-ome demo",),
@@ -107,7 +110,8 @@ def said(folder: Path, command: str, program: str = "") -> list[str]:
     text = ended.stdout.decode("utf-8").rstrip("\n").replace(str(folder), SHOWN_FOLDER)
     text = re.sub(r"\x1b\[\?25[lh]", "", text)
     # a bar writes its line again and again; the last one stays
-    return [re.split(r"\r(?:\x1b\[2K)?", line.rstrip("\r"))[-1] for line in text.split("\n")]
+    lines = [re.split(r"\r(?:\x1b\[2K)?", line.rstrip("\r"))[-1] for line in text.split("\n")]
+    return [line for line in lines if _WHERE_NAPARI_IS_MISSING not in line]
 
 
 def words_of(svg: str) -> str:

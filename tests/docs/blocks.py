@@ -11,8 +11,10 @@ import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
+import ndv
 import pytest
 
 from conftest import ROOT
@@ -51,6 +53,8 @@ def run_block(block: Block, names: dict[str, object], monkeypatch: pytest.Monkey
         case "python" if block.title == "window":
             return  # tests/napari_plugin runs these, in a window
         case "python":
+            if block.title == "ndv":
+                names["ndv"] = SimpleNamespace(ArrayViewer=_without_window)
             exec(compile(block.text, "block", "exec"), names)
         case "yaml":
             title = re.fullmatch(r'title="([\w.]+)"', block.title)
@@ -65,6 +69,11 @@ def run_block(block: Block, names: dict[str, object], monkeypatch: pytest.Monkey
             assert "pymmcore-ome " not in block.text, "a command needs its language: ```bash"
         case _:
             pytest.fail(f"nobody runs blocks of {block.language}")
+
+
+def _without_window(view: object) -> SimpleNamespace:
+    """Stand in for ndv's viewer, which needs a window, with ndv's own wrapper of the data."""
+    return SimpleNamespace(data_wrapper=ndv.DataWrapper.create(view))
 
 
 def _run_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

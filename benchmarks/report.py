@@ -1,0 +1,155 @@
+"""Tables of what was found, for a terminal and for `results.md`; the targets beside them."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Mapping
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import psutil
+from rich.table import Table
+
+from .figures import Figures, Rounds
+from .loads import Load
+
+_PACKAGES = ("pymmcore-ome", "tensorstore", "tifffile", "imagecodecs", "numpy", "zarr",
+             "pymmcore-plus", "ome-writers")  # fmt: skip
+_COLUMNS = ("", "frames/s", "GB/s", "ratio", "until closed", "append p50", "p99", "worst µs",
+            "open s", "close s", "CPU s", "memory MB", "files")  # fmt: skip
+
+Row = tuple[str, ...]
+
+
+def rows_of(load: Load, found: Mapping[str, Rounds]) -> list[Row]:
+    """Return a row for each contender, ratios against the first of them."""
+    first = found[load.contenders[0]]
+    rows = []
+    for name in load.contenders:
+        mine = found[name]
+        if not mine.rounds:
+            rows.append((name, f"cannot: {mine.why_not}", *[""] * (len(_COLUMNS) - 2)))
+            continue
+        rows.append(
+            (
+                name,
+                f"{mine.median(lambda f: f.frames_per_s):,.0f}",
+                f"{mine.median(lambda f: f.gb_per_s):.2f}",
+                _number(mine.ratio(first, lambda f: f.frames_per_s)),
+                _number(first.ratio(mine, lambda f: f.ended_s)),
+                *(f"{mine.median(lambda f, n=n: f.append_us[n]):,.0f}" for n in range(3)),
+                f"{mine.median(lambda f: f.open_s):.3f}",
+                f"{mine.median(lambda f: f.close_s):.3f}",
+                f"{mine.median(lambda f: f.cpu_s):.2f}",
+                f"{mine.median(_added_mb):,.0f}",
+                f"{mine.median(lambda f: f.files):,.0f}",
+            )
+        )
+    return rows
+
+
+def growth_rows(found: Mapping[str, Mapping[int, Mapping[str, Rounds]]]) -> list[Row]:
+    """Return a row for each figure that should grow with the load, and its exponent."""
+    figures = {
+        "open": lambda f: f.open_s, "close": lambda f: f.close_s,
+        "append p50": lambda f: f.append_us[0] / 1e6, "write": lambda f: f.write_s,
+    }  # fmt: skip
+    rows = []
+    for what, by_size in found.items():
+        for name in next(iter(by_size.values())):
+            for figure, of in figures.items():
+                values = [by_size[n][name].median(of) for n in by_size]
+                shown = ", ".join(
+                    f"{n:,}: {_seconds(v)}" for n, v in zip(by_size, values, strict=True)
+                )
+                rows.append((what, name, figure, shown, f"{_exponent(list(by_size), values):.2f}"))
+    return rows
+
+
+def table(title: str, columns: Row, rows: list[Row]) -> Table:
+    """Return a table for the terminal."""
+    shown = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        shown.add_column(column, justify="left" if number == 0 else "right")
+    for row in rows:
+        shown.add_row(*row)
+    return shown
+
+
+def markdown(columns: Row, rows: list[Row]) -> str:
+    """Return the same as Markdown."""
+    lines = [columns, tuple("---" for _ in columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def columns() -> Row:
+    """Return the columns of `rows_of`."""
+    return _COLUMNS
+
+
+def machine_facts(places: Mapping[str, Path]) -> list[Row]:
+    """Return what the figures depend on: processor, memory, disks, versions."""
+    rows = [
+        ("date", date.today().isoformat()),
+        ("system", f"{platform.system()} {platform.release()}"),
+        ("processor", f"{_processor()}, {os.cpu_count()} cores"),
+        ("memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
+        ("Python", platform.python_version()),
+    ]
+    rows += [(f"place {name!r}", _file_system(path)) for name, path in places.items()]
+    for name in _PACKAGES:
+        try:
+            rows.append((name, version(name)))
+        except PackageNotFoundError:
+            rows.append((name, "not installed"))
+    load = psutil.getloadavg()[0] if hasattr(psutil, "getloadavg") else math.nan
+    rows.append(("load before", f"{load:.1f} processes wanted the processor"))
+    return rows
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return platform.machine()
+
+
+def _file_system(path: Path) -> str:
+    best = max(
+        (
+            p
+            for p in psutil.disk_partitions(all=True)
+            if path.resolve().is_relative_to(p.mountpoint)
+        ),
+        key=lambda p: len(p.mountpoint),
+        default=None,
+    )
+    return "unknown" if best is None else best.fstype
+
+
+def _added_mb(figures: Figures) -> float:
+    if not figures.start_bytes:
+        return math.nan
+    return (figures.peak_bytes - figures.start_bytes) / 1e6
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f} s" if value >= 0.001 else f"{value * 1e6:.1f} µs"
+
+
+def _exponent(sizes: list[int], values: list[float]) -> float:
+    """Return b of the best fit of a * n**b."""
+    if min(values) <= 0:
+        return math.nan
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])

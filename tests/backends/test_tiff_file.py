@@ -30,10 +30,12 @@ def snapshots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     taken: list[Path] = []
     write = TiffFile._write_at
 
-    def write_and_copy(self: TiffFile, at: int, data: Any) -> None:
-        write(self, at, data)
-        taken.append(tmp_path / f"snapshot {len(taken)}.ome.tiff")
-        shutil.copy(self._path, taken[-1])
+    def write_and_copy(self: TiffFile, at: int, *pieces: Any) -> None:
+        for piece in pieces:  # what is written at once may come down piece by piece
+            write(self, at, piece)
+            at += len(memoryview(piece).cast("B"))
+            taken.append(tmp_path / f"snapshot {len(taken)}.ome.tiff")
+            shutil.copy(self._path, taken[-1])
 
     monkeypatch.setattr(TiffFile, "_write_at", write_and_copy)
     return taken

@@ -4,7 +4,7 @@ from .options import FILES, BackendOptions, Files
 from .port import ArrayBackend, PlaneReader, WriteFuture
 from .registry import available_backends, find_backend
 from .selection import Picks, selected_shape, split_selection
-from .tiff_file import describe_existing
+from .tiff_description import describe_existing
 from .tiff_pages import TiffPages
 from .tiff_reader import TiffReader
 from .zarr_array import array_folder, say_shape

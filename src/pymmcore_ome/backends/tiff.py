@@ -1,7 +1,7 @@
 """The tiff backend: OME-TIFF, any order of arrival, readable while it is written.
 
-It has no chunks: a page is a frame. Compression runs in threads of its own, and the order in
-which strips reach the file does not matter.
+It has no chunks: a page is a frame. Writing and compression run in threads of their own, and
+the order in which strips reach the file does not matter.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .tiff_codec import TiffCodec
 from .tiff_file import TiffFile
 from .tiff_form import PageKind, TiffForm
 from .tiff_reader import TiffReader
+from .tiff_strips import StripWriter
 
 _MAX_OPEN: Final = 128
 _MAX_THREADS: Final = 8
@@ -53,6 +54,7 @@ class TiffBackend(ArrayBackend):
         self._files: list[TiffFile] = []
         self._resting: OrderedDict[int, None] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None
+        self._strips: StripWriter | None = None
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
@@ -75,6 +77,8 @@ class TiffBackend(ArrayBackend):
         if parse(options.compression, TIFF_LEVELS) is not None:
             threads = min(_MAX_THREADS, os.cpu_count() or 1)
             self._pool = ThreadPoolExecutor(threads, "pymmcore-ome tiff")
+        else:
+            self._strips = StripWriter()
         if not place.is_folder:
             self._files.append(self._new_file(place.path))
         known: dict[tuple[object, ...], tuple[PageKind, TiffCodec, bytes | None]] = {}
@@ -101,23 +105,27 @@ class TiffBackend(ArrayBackend):
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture | None:
-        layout = self._images[image]
         page = self.pages.page(image, start[:-2])
-        frame: NDArray[Any] = block.reshape(layout.block_shape)
+        codec = self._kinds[image][1]
+        file = self._file(image)
+        frame = self._frame(image, block)
+        if self._strips is not None:
+            return self._strips.write(file, page, codec.encode(frame))
+        assert self._pool is not None
+        try:
+            return self._pool.submit(lambda: file.store([(page, codec.encode(frame))]))
+        except RuntimeError:  # the program ends, and takes no more work for other threads
+            file.store([(page, codec.encode(frame))])
+            return None
+
+    def _frame(self, image: int, block: NDArray[Any]) -> NDArray[Any]:
+        """Return a block as the frame that a strip holds, in little-endian bytes."""
+        layout = self._images[image]
+        frame = block.reshape(layout.block_shape)
         if layout.samples > 1 and layout.channel_axis is not None:
             frame = np.moveaxis(frame, layout.channel_axis, -1)
-        kind, codec, _ = self._kinds[image]
         frame = frame.reshape(layout.frame_shape)
-        frame = np.ascontiguousarray(frame, dtype=np.dtype(kind.dtype).newbyteorder("<"))
-        file = self._file(image)
-        if self._pool is None:
-            file.store(page, codec.encode(frame))
-            return None
-        try:
-            return self._pool.submit(lambda: file.store(page, codec.encode(frame)))
-        except RuntimeError:  # the program ends, and takes no more work for other threads
-            file.store(page, codec.encode(frame))
-            return None
+        return np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<"))
 
     def reader(self, image: int) -> TiffReader:
         layout = self._images[image]
@@ -151,6 +159,8 @@ class TiffBackend(ArrayBackend):
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+        if self._strips is not None:
+            self._strips.close()
         for file in self._files:
             file.rest()
 

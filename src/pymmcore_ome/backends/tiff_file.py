@@ -10,13 +10,14 @@ from __future__ import annotations
 import bisect
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .tiff_block import PageBlock
 from .tiff_form import IMAGE_DESCRIPTION, STRIP_BYTE_COUNTS, STRIP_OFFSETS, PageKind, TiffForm
 from .tiff_form import tag_number as _tag
 from .tiff_pages import Strip, read_strip
@@ -26,49 +27,8 @@ _ALIGNMENT: Final = 16
 _BIG_ALIGNMENT: Final = 4096  # of frames that are whole pages of memory: half the copying
 
 
-class _Block(NamedTuple):
-    """Neighbouring pages of one kind, in one piece of the file."""
-
-    first_page: int
-    at: int
-    row: NDArray[Any]  # a page of the block, as an array of one row
-    strip_at: int  # from the page's start to the value of its StripOffsets
-    bytes_at: int  # … of its StripByteCounts
-
-
-def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write another ImageDescription into a TIFF that nobody is writing to.
-
-    As in `TiffFile`, it goes to the end first; then the first page is pointed at it.
-
-    Raises
-    ------
-    ValueError
-        When the file is no TIFF whose first page has an ImageDescription.
-    """
-    with path.open("r+b", buffering=0) as file:
-        form = TiffForm(big=file.read(4) == b"II+\0")
-        file.seek(form.first_page_at)
-        page_at = int.from_bytes(file.read(form.offset.itemsize), "little")
-        file.seek(page_at)
-        count = int.from_bytes(file.read(form.count.itemsize), "little")
-        tags = np.frombuffer(file.read(count * form.entry.itemsize), form.entry)
-        found = np.flatnonzero(tags["code"] == IMAGE_DESCRIPTION)
-        if not len(found):
-            raise ValueError(f"{path} has no ImageDescription")
-        content = b"".join(pieces) + b"\0"
-        end = file.seek(0, os.SEEK_END)
-        at = file.seek(end + -end % _ALIGNMENT)
-        if at + len(content) > form.limit:
-            raise OSError("a classic TIFF ends at 4 GiB: there is no room for its description")
-        _write_all(file, content)
-        tag = np.zeros(1, form.entry)
-        tag[0] = (IMAGE_DESCRIPTION, 2, len(content), at)
-        file.seek(page_at + form.count.itemsize + int(found[0]) * form.entry.itemsize)
-        _write_all(file, tag.tobytes())
-
-
-def _write_all(file: BinaryIO, data: Any) -> None:
+def write_all(file: BinaryIO, data: Any) -> None:
+    """Write all bytes: an unbuffered file may take a part at once."""
     view = memoryview(data)
     while view.nbytes:
         view = view[file.write(view) :]
@@ -88,7 +48,7 @@ class TiffFile:
         self._path = path
         self._form = form
         self._lock = threading.Lock()
-        self._blocks: list[_Block] = []
+        self._blocks: list[PageBlock] = []
         self._first_pages: list[int] = []
         self._page_count = 0
         self._next_at = form.first_page_at
@@ -129,9 +89,7 @@ class TiffFile:
             if count:
                 rest_at = self._add_block(kind, count, strip, described=False)
                 if first_at:
-                    self._write_at(
-                        first_at + self._next_field(self._blocks[-2]), self._word(rest_at)
-                    )
+                    self._write_at(first_at + self._blocks[-2].next_at, self._word(rest_at))
                 first_at = first_at or rest_at
             self._write_at(link_at, self._word(first_at))
 
@@ -140,20 +98,34 @@ class TiffFile:
         self.add_pages(PageKind(1, 1, 1, "uint8", 1, 1, None), 1, None)
         self._has_placeholder = True
 
-    def store(self, page: int, strip: Any) -> None:
-        """Write the bytes of a strip, then point the page at them."""
-        nbytes = memoryview(strip).nbytes
+    def store(self, strips: Sequence[tuple[int, Any]]) -> None:
+        """Write the bytes of strips, then point their pages at them.
+
+        Parameters
+        ----------
+        strips : sequence of (page, buffer)
+            Of different pages. Neighbours are written at once.
+
+        Raises
+        ------
+        OSError
+            When some could not be written: which of the pages have their strip then is
+            unknown, and each may be stored again.
+        """
         with self._lock:
-            at = self._append(strip, _BIG_ALIGNMENT if nbytes % _BIG_ALIGNMENT == 0 else _ALIGNMENT)
-            block = self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
-            row = block.row
-            row["tags"][0, block.strip_at]["value"] = at
-            row["tags"][0, block.bytes_at]["value"] = nbytes
-            size = self._form.entry.itemsize
-            begin = self._form.count.itemsize + block.strip_at * size
-            end = self._form.count.itemsize + (block.bytes_at + 1) * size
-            page_at = block.at + (page - block.first_page) * row.dtype.itemsize
-            self._write_at(page_at + begin, row.tobytes()[begin:end])
+            pages = [page for page, _ in strips]
+            sizes = [memoryview(strip).nbytes for _, strip in strips]
+            places = self._append_all([strip for _, strip in strips], sizes)
+            first = 0
+            for number in range(1, len(pages) + 1):
+                if number < len(pages) and self._are_neighbours(pages[number - 1], pages[number]):
+                    continue
+                patches = self._block(pages[first]).patches(
+                    pages[first], places[first:number], sizes[first:number]
+                )
+                for at, data in patches:
+                    self._write_at(at, data)
+                first = number
 
     def describe(self, pieces: Iterable[bytes]) -> None:
         """Write the ImageDescription, then point the first page at it.
@@ -189,9 +161,8 @@ class TiffFile:
             The same file, opened for reading.
         page : int
         """
-        block = self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
-        row = block.row.dtype
-        return read_strip(file, block.at + (page - block.first_page) * row.itemsize, row)
+        block = self._block(page)
+        return read_strip(file, block.page_at(page), block.form)
 
     @property
     def page_count(self) -> int:
@@ -233,8 +204,8 @@ class TiffFile:
         row, _ = self._form.page(kind, self._constants[constants], described)
         if described and self._description is not None:
             row["tags"][0, _tag(row, IMAGE_DESCRIPTION)] = self._description[0]
-        strip_at, bytes_at = _tag(row, STRIP_OFFSETS), _tag(row, STRIP_BYTE_COUNTS)
-        row["tags"][0, strip_at]["value"], row["tags"][0, bytes_at]["value"] = strip
+        row["tags"][0, _tag(row, STRIP_OFFSETS)]["value"] = strip[0]
+        row["tags"][0, _tag(row, STRIP_BYTE_COUNTS)]["value"] = strip[1]
         at = self._append(b"", _ALIGNMENT)
         size = row.dtype.itemsize
         for first in range(0, count, _ROWS_AT_ONCE):
@@ -243,7 +214,7 @@ class TiffFile:
             if first + len(rows) == count:
                 rows["next"][-1] = 0
             self._append(rows.tobytes(), 1)
-        self._blocks.append(_Block(self._page_count, at, row, strip_at, bytes_at))
+        self._blocks.append(PageBlock(self._form, self._page_count, at, row))
         self._first_pages.append(self._page_count)
         self._page_count += count
         self._next_at = at + size * count - self._form.offset.itemsize
@@ -254,8 +225,11 @@ class TiffFile:
             )
         return at
 
-    def _next_field(self, block: _Block) -> int:
-        return block.row.dtype.itemsize - self._form.offset.itemsize
+    def _block(self, page: int) -> PageBlock:
+        return self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
+
+    def _are_neighbours(self, page: int, other: int) -> bool:
+        return other == page + 1 and self._block(other).first_page != other
 
     def _blank(self, kind: PageKind, blank: bytes | None) -> tuple[int, int]:
         """Return offset and size of a strip that reads as 0."""
@@ -274,21 +248,49 @@ class TiffFile:
     def _append(self, data: Any, alignment: int) -> int:
         at = self._end + -self._end % alignment
         nbytes = memoryview(data).nbytes
-        if at + nbytes > self._form.limit:
-            raise OSError("a classic TIFF ends at 4 GiB; write a BigTIFF (bigtiff=True)")
+        self._form.check_room(at + nbytes)
         if nbytes:
             self._write_at(at, data)
         self._end = at + nbytes
         return at
 
+    def _append_all(self, strips: Sequence[Any], sizes: Sequence[int]) -> list[int]:
+        """Write strips to the end of the file, as one; return where each is."""
+        places: list[int] = []
+        pieces: list[Any] = []
+        at = self._end
+        for strip, size in zip(strips, sizes, strict=True):
+            gap = -at % (_ALIGNMENT if size % _BIG_ALIGNMENT else _BIG_ALIGNMENT)
+            if pieces and gap:
+                pieces.append(b"\0" * gap)
+            places.append(at + gap)
+            pieces.append(strip)
+            at += gap + size
+        self._form.check_room(at)
+        self._write_at(places[0], *pieces)
+        self._end = at
+        return places
+
     def _word(self, value: int) -> bytes:
         return value.to_bytes(self._form.offset.itemsize, "little")
 
-    def _write_at(self, at: int, data: Any) -> None:
+    def _write_at(self, at: int, *pieces: Any) -> None:
+        """Write pieces one after the other, from a place in the file on."""
         file = self._opened()
         self._unsynced = True
-        file.seek(at)
-        _write_all(file, data if isinstance(data, bytes) else memoryview(data).cast("B"))
+        left = [memoryview(piece).cast("B") for piece in pieces]
+        if not hasattr(os, "pwritev"):  # Windows
+            file.seek(at)
+            for piece in left:
+                write_all(file, piece)
+            return
+        while left:
+            done = os.pwritev(file.fileno(), left, at)
+            at += done
+            while left and done >= left[0].nbytes:
+                done -= left.pop(0).nbytes
+            if left and done:
+                left[0] = left[0][done:]
 
     def _opened(self) -> BinaryIO:
         if self._file is None:

@@ -59,6 +59,11 @@ class TiffForm:
             return struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0)
         return struct.pack("<2sHI", b"II", 42, 0)
 
+    def check_room(self, end: int) -> None:
+        """Raise OSError when a file of this form cannot be so long."""
+        if end > self.limit:
+            raise OSError("a classic TIFF ends at 4 GiB; write a BigTIFF (bigtiff=True)")
+
     def row(self, tags: int) -> np.dtype[Any]:
         """Return the dtype of a page with that many tags."""
         return np.dtype(

@@ -24,6 +24,7 @@ from pymmcore_ome.layout import FrameAddress, layout_of, with_chunks
 from pymmcore_ome.stream.assembly import CHECKPOINT_S, ChunkAssembly
 from pymmcore_ome.stream.block import Block
 from pymmcore_ome.stream.buffer import Holes, Parcel
+from pymmcore_ome.stream.slots import Slots
 from pymmcore_ome.testing import encoded_frame
 
 SHAPE = (3, 4)
@@ -44,6 +45,13 @@ def frame_of(number: int, rgb: bool = False) -> np.ndarray:
     return encoded_frame(number, (3, 12)).reshape(3, 4, 3) if rgb else encoded_frame(number, SHAPE)
 
 
+class UsedSlots(Slots):
+    """Arrays in which something else was before."""
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        return np.full(shape, 0xEE, dtype)
+
+
 class Bench:
     """An assembly without threads and disk: what it hands out goes into numpy arrays.
 
@@ -57,7 +65,9 @@ class Bench:
         self.layout = with_chunks(layout_of(schema(sizes, **fields)), chunks, shards)
         self.router = FrameRouter(self.layout)
         self.now = 100.0
-        self.assembly = ChunkAssembly(self.layout, budget, clock=lambda: self.now)
+        self.assembly = ChunkAssembly(
+            self.layout, budget, slots=UsedSlots(), clock=lambda: self.now
+        )
         self.arrays: dict[int, np.ndarray] = {}
         self.expected: dict[tuple[int, ...], int] = {}
         self.blocks: list[Block] = []

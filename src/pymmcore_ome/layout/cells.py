@@ -37,11 +37,14 @@ class CellGrid:
     ----------
     frames, nbytes : int
         Of a cell that the edge of the image does not cut.
+    is_plain : bool
+        A frame is one element along every axis.
     """
 
     def __init__(self, image: ImageLayout, order: FrameOrder | None) -> None:
         self.image = image
         self._unit = image.block_shape[:-2]
+        self.is_plain = prod(self._unit) == 1
         units = image.shard_shape or image.chunk_shape
         # whole storage units and whole frames: an RGB frame may span several units
         self._cell = tuple(
@@ -54,13 +57,12 @@ class CellGrid:
 
     def spot(self, index: tuple[int, ...]) -> Spot:
         """Return where the frame at an index of the image is."""
-        return Spot(
-            tuple(i // size for i, size in zip(index, self._cell, strict=True)),
-            tuple(
-                i % size // unit
-                for i, size, unit in zip(index, self._cell, self._unit, strict=True)
-            ),
-        )
+        cell, place = [], []
+        for i, size, unit in zip(index, self._cell, self._unit, strict=True):
+            number, rest = divmod(i, size)
+            cell.append(number)
+            place.append(rest // unit)
+        return Spot(tuple(cell), tuple(place))
 
     def cell_of(self, axis: int, plane: int) -> int:
         """Return in which cell along an axis a frame is, frames counted along it from 0."""
@@ -81,6 +83,8 @@ class CellGrid:
 
     def elements(self, frames: tuple[int, ...]) -> tuple[int, ...]:
         """Return a number of frames along each axis as a number of elements."""
+        if self.is_plain:
+            return frames
         return tuple(count * unit for count, unit in zip(frames, self._unit, strict=True))
 
     def unplanned(self, cell: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

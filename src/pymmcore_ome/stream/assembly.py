@@ -22,10 +22,13 @@ from pymmcore_ome.layout.cells import boxes
 from .block import Block, CellKey, frame_pixels
 from .buffer import Holes, Parcel
 from .options import CHECKPOINT_S
+from .slots import Slots
 
 logger = logging.getLogger("pymmcore-ome")
 Moved = Callable[[int, tuple[int, ...], NDArray[Any]], None]  # image number, index, pixels
 _FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at a place of a cell
+_Held = tuple[tuple[int, ...], FrameRecord, int]  # place, record, bytes
+_Part = tuple[tuple[slice, ...], list[_Held]]
 
 
 class _Cell:
@@ -35,19 +38,20 @@ class _Cell:
 
     def __init__(self, grid: CellGrid, number: tuple[int, ...]) -> None:
         self.places = np.full(grid.places(number), _FREE, np.uint8)
+        self.free = self.places.size
         for place in grid.unplanned(number):
             self.places[place] = _HOLE
-        self.free = int(np.count_nonzero(self.places == _FREE))
-        self.held: list[tuple[tuple[int, ...], FrameRecord, int]] = []
+            self.free -= 1
+        self.held: list[_Held] = []
         self.pixels: NDArray[Any] | None = None
         self.is_fresh = True
         self.opened_at = 0.0
 
     def settle(self, place: tuple[int, ...], what: int) -> None:
         """Note a frame or a hole. A frame may still come where a hole was announced."""
-        if self.places[place] == _FREE:
-            self.free -= 1
-        if what == _HELD or self.places[place] == _FREE:
+        was_free = self.places[place] == _FREE
+        self.free -= int(was_free)
+        if was_free or what == _HELD:
             self.places[place] = what
 
 
@@ -67,6 +71,8 @@ class ChunkAssembly:
     layout : Layout
     budget_bytes : int
         Of the frame buffer.
+    slots : Slots, optional
+        Where the pixels of cells come from, and frames that were copied into them go.
     gathers : bool
         False: every frame passes through.
     checkpoint_s : float
@@ -82,6 +88,7 @@ class ChunkAssembly:
         layout: Layout,
         budget_bytes: int,
         *,
+        slots: Slots | None = None,
         gathers: bool = True,
         checkpoint_s: float = CHECKPOINT_S,
         moved: Moved | None = None,
@@ -90,6 +97,7 @@ class ChunkAssembly:
         self.open_bytes = 0  # whole cells, also where frames are still to come
         self._layout = layout
         self._budget_bytes = budget_bytes
+        self._slots = Slots() if slots is None else slots
         self._most_bytes = budget_bytes // 2
         self._gathers = gathers
         self._checkpoint_s = checkpoint_s
@@ -137,16 +145,21 @@ class ChunkAssembly:
         if cell.pixels is None:
             yield from self._make_room(grid)
             shape = grid.elements(cell.places.shape)
-            cell.pixels = np.zeros((*shape, *grid.image.shape[-2:]), grid.image.dtype)
+            shape = (*shape, *grid.image.shape[-2:])
+            cell.pixels = self._slots.take(shape, np.dtype(grid.image.dtype))
             cell.opened_at = self._clock()
             self._open[key] = cell
             self.open_bytes += cell.pixels.nbytes
-        block = frame_pixels(parcel.frame, grid.image)
-        first = grid.elements(spot.place)
-        region = _region(first, block.shape[:-2])
-        cell.pixels[region] = block
+        if grid.is_plain:
+            held = cell.pixels[spot.place][(np.newaxis,) * len(spot.place)]
+        else:
+            region = _region(grid.elements(spot.place), grid.image.block_shape[:-2])
+            held = cell.pixels[region]
+        held[...] = frame_pixels(parcel.frame, grid.image)
         if self._moved is not None:
-            self._moved(number, index, cell.pixels[region])
+            self._moved(number, index, held)
+        if parcel.is_slot:
+            self._slots.give(parcel.frame)
         cell.settle(spot.place, _HELD)
         cell.held.append((spot.place, parcel.record, parcel.nbytes))
         if not cell.free:
@@ -198,31 +211,43 @@ class ChunkAssembly:
         """Yield the cell at once if nothing of it is on disk, else only what came since."""
         grid = self._grid(key[0])
         assert grid is not None
-        held = cell.places == _HELD
-        cell.places[held] = _GIVEN
-        whole = tuple(slice(0, size) for size in held.shape)
-        parts = [whole] if cell.is_fresh else list(boxes(held))
-        owner = np.zeros(held.shape, np.intp)
-        for n, box in enumerate(parts):
-            owner[box] = n
-        frames: list[list[tuple[tuple[int, ...], FrameRecord, int]]] = [[] for _ in parts]
-        for frame in cell.held:
-            frames[owner[frame[0]]].append(frame)
-        for box, inside in zip(parts, frames, strict=True):
-            reach = tuple(max(places) + 1 for places in zip(*(p for p, *_ in inside), strict=True))
+        start, plane = grid.start(key[1]), grid.image.shape[-2:]
+        for box, inside in self._parts(cell, pixels, grid):
             first = grid.elements(tuple(s.start for s in box))
+            if len(inside) == cell.places.size:
+                reach = cell.places.shape
+            else:
+                reach = tuple(max(at) + 1 for at in zip(*(p for p, *_ in inside), strict=True))
             size = grid.elements(tuple(s.stop - s.start for s in box))
-            start, plane = grid.start(key[1]), grid.image.shape[-2:]
             yield Block(
                 image=key[0],
                 start=(*_sum(start, first), 0, 0),
                 end=(*_sum(start, grid.elements(reach)), *plane),
-                pixels=pixels[_region(first, size)],
-                records=tuple(record for _, record, _ in inside),
-                nbytes=sum(nbytes for *_, nbytes in inside),
+                pixels=pixels if cell.is_fresh else pixels[_region(first, size)],
+                records=tuple([record for _, record, _ in inside]),
+                nbytes=sum([nbytes for *_, nbytes in inside]),
                 cell=key,
                 is_whole=cell.is_fresh,
+                slot=pixels if cell.is_fresh else None,
             )
+
+    def _parts(self, cell: _Cell, pixels: NDArray[Any], grid: CellGrid) -> list[_Part]:
+        """Return the boxes in which a cell is written, and the frames in each."""
+        if cell.is_fresh:
+            if len(cell.held) < cell.places.size:  # a slot holds what was there before
+                for place in zip(*np.nonzero(cell.places != _HELD), strict=True):
+                    pixels[_region(grid.elements(place), grid.elements((1,) * len(place)))] = 0
+            cell.places[cell.places == _HELD] = _GIVEN
+            return [(tuple(slice(0, size) for size in cell.places.shape), cell.held)]
+        held = cell.places == _HELD
+        cell.places[held] = _GIVEN
+        parts: list[_Part] = [(box, []) for box in boxes(held)]
+        owner = np.zeros(held.shape, np.intp)
+        for n, (box, _) in enumerate(parts):
+            owner[box] = n
+        for frame in cell.held:
+            parts[owner[frame[0]]][1].append(frame)
+        return parts
 
     def _grid(self, number: int) -> CellGrid | None:
         """Return how an image falls into cells; None where its frames pass through."""

@@ -37,6 +37,8 @@ class Block(NamedTuple):
     is_whole : bool
         It covers its cell, places where no frame came included: a later block of the cell
         must not be written before this one is down.
+    slot : array or None
+        What goes back to `Slots` when this is down.
     """
 
     image: int
@@ -47,6 +49,7 @@ class Block(NamedTuple):
     nbytes: int
     cell: CellKey | None = None
     is_whole: bool = False
+    slot: NDArray[Any] | None = None
 
     @classmethod
     def of_frame(cls, parcel: Parcel, image: ImageLayout, cell: CellKey | None) -> Self:
@@ -60,6 +63,7 @@ class Block(NamedTuple):
             records=(parcel.record,),
             nbytes=parcel.nbytes,
             cell=cell,
+            slot=parcel.frame if parcel.is_slot else None,
         )
 
     def pixels_within(self, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +23,17 @@ from pymmcore_ome.layout import FrameAddress
 
 from .options import STALL_S
 
+_MOST_PARCELS: Final = 32
+_MOST_BYTES: Final = 4 << 20
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+
+class Parcel(NamedTuple):
     """One frame on its way. The buffer owns the array: nobody else writes to it."""
 
     frame: NDArray[np.generic]
     address: FrameAddress
     record: FrameRecord
+    is_slot: bool = False  # the array is one of `Slots`
 
     @property
     def nbytes(self) -> int:
@@ -71,7 +75,9 @@ class FrameBuffer:
         self.blocked_s = 0.0
         self.bytes_held = 0
         self._waiting: deque[Parcel | Holes] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)  # producers wait for it
+        self._work = threading.Condition(self._lock)  # the writer waits for it
         self._error: BaseException | None = None
         self._ended = False
         self._poked = False
@@ -83,7 +89,7 @@ class FrameBuffer:
 
     def has_room(self, nbytes: int) -> bool:
         """Whether so many bytes would be taken in at once."""
-        with self._changed:
+        with self._lock:
             return not self._must_wait(nbytes)
 
     def put(self, parcel: Parcel | Holes) -> bool:
@@ -95,7 +101,7 @@ class FrameBuffer:
             When nothing at all went down for `stall_s`. The parcel was not taken.
         """
         nbytes = parcel.nbytes
-        with self._changed:
+        with self._lock:
             if self._must_wait(nbytes):
                 began = self._moved_at = time.perf_counter()
                 while self._must_wait(nbytes):
@@ -106,7 +112,7 @@ class FrameBuffer:
                             f"{self.bytes_held} bytes wait. They are kept, and written if it "
                             "comes back. Check the disk or the network."
                         )
-                    self._changed.wait(left_s)
+                    self._room.wait(left_s)
                 self.blocked_s += time.perf_counter() - began
             if self._error is not None or self._ended:
                 return False
@@ -114,50 +120,62 @@ class FrameBuffer:
             if self._on_taken is not None and isinstance(parcel, Parcel):
                 self._on_taken(parcel, self.budget_bytes - self.bytes_held)
             self._waiting.append(parcel)
-            self._changed.notify_all()
+            self._work.notify()
         return True
 
-    def take(self, timeout_s: float) -> Parcel | Holes | None:
-        """Return the next parcel; None after a poke, at the end, or after the timeout."""
-        with self._changed:
-            self._changed.wait_for(
+    def take(self, timeout_s: float) -> list[Parcel | Holes]:
+        """Return what is next, several at once where they are small.
+
+        Nothing after a poke, at the end, or after the timeout.
+        """
+        with self._lock:
+            self._work.wait_for(
                 lambda: self._waiting or self._ended or self._poked, timeout=timeout_s
             )
             self._poked = False
-            return self._waiting.popleft() if self._waiting else None
+            taken: list[Parcel | Holes] = []
+            nbytes = 0
+            while self._waiting and len(taken) < _MOST_PARCELS and nbytes < _MOST_BYTES:
+                taken.append(self._waiting.popleft())
+                nbytes += taken[-1].nbytes
+            return taken
 
     def release(self, nbytes: int) -> None:
         """Give bytes back to the budget: their pixels are down."""
-        with self._changed:
+        with self._lock:
             self.bytes_held -= nbytes
             self._moved_at = time.perf_counter()
-            self._changed.notify_all()
+            self._room.notify_all()
 
     def poke(self) -> None:
         """Wake the writer: something that it waits for has happened."""
-        with self._changed:
+        if self._poked:  # it was not awake since, and will see this, too
+            return
+        with self._lock:
             self._poked = True
-            self._changed.notify_all()
+            self._work.notify()
 
     def end(self) -> None:
         """Let no more parcels in; those inside are still handed out."""
-        with self._changed:
+        with self._lock:
             self._ended = True
-            self._changed.notify_all()
+            self._room.notify_all()
+            self._work.notify()
 
     def fail(self, error: BaseException) -> None:
         """End the path with an error; the first one is kept. Waiting parcels are let go."""
-        with self._changed:
+        with self._lock:
             if self._error is None:
                 self._error = error
             self._ended = True
             self._waiting.clear()
-            self._changed.notify_all()
+            self._room.notify_all()
+            self._work.notify()
 
     @property
     def drained(self) -> bool:
         """Whether the end was announced and nothing waits any more."""
-        with self._changed:
+        with self._lock:
             return self._ended and not self._waiting
 
     def _must_wait(self, nbytes: int) -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self, get_args
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.errors import (
@@ -37,6 +36,7 @@ from .joined_view import JoinedView, joined
 from .live_pixels import LivePixels
 from .options import StreamOptions
 from .progress import Progress, Summary
+from .slots import Slots
 from .store import Store
 from .view import View
 from .writer import Writer
@@ -62,9 +62,10 @@ class Stream:
         self._store = store
         self._layout = layout
         self._placer = Placer(layout, in_order=store.backend.is_sequential)
+        self._slots = Slots()
         self._live = LivePixels(store)
         self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s, self._live.frames.take)
-        self._writer = Writer(self._buffer, store, self._live, options)
+        self._writer = Writer(self._buffer, store, self._live, options, self._slots)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
@@ -128,8 +129,9 @@ class Stream:
             check_fit(array, found.shape, found.dtype, self._placer.placed, at)
             if self._options.when_full == "raise" and not self._buffer.has_room(array.nbytes):
                 raise buffer_full(self._placer.placed, self._buffer)
-            if copy or array.dtype != found.dtype or not array.flags.c_contiguous:
-                array = np.array(array, dtype=found.dtype, order="C", copy=True)
+            is_slot = copy or array.dtype != found.dtype or not array.flags.c_contiguous
+            if is_slot:
+                array = self._slots.copy_of(array, found.shape, found.dtype)
             arrival = self._placer.placed
             address = self._placer.take(found, metadata or {})
         record = FrameRecord(
@@ -139,7 +141,7 @@ class Stream:
             with_channel(facts, self._layout, address),
             arrival,
         )
-        self._put(Parcel(array, address, record))
+        self._put(Parcel(array, address, record, is_slot))
         return address
 
     def _put(self, parcel: Parcel | Holes) -> None:

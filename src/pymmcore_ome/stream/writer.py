@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from pymmcore_ome.backends import WriteFuture
 from pymmcore_ome.errors import WriteError
@@ -22,6 +22,7 @@ from .buffer import FrameBuffer, Parcel
 from .listing import Listing
 from .live_pixels import LivePixels
 from .options import StreamOptions
+from .slots import Slots
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
@@ -39,7 +40,12 @@ class Writer(threading.Thread):
     """
 
     def __init__(
-        self, buffer: FrameBuffer, store: Store, live: LivePixels, options: StreamOptions
+        self,
+        buffer: FrameBuffer,
+        store: Store,
+        live: LivePixels,
+        options: StreamOptions,
+        slots: Slots,
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
         self._listing = Listing(store, options)
@@ -53,12 +59,14 @@ class Writer(threading.Thread):
         self._assembly = ChunkAssembly(
             store.layout,
             buffer.budget_bytes,
+            slots=slots,
             # pages are frames, and who takes frames in order alone makes chunks of its own
             gathers=self._backend.pages is None and not self._backend.is_sequential,
             checkpoint_s=options.checkpoint_s,
             moved=live.frames.move,
         )
         self._options = options
+        self._slots = slots
         self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
         self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
         self._flushed_at = self._checked_at = time.monotonic()
@@ -92,13 +100,14 @@ class Writer(threading.Thread):
         try:
             while not (self._buffer.drained and not self._in_flight):
                 waits = _SOON_S if self._listing.is_waiting else self._flush_every_s
-                message = self._buffer.take(waits)
-                if self._options.checksums and isinstance(message, Parcel):
-                    message.record.checksum = frame_checksum(message.frame)
+                messages = self._buffer.take(waits)
                 self._reap(wait=self._buffer.drained)
-                for block in self._assembly.ready(message):
-                    self._write(block)
-                self._flush(idle=message is None)
+                for message in messages or (None,):
+                    if self._options.checksums and isinstance(message, Parcel):
+                        message.record.checksum = frame_checksum(message.frame)
+                    for block in self._assembly.ready(message):
+                        self._write(block)
+                self._flush(idle=not messages)
                 if self._buffer.drained:
                     for block in self._assembly.rest():
                         self._write(block)
@@ -117,7 +126,9 @@ class Writer(threading.Thread):
         try:
             self._add_images(number)
             self._grow(number, block.end)
-            pixels = block.pixels_within(self.shapes[number])
+            pixels = block.pixels
+            if self._images[number].unbounded_axes:
+                pixels = block.pixels_within(self.shapes[number])
             self._gate.close(block)
             try:
                 future = self._backend.write(number, block.start, pixels)
@@ -131,7 +142,10 @@ class Writer(threading.Thread):
             self._record(block)
             return
         self._in_flight.append((block, future))
-        future.add_done_callback(lambda _: self._buffer.poke())
+        future.add_done_callback(self._poke)
+
+    def _poke(self, _: Any) -> None:
+        self._buffer.poke()
 
     def _is_under(self, block: Block) -> bool:
         """Whether a block that must be down before this one is still on its way."""
@@ -146,6 +160,8 @@ class Writer(threading.Thread):
             self.shapes.append(image.shape)
 
     def _grow(self, number: int, end: tuple[int, ...]) -> None:
+        if not self._images[number].unbounded_axes:
+            return
         shape = self.shapes[number]
         larger = list(shape)
         for axis in self._images[number].unbounded_axes:
@@ -170,6 +186,8 @@ class Writer(threading.Thread):
     def _record(self, block: Block) -> None:
         self._buffer.release(block.nbytes)
         self._frames.settle(block, self._buffer.budget_bytes - self._buffer.bytes_held)
+        if block.slot is not None:
+            self._slots.give(block.slot)
         self._listing.add(block, len(self.shapes))
 
     def _flush(self, idle: bool) -> None:

@@ -1,0 +1,52 @@
+"""`Slots`: an array is used again only when nobody refers to it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pymmcore_ome.stream.slots import Slots
+
+SHAPE, DTYPE = (16, 16), np.dtype("uint16")
+
+
+def test_slot_that_was_given_back_is_used_again() -> None:
+    slots = Slots()
+    array = slots.take(SHAPE, DTYPE)
+    address = array.ctypes.data
+    slots.give(array)
+    del array
+    assert slots.take(SHAPE, DTYPE).ctypes.data == address
+
+
+def test_slot_to_which_somebody_refers_is_not_used_again() -> None:
+    slots = Slots()
+    array = slots.take(SHAPE, DTYPE)
+    view = array[2:]  # as a storage library holds one
+    slots.give(array)
+    del array
+    other = slots.take(SHAPE, DTYPE)
+    assert not np.shares_memory(other, view)
+    address = view.base.ctypes.data
+    del view
+    assert slots.take(SHAPE, DTYPE).ctypes.data == address, "it comes back when it is let go"
+
+
+def test_slot_is_of_the_shape_and_dtype_that_were_asked_for() -> None:
+    slots = Slots()
+    slots.give(slots.take(SHAPE, DTYPE))
+    for shape, dtype in (((8, 32), DTYPE), (SHAPE, np.dtype("uint8")), (SHAPE, np.dtype(">u2"))):
+        array = slots.take(shape, dtype)
+        assert (array.shape, array.dtype) == (shape, dtype)
+        assert array.flags.c_contiguous
+
+
+def test_slots_keep_a_bounded_number_of_bytes() -> None:
+    slots = Slots()
+    large = ((32 << 20,), np.dtype("uint8"))
+    arrays = [slots.take(*large) for _ in range(5)]
+    addresses = {array.ctypes.data for array in arrays}
+    while arrays:
+        slots.give(arrays.pop())
+    kept = [slots.take(*large) for _ in range(5)]
+    assert len(addresses & {array.ctypes.data for array in kept}) >= 2
+    assert slots._free_bytes == 0

@@ -46,9 +46,9 @@ def find_backend(
         chosen = backend
     else:
         wanted = backend or _DEFAULTS[format]
-        found = dict(_loaded())
+        found = dict(_loaded(wanted))  # that one alone: a library takes up to a second to import
         if wanted not in found:
-            fit = sorted(name for name, known in found.items() if known.format == format)
+            fit = sorted(name for name, known in _loaded() if known.format == format)
             raise OptionError(
                 f"Backend {wanted!r} for {format} is not available. Available for {format}: "
                 f"{', '.join(fit) or 'none'}."
@@ -62,8 +62,9 @@ def find_backend(
     return chosen
 
 
-def _loaded() -> Iterator[tuple[str, type[ArrayBackend]]]:
-    for entry in entry_points(group=GROUP):
+def _loaded(name: str | None = None) -> Iterator[tuple[str, type[ArrayBackend]]]:
+    found = entry_points(group=GROUP)
+    for entry in found if name is None else found.select(name=name):
         backend = _load(entry)
         if backend is not None:
             yield entry.name, backend

@@ -10,10 +10,11 @@ import tensorstore as ts
 from numpy.typing import NDArray
 
 from pymmcore_ome.disk import Place
-from pymmcore_ome.layout import Layout
+from pymmcore_ome.layout import ImageLayout, Layout
 
 from .options import BackendOptions
 from .port import WriteFuture
+from .zarr_array import array_document
 from .zarr_backend import ZarrBackend, grown, region
 
 
@@ -30,19 +31,34 @@ class TensorstoreBackend(ZarrBackend):
     def __init__(self) -> None:
         super().__init__()
         self._context = ts.Context()
+        self._documents: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
         # a write is then down on the disk when its future is done, which is 2 to 4 times slower
         self._context = ts.Context({"file_io_sync": options.outlasts_power})
         super().create(place, layout, options)
 
-    def open_array(self, folder: Path) -> Any:
-        spec = {
+    def open_array(self, image: ImageLayout, folder: Path) -> Any:
+        spec: dict[str, Any] = {
             "driver": "zarr3",
             "kvstore": {"driver": "file", "path": f"{folder.as_posix()}/"},
             "recheck_cached_data": False,
         }
-        return ts.open(spec, open=True, write=True, read=True, context=self._context).result()
+        # its document is ours, and need not be read where it cannot change
+        is_known = not image.unbounded_axes
+        if is_known:
+            spec["metadata"] = self._document(image)
+        opened = ts.open(
+            spec, open=True, write=True, read=True, assume_metadata=is_known,
+            context=self._context,
+        )  # fmt: skip
+        return opened.result()
+
+    def _document(self, image: ImageLayout) -> dict[str, Any]:
+        key = (image.axes, image.dtype)
+        if key not in self._documents:
+            self._documents[key] = array_document(image, self._compression)
+        return self._documents[key]
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]

@@ -22,6 +22,7 @@ from .zarr_array import array_document, array_folder, write_array_documents
 from .zarr_reader import ZarrReader
 
 _MAX_OPEN: Final = 128
+_ROOT_KEY: Final = "zarr.json"
 
 
 class ZarrFolder(ArrayBackend):
@@ -36,6 +37,7 @@ class ZarrFolder(ArrayBackend):
         self._images: list[ImageLayout] = []
         self._compression: str | None = None
         self._outlasts_power = False
+        self._has_root = False
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
@@ -61,9 +63,17 @@ class ZarrFolder(ArrayBackend):
 
     def put(self, key: str, content: Iterable[bytes]) -> None:
         target = self._root / key
+        is_root = key == _ROOT_KEY
+        if not self._has_root and not is_root and not self._outlasts_power:
+            # no store yet, of which anybody could read half a document
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                file.writelines(content)
+            return
         if self._root.exists():  # a store that was deleted is not made anew
             target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content, sync=self._outlasts_power)
+        self._has_root = self._has_root or is_root
 
     def add(self, image: ImageLayout) -> None:
         self._images.append(image)
@@ -88,7 +98,7 @@ class ZarrBackend(ZarrFolder):
         self._open: OrderedDict[int, Any] = OrderedDict()
 
     @abstractmethod
-    def open_array(self, folder: Path) -> Any:
+    def open_array(self, image: ImageLayout, folder: Path) -> Any:
         """Open an array for writing."""
 
     def reader(self, image: int) -> ZarrReader:
@@ -105,7 +115,8 @@ class ZarrBackend(ZarrFolder):
     def _array(self, image: int) -> Any:
         array = self._open.get(image)
         if array is None:
-            array = self.open_array(array_folder(self._root, self._images[image]))
+            layout = self._images[image]
+            array = self.open_array(layout, array_folder(self._root, layout))
             self._keep(image, array)
         else:
             self._open.move_to_end(image)

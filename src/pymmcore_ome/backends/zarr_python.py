@@ -39,7 +39,7 @@ class ZarrPythonBackend(ZarrBackend):
 
     name: ClassVar[str] = "zarr-python"
 
-    def open_array(self, folder: Path) -> Any:
+    def open_array(self, image: ImageLayout, folder: Path) -> Any:
         return _Arrays(zarr.open_array(folder, mode="r+"))
 
     def write(

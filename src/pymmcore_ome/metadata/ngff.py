@@ -7,13 +7,15 @@ are those of the specification, version 0.5 (https://ngff.openmicroscopy.org/0.5
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 from yaozarrs import v05
 
 from pymmcore_ome.layout import Axis, ImageLayout, Layout
-from pymmcore_ome.schema import Plate
+from pymmcore_ome.schema import Plate, Position
 from pymmcore_ome.schema.units import MICROMETERS
 
 from .colors import channel_colors
@@ -54,10 +56,26 @@ def physical_unit(axis: Axis) -> str | None:
 
 def image_attributes(image: ImageLayout) -> dict[str, Any]:
     """Return the `ome` attributes of an image's group."""
-    transforms: list[Any] = [v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])]
+    # what a thousand fields of a plate have in common is made, and checked, once
+    alike = replace(
+        image, number=0, path="", name="", label="", position=Position(), well=None, field=None
+    )
+    attributes = _attributes_of_alike(alike)
+    (multiscale,) = attributes["multiscales"]
+    (level,) = multiscale["datasets"]
+    transforms = level["coordinateTransformations"]
     translation = [axis_origin(image, axis) for axis in image.axes]
     if any(translation) or image.position.x_um is not None or image.position.y_um is not None:
-        transforms.append(v05.TranslationTransformation(translation=translation))
+        moved = v05.TranslationTransformation(translation=translation)
+        transforms = [*transforms, moved.model_dump(mode="json", exclude_none=True)]
+    level = {**level, "coordinateTransformations": transforms}
+    return {**attributes, "multiscales": [{**multiscale, "name": image.label, "datasets": [level]}]}
+
+
+@lru_cache(maxsize=64)
+def _attributes_of_alike(image: ImageLayout) -> dict[str, Any]:
+    """Return the attributes without name and place; shared, so nobody may change them."""
+    transforms = [v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])]
     document = v05.Image(
         multiscales=[
             v05.Multiscale(

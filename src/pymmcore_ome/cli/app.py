@@ -15,6 +15,7 @@ import typer
 
 from pymmcore_ome.errors import PymmcoreOmeError
 
+from .bench import bench
 from .reading import frames, info, recover, validate
 from .running import demo, run
 from .terminal import print_error, print_warning
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, info, validate, recover, frames):
+for command in (demo, run, info, validate, recover, frames, bench):
     app.command()(command)
 
 

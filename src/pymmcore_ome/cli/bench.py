@@ -1,0 +1,85 @@
+"""The command `pymmcore-ome bench`: how fast this disk and this camera go together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from .rates import Rate
+    from .source import Source
+
+_SHARE_TO_SPARE = 1.2  # a camera's rate is held with less, but not for hours
+
+
+def bench(
+    path: Annotated[
+        Path, typer.Option(help="A folder on the disk to try; what is written is removed.")
+    ] = Path(),
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A Micro-Manager configuration: its camera is tried, as it is set."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.05, help="How long each way is tried.")] = 2.5,
+) -> None:
+    """Measure how fast this disk and this camera go together, in under a minute."""
+    from .rates import raw_rate, ways, writing_rate
+    from .source import camera_source, made_up_source
+
+    out = Console(highlight=False)
+    source = made_up_source() if config is None else camera_source(config, seconds)
+    out.print(source.description)
+    raw = raw_rate(source, path, seconds)
+    out.print(
+        f"The disk at {path.resolve()} takes {raw.bytes_per_s / 1e6:,.0f} MB/s of plain writes."
+    )
+    rates = []
+    for way in ways(source):
+        with out.status(f"Writing {way}"):
+            rates.append((str(way), writing_rate(way, source, path, seconds, raw)))
+    out.print(_table(source, [("plain writes", raw), *rates]))
+    out.print(_advice(source, rates))
+
+
+def _table(source: Source, rates: list[tuple[str, Rate]]) -> Table:
+    table = Table()
+    table.add_column("written as")
+    columns = ["frames/s", "MB/s", "on disk"]
+    if source.frames_per_s is not None:
+        columns.append("margin")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, rate in rates:
+        row = [f"{rate.frames_per_s:,.0f}", f"{rate.bytes_per_s / 1e6:,.0f}"]
+        row.append(f"{100 * rate.stored_share:.0f} %")
+        if source.frames_per_s is not None:
+            margin = rate.frames_per_s / source.frames_per_s
+            style = "red" if margin < 1 else "yellow" if margin < _SHARE_TO_SPARE else "green"
+            row.append(f"[{style}]{margin:.1f} x[/]")
+        table.add_row(name, *row)
+    return table
+
+
+def _advice(source: Source, rates: list[tuple[str, Rate]]) -> str:
+    if source.frames_per_s is None:
+        return "Give --config to compare with the rate of a camera."
+    hold = [
+        (name, rate)
+        for name, rate in rates
+        if rate.frames_per_s >= _SHARE_TO_SPARE * source.frames_per_s
+    ]
+    if not hold:
+        return (
+            "Nothing holds the camera's rate with a margin: a run is held up once its buffer is "
+            "full. Use a faster disk, a smaller ROI, or a longer exposure."
+        )
+    fastest = max(hold, key=lambda found: found[1].frames_per_s)[0]
+    smallest, rate = min(hold, key=lambda found: found[1].stored_share)
+    advice = f"The most margin: {fastest}."
+    if rate.stored_share < 0.95:
+        advice += f" The least room on the disk, and still fast enough: {smallest}."
+    return advice

@@ -7,13 +7,15 @@ be opened before its first frame comes.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pymmcore_ome.disk import write_whole
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import Axis, ImageLayout
 
 from .compression import zarr_codecs
 
@@ -61,14 +63,23 @@ def write_array_documents(
     root: Path, images: Iterable[ImageLayout], compression: str | None
 ) -> None:
     """Make the folder and document of the array of every image."""
-    known: dict[tuple[object, ...], bytes] = {}
+    known: dict[tuple[tuple[Axis, ...], str], bytes] = {}
+    made: set[str] = set()
+    # thousands of images: pathlib would take longer than the system
     for image in images:
         key = (image.axes, image.dtype)
         if key not in known:
             known[key] = json_bytes(array_document(image, compression), indent=2)
-        folder = array_folder(root, image)
-        folder.mkdir(parents=True)
-        (folder / "zarr.json").write_bytes(known[key])
+        group = f"{root}/{image.path}" if image.path else str(root)
+        parent = group.rpartition("/")[0] if image.path else group
+        if parent not in made:
+            os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+            made.add(parent)
+        with suppress(FileExistsError):
+            os.mkdir(group)  # noqa: PTH102
+        os.mkdir(f"{group}/0")  # noqa: PTH102
+        with open(f"{group}/0/zarr.json", "xb", buffering=0) as file:  # noqa: PTH123
+            file.write(known[key])
 
 
 def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[int]:

@@ -66,9 +66,11 @@ class ZarrFolder(ArrayBackend):
         is_root = key == _ROOT_KEY
         if not self._has_root and not is_root and not self._outlasts_power:
             # no store yet, of which anybody could read half a document
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                file.writelines(content)
+            try:
+                _write_plainly(target, content)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write_plainly(target, content)
             return
         if self._root.exists():  # a store that was deleted is not made anew
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +128,11 @@ class ZarrBackend(ZarrFolder):
         self._open[image] = array
         if len(self._open) > _MAX_OPEN:
             self._open.popitem(last=False)
+
+
+def _write_plainly(target: Path, content: Iterable[bytes]) -> None:
+    with target.open("wb") as file:
+        file.writelines(content)
 
 
 def region(start: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:

@@ -109,7 +109,8 @@ class ChunkAssembly:
         self._closed: set[CellKey] = set()  # complete with holes, where a frame may still come
         self._warned: set[str] = set()
         # every image now, so that what is too large is said when the store is opened
-        grids = [self._grid(image.number) for image in layout.images]
+        alike = {id(image.axes): image.number for image in layout.images}  # shared by fields
+        grids = [self._grid(number) for number in alike.values()]
         self.is_gathering = any(grids)
 
     def ready(self, message: Parcel | Holes | None) -> Iterator[Block]:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from .figures import Rounds
 from .loads import GROWTH, LOADS, Load
-from .report import columns, growth_rows, machine_facts, markdown, rows_of, table
+from .report import Row, columns, growth_rows, machine_facts, markdown, rows_of, table
 from .rounds import run_rounds
 from .targets import target_rows
 
 _RESULTS = Path(__file__).parent / "results.md"
 _MEMORY = Path("/dev/shm")
+_TARGET_HEADS = ("target", "place", "wanted", "found", "")
+_GROWTH_HEADS = ("with", "", "figure", "median", "exponent")
 
 
 def main() -> None:
@@ -32,35 +35,35 @@ def main() -> None:
     names = asked.loads or [*LOADS, "growth"]
     rounds = asked.rounds or (3 if asked.quick else 5)
     say = (lambda text: console.print(f"[dim]{text}[/]")) if asked.verbose else (lambda _: None)
-    text = [
+    head = [
         "# Results\n",
         "Written by `python -m benchmarks"
         + (" --quick" if asked.quick else "")
         + f"`, {rounds} rounds. What the columns mean: [README](README.md).\n",
         markdown(("", ""), facts),
     ]
-    found = {}
+    found: dict[tuple[str, str], dict[str, Rounds]] = {}
+    sections: list[str] = []
+
+    def keep(title: str, heads: Row, rows: list[Row]) -> None:
+        """Show a table, and write all that there is so far: a long run may be stopped."""
+        console.print(table(title, heads, rows))
+        sections.append(f"\n## {title}\n\n" + markdown(heads, rows))
+        targets = "\n## Targets\n\n" + markdown(_TARGET_HEADS, target_rows(found))
+        asked.output.write_text("\n".join([*head, targets, *sections]), encoding="utf-8")
+
     for name in (n for n in names if n != "growth"):
         load = LOADS[name].quick() if asked.quick else LOADS[name]
         for place, folder in places.items():
-            if place not in load.places and place in ("memory", "disk") and len(places) > 1:
+            if place not in load.places and not asked.path and len(places) > 1:
                 continue
-            found[name, place] = results = run_rounds(load, rounds, folder, say)
-            title = f"{load.title}, in {place}" if not asked.quick else f"{name}, quick, {place}"
-            rows = rows_of(load, results)
-            console.print(table(title, columns(), rows))
-            text.append(f"\n## {title}\n\n" + markdown(columns(), rows))
+            found[name, place] = run_rounds(load, rounds, folder, say)
+            title = f"{load.title}{', a tenth of it' if asked.quick else ''}, in {place}"
+            keep(title, columns(), rows_of(load, found[name, place]))
     if "growth" in names:
         rows = _grow(asked.quick, min(rounds, 3), next(iter(places.values())), say)
-        head = ("with", "", "figure", "median", "exponent")
-        console.print(table("What times grow with", head, rows))
-        text.append("\n## Growth\n\nThe exponent b of a * n^b.\n\n" + markdown(head, rows))
-    head = ("target", "place", "wanted", "found", "")
-    rows = target_rows(found)
-    if rows:
-        console.print(table("Targets", head, rows))
-        text.insert(3, "\n## Targets\n\n" + markdown(head, rows))
-    asked.output.write_text("\n".join(text), encoding="utf-8")
+        keep("What times grow with: the exponent b of a * n^b", _GROWTH_HEADS, rows)
+    console.print(table("Targets", _TARGET_HEADS, target_rows(found)))
     console.print(f"Written to {asked.output}")
 
 

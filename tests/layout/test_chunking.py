@@ -112,7 +112,7 @@ def nests(draw: st.DrawFn) -> StorageSchema:
             Channel(name=f"{n}", every=draw(every), plane=draw(plane)) for n in range(sizes["c"])
         ]
         sizes["c"] = Dimension(name="c", coords=sparse)
-    return schema(sizes, 2, rgb=draw(st.booleans()))
+    return schema(sizes, 2, rgb=draw(st.booleans()), dtype="uint8")
 
 
 def comes_in_a_row(layout: Layout, chunk: tuple[int, ...]) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from .tiff_file import write_all
+from pymmcore_ome.disk import write_all
+
 from .tiff_form import IMAGE_DESCRIPTION, TiffForm
 
 _ALIGNMENT: Final = 16

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pymmcore_ome.disk import write_at
+
 from .tiff_block import PageBlock
 from .tiff_form import IMAGE_DESCRIPTION, STRIP_BYTE_COUNTS, STRIP_OFFSETS, PageKind, TiffForm
 from .tiff_form import tag_number as _tag
@@ -25,13 +27,6 @@ from .tiff_pages import Strip, read_strip
 _ROWS_AT_ONCE: Final = 16_384
 _ALIGNMENT: Final = 16
 _BIG_ALIGNMENT: Final = 4096  # of frames that are whole pages of memory: half the copying
-
-
-def write_all(file: BinaryIO, data: Any) -> None:
-    """Write all bytes: an unbuffered file may take a part at once."""
-    view = memoryview(data)
-    while view.nbytes:
-        view = view[file.write(view) :]
 
 
 class TiffFile:
@@ -278,19 +273,7 @@ class TiffFile:
         """Write pieces one after the other, from a place in the file on."""
         file = self._opened()
         self._unsynced = True
-        left = [memoryview(piece).cast("B") for piece in pieces]
-        if not hasattr(os, "pwritev"):  # Windows
-            file.seek(at)
-            for piece in left:
-                write_all(file, piece)
-            return
-        while left:
-            done = os.pwritev(file.fileno(), left, at)
-            at += done
-            while left and done >= left[0].nbytes:
-                done -= left.pop(0).nbytes
-            if left and done:
-                left[0] = left[0][done:]
+        write_at(file, at, pieces)
 
     def _opened(self) -> BinaryIO:
         if self._file is None:

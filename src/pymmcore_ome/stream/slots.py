@@ -16,7 +16,22 @@ from numpy.typing import NDArray
 
 _MOST_BYTES: Final = 64 << 20
 _TRIES: Final = 4
-_OURS: Final = 2  # references to an array that nobody else has: a name, and the argument
+
+
+def _references_of_ours() -> int:
+    """Return how many references an array has that only a local name refers to.
+
+    Interpreters count differently. Where several threads may change a count at once it
+    tells nothing, and no array is used again.
+    """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return -1
+    waiting = deque([np.empty(1)])
+    array = waiting.popleft()
+    return sys.getrefcount(array)
+
+
+_OURS: Final = _references_of_ours()
 
 
 class Slots:

@@ -17,9 +17,11 @@ DEMO = ROOT / "demo_configs"
 
 @pytest.fixture(scope="session")
 def loaded_core() -> CMMCorePlus:
-    """One core with our demo configuration, for the whole session."""
+    """One core with our demo configuration, for the whole session; its signals are not Qt's."""
     logging.getLogger("pymmcore-plus").setLevel(logging.CRITICAL)
-    core = CMMCorePlus()
+    with pytest.MonkeyPatch.context() as patched:  # tests of panels may have made a QApplication
+        patched.setenv("PYMM_SIGNALS_BACKEND", "psygnal")
+        core = CMMCorePlus()
     core.loadSystemConfiguration(DEMO / "demo.cfg")
     return core
 

@@ -1,7 +1,8 @@
 """pymmcore-ome: Micro-Manager acquisitions into OME-Zarr and OME-TIFF, each frame in its place.
 
 The public names are these, each loaded when it is first used. Everything is importable without
-a microscope; only `install` and `Output` need pymmcore-plus.
+a microscope; only `install` and `Output` need pymmcore-plus, and only `gui` and `napari` need
+Qt.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Loaded when a name of theirs is first used, so that the command starts in a moment.
+_FACES: Final = ("gui", "napari")
 _ROOMS: Final = ("schema", "layout", "backends", "dataset", "stream", "acquisition")
 
 
@@ -49,7 +51,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("pymmcore-ome")
-    if name in _ROOMS or name == "napari":  # napari itself is imported when something is shown
+    if name in _ROOMS or name in _FACES:  # Qt and napari are imported when something is shown
         return import_module(f".{name}", __name__)
     if name in __all__:
         for room in map(import_module, (f"{__name__}.{name}" for name in _ROOMS)):

@@ -1,1 +1,35 @@
-"""The window face: the only room that may import Qt. It holds no panel yet."""
+"""The panels: where and how to save, and a whole acquisition with its live view. Needs Qt.
+
+State is in plain objects that know no widget (`SaveSettings`, `Plan`, `Estimate`,
+`AcquisitionRun`), and only these can be used without Qt. Nothing here writes pixels.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from .save_settings import SaveSettings
+
+if TYPE_CHECKING:
+    from .acquisition_panel import AcquisitionPanel
+    from .save_panel import SavePanel
+
+__all__ = ["AcquisitionPanel", "SavePanel", "SaveSettings"]
+
+_WIDGETS: Final = {"AcquisitionPanel": ".acquisition_panel", "SavePanel": ".save_panel"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WIDGETS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        import_module(".binding", __name__).check_binding()
+        module = import_module(_WIDGETS[name], __name__)
+    except ImportError as error:  # qtpy's own error for a missing binding is one, too
+        raise ImportError(
+            f"{name} needs Qt, which could not be loaded: {error}. Install it with  "
+            'python -m pip install "pymmcore-ome[gui]"  (on Linux without a desktop, also the '
+            "system's libegl1)."
+        ) from error
+    return getattr(module, name)

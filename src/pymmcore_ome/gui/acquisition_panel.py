@@ -1,0 +1,299 @@
+"""`AcquisitionPanel`: plan, save, run and watch an acquisition, in one panel.
+
+It joins its parts and decides what may be done when. It never waits: checks, the
+acquisition and its end are in other threads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import useq
+from pymmcore_plus import CMMCorePlus
+from qtpy.QtCore import QTimer, QUrl, Signal
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from pymmcore_ome.acquisition import Output
+from pymmcore_ome.stream import Summary
+
+from .acquisition_run import AcquisitionRun
+from .arrangement import Arrangement
+from .core_signals import CoreSignals
+from .ending import ending_of
+from .estimate import Estimate, estimate_of
+from .frame_view import make_view, widget_of
+from .guard import Background, guarded
+from .icons import without_waiting
+from .message_bar import MessageBar
+from .newest_frame import NewestFrame
+from .plan import Plan
+from .run_bar import RunBar
+from .save_panel import SavePanel
+from .save_settings import SaveSettings
+from .sequence_editor import SequenceEditor
+
+_LOOK_MS: Final = 50
+_SETTLE_MS: Final = 200
+
+
+class AcquisitionPanel(QWidget):
+    """Describes, saves, runs and shows acquisitions on one core. Use it in the main thread.
+
+    The editor is pymmcore-widgets' `MDAWidget`, the place to save is a `SavePanel`. One
+    acquisition runs at a time; one that was started elsewhere on the core can be watched,
+    paused and cancelled. It refuses to overwrite anything.
+
+    Parameters
+    ----------
+    core : CMMCorePlus, optional
+        Made after the QApplication. None: ``CMMCorePlus.instance()``.
+    settings : SaveSettings, optional
+        Where to save at first.
+    measures_disk : bool
+        As `SavePanel`.
+    parent : QWidget, optional
+
+    Raises
+    ------
+    AcquisitionError
+        When the core was made before the QApplication.
+    """
+
+    runStarted = Signal()
+    runEnded = Signal(object)  # AcquisitionRun
+    _ended = Signal()
+
+    def __init__(
+        self,
+        core: CMMCorePlus | None = None,
+        *,
+        settings: SaveSettings | None = None,
+        measures_disk: bool = True,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._core = CMMCorePlus.instance() if core is None else core
+        self._run: AcquisitionRun | None = None
+        self._is_checking = False
+        self._newest = NewestFrame()
+        self._signals = CoreSignals(self._core, self._newest, self)
+        self.save_panel = SavePanel(settings, core=self._core, measures_disk=measures_disk)
+        without_waiting()
+        self.editor = SequenceEditor(self._core, self._save_metadata)
+        self.view = make_view()
+        self._view_widget = widget_of(self.view)
+        self.messages = MessageBar()
+        self.run_bar = RunBar()
+        self._checking = Background(self)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLE_MS)
+        self._looking = QTimer(self)
+        self._looking.setInterval(_LOOK_MS)
+        self._lay_out()
+        self._connect()
+        self._settle.start()
+
+    # ------------------------------------------------------------------------------- for callers
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an acquisition of this panel is under way, or being checked."""
+        return self._run is not None or self._is_checking
+
+    @guarded
+    def run(self) -> None:
+        """Check the sequence and the disk, then acquire; what is wrong becomes a message."""
+        if self.is_running:
+            return
+        self.messages.put_away()
+        self.editor.run_mda()  # may ask whether autofocus is meant; answers by runRequested
+
+    @guarded
+    def set_paused(self, paused: bool) -> None:
+        """Wait before the next frame, or go on."""
+        if self._run is not None:
+            self._run.set_paused(paused)
+        elif self._core.mda.is_running():
+            AcquisitionRun(self._core, useq.MDASequence(), None).set_paused(paused)
+
+    @guarded
+    def cancel(self) -> None:
+        """End the acquisition after the present frame; what came is saved."""
+        if self._is_checking:
+            self._is_checking = False
+            self._rest("")
+        elif self._run is not None:
+            self._run.cancel()
+        else:
+            self._core.mda.cancel()
+
+    def report(self, error: BaseException) -> None:
+        """Show an error, and what to do about it."""
+        self.messages.report(error)
+
+    # ------------------------------------------------------------------------------- the widgets
+
+    def _lay_out(self) -> None:
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.save_panel)
+        column.addWidget(self.editor, 1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setWidget(left)
+        self.arrangement = Arrangement((scroll, "Plan"), (self._view_widget, "Live view"))
+        whole = QVBoxLayout(self)
+        whole.addWidget(self.arrangement, 1)
+        whole.addWidget(self.messages)
+        whole.addWidget(self.run_bar)
+
+    def _connect(self) -> None:
+        self.run_bar.runClicked.connect(self.run)
+        self.run_bar.pauseClicked.connect(self.set_paused)
+        self.run_bar.cancelClicked.connect(self.cancel)
+        self.editor.valueChanged.connect(self._settle.start)
+        self.editor.runRequested.connect(self._check)
+        self.editor.settingsLoaded.connect(self._on_loaded)
+        self.editor.failed.connect(self.report)
+        self._settle.timeout.connect(self._show_plan)
+        self._looking.timeout.connect(self._look)
+        self._checking.done.connect(self._on_checked)
+        self._checking.failed.connect(self._on_not_checked)
+        self._signals.started.connect(self._on_sequence_started)
+        self._signals.finished.connect(self._on_sequence_finished)
+        self._signals.cameraChanged.connect(self._settle.start)
+        self._ended.connect(self._on_ended)
+
+    def _save_metadata(self) -> dict[str, object]:
+        return self.save_panel.settings.to_metadata()
+
+    # ------------------------------------------------------------------------------ before a run
+
+    @guarded
+    def _show_plan(self) -> None:
+        self.editor.mend_tables()
+        if not self._core.mda.is_running():
+            self.save_panel.set_plan(Plan.of(self._core, self.editor.value()))
+
+    @guarded
+    def _on_loaded(self, metadata: dict[str, object]) -> None:
+        self.save_panel.set_settings(self.save_panel.settings.from_metadata(metadata))
+
+    @guarded
+    def _check(self, sequence: useq.MDASequence) -> None:
+        self._is_checking = True
+        self.run_bar.show_checking()
+        self._hold_still(True)
+        settings, plan = self.save_panel.settings, Plan.of(self._core, sequence)
+        rates = self.save_panel.disk_rates
+        self._checking.request(
+            lambda: (sequence, settings, estimate_of(settings, plan, rates.known(settings.folder)))
+        )
+
+    @guarded
+    def _on_checked(self, checked: tuple[useq.MDASequence, SaveSettings, Estimate]) -> None:
+        if not self._is_checking:
+            return  # cancelled meanwhile
+        sequence, settings, estimate = checked
+        self._is_checking = False
+        self.save_panel.show_estimate(estimate)
+        self._rest("")
+        if estimate.problem is not None:
+            self.messages.say("error", "It cannot be saved like this", estimate.problem)
+            return
+        output = settings.output(estimate.path, core=self._core)
+        if estimate.lacks_space:
+            self.messages.say(
+                "warning",
+                "The disk may be full before the end",
+                estimate.warnings[0],
+                ("Start anyway", lambda: self._start(sequence, output)),
+            )
+            return
+        self._start(sequence, output)
+
+    @guarded
+    def _on_not_checked(self, error: Exception) -> None:
+        self._is_checking = False
+        self._rest("")
+        self.report(error)
+
+    # ---------------------------------------------------------------------------------- the run
+
+    @guarded
+    def _start(self, sequence: useq.MDASequence, output: Output | None) -> None:
+        run = AcquisitionRun(self._core, sequence, output, self._tell_ended)
+        self._newest.start_again()
+        run.start()
+        self._run = run
+        self._hold_still(True)
+        self.run_bar.show_run(run.look())
+        self.arrangement.bring_up(self._view_widget)
+        self._looking.start()
+        self.runStarted.emit()
+
+    def _tell_ended(self) -> None:
+        """Called in the acquisition's thread."""
+        try:
+            self._ended.emit()
+        except RuntimeError:
+            return  # the panel was closed; what was acquired is saved all the same
+
+    @guarded
+    def _look(self) -> None:
+        if (frame := self._newest.take()) is not None:
+            self.view.show_frame(frame)
+        if self._run is not None:
+            self.run_bar.show_run(self._run.look())
+        elif self._core.mda.is_running():
+            self.run_bar.show_foreign(self._newest.count, self._core.mda.is_paused())
+
+    @guarded
+    def _on_ended(self) -> None:
+        run, self._run = self._run, None
+        if run is None:
+            return
+        self._look()
+        self.run_bar.show_run(run.look())
+        self._rest()
+        if run.error is not None:
+            self.messages.report(run.error)
+        elif run.summary is not None:
+            self._say_saved(run.summary)
+        self.runEnded.emit(run)
+
+    def _say_saved(self, summary: Summary) -> None:
+        folder = QUrl.fromLocalFile(str(summary.path.parent))
+        show = ("Show in folder", lambda: QDesktopServices.openUrl(folder))
+        self.messages.say(*ending_of(summary), show)
+
+    # ------------------------------------------------------------------- a run started elsewhere
+
+    @guarded
+    def _on_sequence_started(self) -> None:
+        if self._run is None:
+            self.messages.put_away()
+            self._newest.start_again()
+            self._hold_still(True)
+            self._looking.start()
+
+    @guarded
+    def _on_sequence_finished(self) -> None:
+        if self._run is None and not self._is_checking:
+            self._look()
+            self._rest("The acquisition that was started elsewhere has ended")
+
+    def _hold_still(self, is_still: bool) -> None:
+        self.save_panel.set_still(is_still)
+        self.editor.set_still(is_still)
+
+    def _rest(self, text: str | None = None) -> None:
+        """Nothing runs: everything may be chosen again."""
+        self._looking.stop()
+        self._hold_still(False)
+        self.run_bar.show_idle(text)
+        self._settle.start()

@@ -1,0 +1,216 @@
+"""`AcquisitionRun`: one acquisition in a thread of its own, and how far it is. Knows no widget.
+
+It saves through `install`, so that errors come back from the run itself. It never waits for
+the thread: who wants to know of the end is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import useq
+from pymmcore_plus import CMMCorePlus
+
+from pymmcore_ome.acquisition import Output, install
+from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.stream import Progress, Summary
+
+logger = logging.getLogger("pymmcore-ome")
+
+Phase = Literal[
+    "starting", "running", "pausing", "paused", "canceling", "finishing",
+    "complete", "canceled", "failed",
+]  # fmt: skip
+_RATE_WINDOW_S: Final = 3.0
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """How far a run is.
+
+    Attributes
+    ----------
+    phase : str
+    progress : Progress | None
+        Of the store; None: not made yet, or nothing is saved.
+    frames_per_s, bytes_per_s : float
+        Written, over the last seconds.
+    time_left_s : float | None
+        As it went so far; None: not known.
+    """
+
+    phase: Phase
+    progress: Progress | None = None
+    frames_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+    time_left_s: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes any more."""
+        return self.phase in ("complete", "canceled", "failed")
+
+
+class AcquisitionRun:
+    """Runs one sequence on a core into one output, once.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+    sequence : useq.MDASequence
+    output : Output | None
+        None: nothing is saved.
+    ended : callable
+        Called when everything is down, in the acquisition's thread.
+    clock : callable
+        Seconds that only rise.
+    """
+
+    def __init__(
+        self,
+        core: CMMCorePlus,
+        sequence: useq.MDASequence,
+        output: Output | None,
+        ended: Callable[[], object] = lambda: None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.output = output
+        self.error: BaseException | None = None
+        self.summary: Summary | None = None
+        self._core, self._sequence, self._ended, self._clock = core, sequence, ended, clock
+        self._is_over = False
+        self._cancel_asked = False
+        self._pause_asked = False
+        self._seen: deque[tuple[float, int, int]] = deque()
+        self._last_look: float | None = None
+        self._active_s = 0.0
+
+    def start(self) -> None:
+        """Start it; return at once.
+
+        Raises
+        ------
+        AcquisitionError
+            When the core is acquiring already.
+        """
+        if self._core.mda.is_running():
+            raise AcquisitionError(
+                "An acquisition is running on this microscope already. Wait for its end, or "
+                "cancel it."
+            )
+        threading.Thread(target=self._work, name="acquisition").start()
+
+    def cancel(self) -> None:
+        """Ask it to end after the present frame; what came is saved."""
+        self._cancel_asked = True
+        self._core.mda.cancel()
+
+    def set_paused(self, paused: bool) -> None:
+        """Ask it to wait before the next frame, or to go on."""
+        self._pause_asked = paused
+        self._pause_runner(paused)
+
+    @property
+    def is_pause_asked(self) -> bool:
+        """Whether it is paused, or will be."""
+        return self._pause_asked
+
+    def look(self) -> RunSnapshot:
+        """Return how far it is. Call it a few times a second, from one thread.
+
+        A cancel or a pause that came before the runner listened is asked for again here.
+        """
+        if not self._is_over:
+            self._ask_again()
+        progress = self.output.progress if self.output is not None else None
+        now, phase = self._clock(), self._phase()
+        if self._last_look is not None and phase in ("running", "finishing"):
+            self._active_s += now - self._last_look
+        self._last_look = now
+        if progress is None:
+            return RunSnapshot(phase)
+        frames_per_s, bytes_per_s = self._rates(now, progress)
+        return RunSnapshot(phase, progress, frames_per_s, bytes_per_s, self._time_left(progress))
+
+    def _work(self) -> None:
+        try:
+            with nullcontext() if self.output is None else install(self._core):
+                self._core.mda.run(self._sequence, output=self.output)
+            if self.output is not None:
+                self.summary = self.output.result()
+        except BaseException as error:  # kept for who looks; there is nobody above us
+            logger.error("The acquisition failed: %s", error, exc_info=error)
+            self.error = error
+        finally:
+            self._is_over = True
+            self._ended()
+
+    def _ask_again(self) -> None:
+        if self._cancel_asked:
+            self._core.mda.cancel()
+        elif self._pause_asked and self._runner_phase() in ("waiting", "acquiring"):
+            self._pause_runner(True)
+
+    def _pause_runner(self, paused: bool) -> None:
+        runner: Any = self._core.mda
+        if hasattr(runner, "set_paused"):  # since pymmcore-plus 0.18
+            runner.set_paused(paused)
+        elif runner.is_paused() != paused:
+            runner.toggle_pause()
+
+    def _phase(self) -> Phase:
+        if self._is_over:
+            if self.error is not None:
+                return "failed"
+            return "canceled" if self._was_canceled() else "complete"
+        runner = self._runner_phase()
+        if runner == "finishing":
+            return "finishing"
+        if self._cancel_asked:
+            return "canceling"
+        if self._pause_asked:
+            return "paused" if runner == "paused" else "pausing"
+        return "starting" if runner in ("idle", "preparing") else "running"
+
+    def _was_canceled(self) -> bool:
+        if self.summary is not None:
+            return self.summary.status == "canceled"
+        return self._cancel_asked
+
+    def _runner_phase(self) -> str:
+        """What the runner does; before pymmcore-plus 0.18, which does not tell, a guess."""
+        runner = self._core.mda
+        if (status := getattr(runner, "status", None)) is not None:
+            return str(status.phase)
+        if not runner.is_running():
+            return "idle"
+        return "paused" if runner.is_paused() else "acquiring"
+
+    def _rates(self, now: float, progress: Progress) -> tuple[float, float]:
+        """Return frames and bytes a second, over the last seconds."""
+        self._seen.append((now, progress.frames_written, progress.bytes_written))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - _RATE_WINDOW_S:
+            self._seen.popleft()
+        since, frames, nbytes = self._seen[0]
+        elapsed_s = now - since
+        if elapsed_s <= 0:
+            return 0.0, 0.0
+        return (
+            (progress.frames_written - frames) / elapsed_s,
+            (progress.bytes_written - nbytes) / elapsed_s,
+        )
+
+    def _time_left(self, progress: Progress) -> float | None:
+        planned = progress.frames_planned
+        done = progress.frames_written + progress.frames_skipped
+        if planned is None or done == 0:
+            return None
+        return self._active_s / done * max(0, planned - done)

@@ -1,0 +1,114 @@
+"""`CoreSignals`: what a core says, brought to the window's thread; frames stay where they are.
+
+A frame is handed to a `NewestFrame` in the acquisition's thread: were it sent through Qt's
+queue, frames would gather there without bound while the window is busy.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Mapping
+from typing import Any, Final
+
+import useq
+from numpy.typing import NDArray
+from pymmcore_plus import CMMCorePlus
+from qtpy.QtCore import QObject, Qt, Signal
+
+from pymmcore_ome.errors import AcquisitionError
+
+from .newest_frame import NewestFrame
+
+logger = logging.getLogger("pymmcore-ome")
+_CAMERA_SIGNALS: Final = ("roiSet", "exposureChanged", "systemConfigurationLoaded")
+
+
+class CoreSignals(QObject):
+    """Listens to a core until it is destroyed.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+        Made after the QApplication, so that its signals are Qt's.
+    newest : NewestFrame
+        Gets every frame, in the acquisition's thread.
+    parent : QObject, optional
+
+    Raises
+    ------
+    AcquisitionError
+        When the core was made before the QApplication: its signals would come in the
+        acquisition's thread, where no widget may be touched.
+    """
+
+    started = Signal()
+    finished = Signal()
+    cameraChanged = Signal()
+
+    def __init__(
+        self, core: CMMCorePlus, newest: NewestFrame, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        runner: Any = core.mda.events
+        is_of_qt: bool = isinstance(runner, QObject)
+        if not is_of_qt:
+            raise AcquisitionError(
+                "This CMMCorePlus was made before the QApplication, so its signals come in the "
+                "wrong thread for a window. Make the QApplication first, then the core."
+            )
+        runner.sequenceStarted.connect(self._on_started)
+        runner.sequenceFinished.connect(self._on_finished)
+        core.events.propertyChanged.connect(self._on_property)
+        for name in _CAMERA_SIGNALS:
+            getattr(core.events, name).connect(self._on_camera)
+        # Qt takes these links away itself, since they lead to methods of a QObject
+        _tap_of(core).feed(newest)
+
+    def _on_started(self, *_: object) -> None:
+        self.started.emit()
+
+    def _on_finished(self, *_: object) -> None:
+        self.finished.emit()
+
+    def _on_camera(self, *_: object) -> None:
+        self.cameraChanged.emit()
+
+    def _on_property(self, device: str, name: str, value: object) -> None:
+        if name in ("Binning", "PixelType", "BitDepth", "Camera"):
+            self.cameraChanged.emit()
+
+
+class _FrameTap:
+    """Hands the frames of one core to whoever still wants them, in the acquisition's thread.
+
+    It is connected once for a core and never taken away: PyQt6 crashes where a slot is taken
+    away by one thread while another is calling it.
+    """
+
+    def __init__(self, core: CMMCorePlus) -> None:
+        self._fed: tuple[weakref.ref[NewestFrame], ...] = ()
+        frames: Any = core.mda.events.frameReady
+        frames.connect(self._put, Qt.ConnectionType.DirectConnection)
+
+    def feed(self, newest: NewestFrame) -> None:
+        """Hand frames to one more, as long as it lives."""
+        self._fed = (*(fed for fed in self._fed if fed() is not None), weakref.ref(newest))
+
+    def _put(self, pixels: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
+        for fed in self._fed:
+            try:
+                if (newest := fed()) is not None:
+                    newest.put(pixels, event, meta)
+            except Exception:  # a picture is not worth an acquisition
+                logger.exception("The newest frame cannot be shown")
+
+
+_taps: weakref.WeakKeyDictionary[Any, _FrameTap] = weakref.WeakKeyDictionary()
+
+
+def _tap_of(core: CMMCorePlus) -> _FrameTap:
+    runner: Any = core.mda
+    if runner not in _taps:
+        _taps[runner] = _FrameTap(core)
+    return _taps[runner]

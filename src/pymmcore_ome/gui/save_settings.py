@@ -1,0 +1,216 @@
+"""`SaveSettings`: what a person chose about saving. Plain and frozen; it touches no widget."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pymmcore_ome.acquisition import Output
+from pymmcore_ome.backends import ArrayBackend, available_backends, find_backend
+from pymmcore_ome.backends.compression import TIFF_LEVELS, ZARR_LEVELS
+from pymmcore_ome.disk import Format
+from pymmcore_ome.errors import OptionError, StorePathError
+from pymmcore_ome.layout import Chunks
+from pymmcore_ome.schema.names import unsafe_reason
+
+from .numbering import next_path
+
+#: Where settings are kept in the metadata of a sequence, and where pymmcore-widgets keeps its own.
+METADATA_KEY: Final = "pymmcore_ome"
+_WIDGETS_KEY: Final = "pymmcore_widgets"
+
+SUFFIXES: Final[dict[Format, str]] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tiff"}
+_KNOWN_SUFFIXES: Final[dict[str, Format]] = {
+    ".ome.zarr": "ome-zarr", ".zarr": "ome-zarr", ".ome.tiff": "ome-tiff",
+    ".ome.tif": "ome-tiff", ".tiff": "ome-tiff", ".tif": "ome-tiff",
+}  # fmt: skip
+
+#: What the names of chunk presets stand for.
+CHUNK_PRESETS: Final[dict[str, Chunks]] = {
+    "one frame": None,
+    "gathered": "auto",
+    "tiles of 512": {"y": 512, "x": 512},
+    "tiles of 256": {"y": 256, "x": 256},
+}
+
+
+@dataclass(frozen=True)
+class SaveSettings:
+    """Where and how to save the next acquisition.
+
+    It never names a path that exists: each acquisition gets the next number.
+
+    Attributes
+    ----------
+    folder : Path
+        Made when it does not exist.
+    name : str
+        Without number and suffix.
+    format : ``"ome-zarr"`` | ``"ome-tiff"``
+    backend : str or ArrayBackend subclass, or None
+        None: the default one of the format.
+    compression : str | None
+        ``"name"`` or ``"name:level"``, as `Output`.
+    chunks : str
+        One of `CHUNK_PRESETS`. Means nothing for OME-TIFF.
+    is_on : bool
+        False: nothing is saved.
+    """
+
+    folder: Path = field(default_factory=Path.cwd)
+    name: str = "experiment"
+    format: Format = "ome-zarr"
+    backend: str | type[ArrayBackend] | None = None
+    compression: str | None = None
+    chunks: str = "one frame"
+    is_on: bool = True
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+    def named(self, text: str) -> Self:
+        """Return a copy with the name that was typed; a known suffix chooses the format."""
+        text = text.strip()
+        for suffix, format_ in _KNOWN_SUFFIXES.items():
+            if text.lower().endswith(suffix):
+                return self.replace(name=text[: -len(suffix)]).with_format(format_)
+        return self.replace(name=text)
+
+    def with_format(self, format_: Format) -> Self:
+        """Return a copy of another format; what that cannot do goes back to its default."""
+        if format_ == self.format:
+            return self
+        kept = self.compression is not None and self.compression in compressions_of(format_)
+        return self.replace(
+            format=format_, backend=None, compression=self.compression if kept else None
+        )
+
+    def next_path(self) -> Path:
+        """Return where the next acquisition goes. Looks at the folder, which may take a while.
+
+        Raises
+        ------
+        StorePathError
+            When the folder or the name cannot be used; says why.
+        """
+        if reason := unsafe_reason(self.name):
+            raise StorePathError(
+                f"The name {self.name!r} cannot be used: {reason}. Use letters, digits, - and _."
+            )
+        folder = self.folder.expanduser()
+        if not folder.is_absolute():
+            raise StorePathError(f"The folder {str(self.folder)!r} is not a full path. Choose one.")
+        existing = nearest_folder(folder)
+        if not existing.is_dir():
+            raise StorePathError(f"{existing} is a file, not a folder. Choose another folder.")
+        if not os.access(existing, os.W_OK):
+            raise StorePathError(f"You may not write into {existing}. Choose another folder.")
+        try:
+            return next_path(folder, self.name, SUFFIXES[self.format])
+        except OSError as error:
+            raise StorePathError(
+                f"The folder {folder} cannot be read: {error.strerror or error}. Choose another."
+            ) from error
+
+    def output(self, path: Path | None = None, *, core: Any = None) -> Output | None:
+        """Return the object for ``mda.run(output=…)``, or None when nothing is to be saved.
+
+        Parameters
+        ----------
+        path : Path, optional
+            None: the next free one.
+        core : CMMCorePlus, optional
+            As `Output`.
+
+        Raises
+        ------
+        StorePathError, OptionError
+            When these settings cannot be used; says why.
+        """
+        if not self.is_on:
+            return None
+        if self.chunks not in CHUNK_PRESETS:
+            raise OptionError(f"Chunks {self.chunks!r}: expected one of {list(CHUNK_PRESETS)}.")
+        return Output(
+            self.next_path() if path is None else path,
+            format=self.format,
+            backend=self.backend,
+            compression=self.compression,
+            chunks=None if self.format == "ome-tiff" else CHUNK_PRESETS[self.chunks],
+            core=core,
+        )
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Return the settings as plain values, for the metadata of a sequence."""
+        backend = self.backend if isinstance(self.backend, str) else None
+        return {
+            "folder": str(self.folder), "name": self.name, "format": self.format,
+            "backend": backend, "compression": self.compression, "chunks": self.chunks,
+            "is_on": self.is_on,
+        }  # fmt: skip
+
+    def from_metadata(self, metadata: Mapping[str, Any]) -> Self:
+        """Return a copy with what a sequence's metadata says of saving; ours goes before theirs.
+
+        What cannot be used here (an unknown format, a backend that is not installed) is left
+        out: such a file may come from another microscope.
+        """
+        ours = metadata.get(METADATA_KEY)
+        if isinstance(ours, Mapping) and isinstance(ours.get("save"), Mapping):
+            return self._from_ours(ours["save"])
+        theirs = metadata.get(_WIDGETS_KEY)
+        if isinstance(theirs, Mapping) and theirs.get("save_name"):
+            found = self.named(str(theirs["save_name"]))
+            if folder := theirs.get("save_dir"):
+                found = found.replace(folder=Path(str(folder)))
+            return found.replace(is_on=bool(theirs.get("should_save", True)))
+        return self
+
+    def _from_ours(self, saved: Mapping[str, Any]) -> Self:
+        found = self
+        if saved.get("format") in SUFFIXES:
+            found = found.with_format(saved["format"])
+        if saved.get("backend") in (None, *backends_of(found.format)):
+            found = found.replace(backend=saved.get("backend"))
+        if saved.get("chunks") in CHUNK_PRESETS:
+            found = found.replace(chunks=saved["chunks"])
+        if isinstance(saved.get("name"), str):
+            found = found.replace(name=saved["name"])
+        if isinstance(saved.get("folder"), str):
+            found = found.replace(folder=Path(saved["folder"]))
+        compression = saved.get("compression")
+        if compression is None or str(compression).split(":")[0] in compressions_of(found.format):
+            found = found.replace(compression=compression)
+        return found.replace(is_on=bool(saved.get("is_on", True)))
+
+
+def backends_of(format_: Format) -> tuple[str, ...]:
+    """Return the names of the backends that write a format here, its default first."""
+    default = find_backend(None, format_)
+    fitting = [name for name in available_backends() if _writes(name, format_)]
+    return tuple(sorted(fitting, key=lambda n: (find_backend(n, format_) is not default, n)))
+
+
+def compressions_of(format_: Format) -> tuple[str, ...]:
+    """Return the names of the compressions of a format."""
+    return tuple(ZARR_LEVELS if format_ == "ome-zarr" else TIFF_LEVELS)
+
+
+def nearest_folder(path: Path) -> Path:
+    """Return the path itself, or the nearest above it that exists."""
+    for folder in (path, *path.parents):
+        if folder.exists():
+            return folder
+    return path
+
+
+def _writes(name: str, format_: Format) -> bool:
+    try:
+        find_backend(name, format_)
+    except OptionError:
+        return False
+    return True

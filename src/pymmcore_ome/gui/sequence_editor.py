@@ -1,0 +1,111 @@
+"""`SequenceEditor`: the MDAWidget of pymmcore-widgets, without its save box and its buttons.
+
+It describes a sequence, and runs nothing: that is asked for by a signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import useq
+from pymmcore_plus import CMMCorePlus
+from pymmcore_widgets import MDAWidget
+from qtpy.QtCore import Signal, qVersion
+from qtpy.QtWidgets import QAbstractSpinBox, QWidget
+
+from pymmcore_ome.errors import PymmcoreOmeError, SequenceError
+
+from .save_settings import METADATA_KEY
+
+_HIDES_NUMBERS: Final = [int(part) for part in str(qVersion()).split(".")] >= [6, 11, 3]
+
+
+class SequenceEditor(MDAWidget):
+    """Edits a `useq.MDASequence` with the devices of a core. Use it in the main thread.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+    save_metadata : callable
+        Asked for what of saving is to be kept with a sequence.
+    parent : QWidget, optional
+    """
+
+    runRequested = Signal(object)  # useq.MDASequence
+    settingsLoaded = Signal(object)  # the metadata of a sequence that was loaded
+    failed = Signal(object)  # an exception
+
+    def __init__(
+        self,
+        core: CMMCorePlus,
+        save_metadata: Callable[[], dict[str, Any]] = dict,
+        parent: QWidget | None = None,
+    ) -> None:
+        self._save_metadata = save_metadata
+        super().__init__(parent=parent, mmcore=core)
+        self.save_info.setChecked(False)
+        self.save_info.hide()
+        self.control_btns.hide()
+
+    def value(self) -> useq.MDASequence:
+        """Return the sequence; how it is to be saved is in its metadata."""
+        sequence = super().value()
+        if saved := self._save_metadata():
+            sequence.metadata[METADATA_KEY] = {"save": saved}
+        return sequence
+
+    def setValue(self, value: useq.MDASequence) -> None:
+        """Show a sequence. What its metadata says of saving is told by `settingsLoaded`."""
+        super().setValue(value.replace(metadata={}))
+        self.settingsLoaded.emit(value.metadata)
+
+    def set_still(self, is_still: bool) -> None:
+        """Hold still while an acquisition runs: nothing can be changed."""
+        self.setEnabled(not is_still)
+        # MDAWidget enables everything at the end of a run, also autofocus that is not there
+        refresh = getattr(self, "_update_autofocus_enablement", None)
+        if not is_still and refresh is not None:
+            refresh()
+
+    def mend_tables(self) -> None:
+        """Show the numbers in tables. To be called when rows may have been added.
+
+        Qt from 6.11.3 on shows nothing in a spin box whose style sheet takes its border away,
+        as pymmcore-widgets does in tables. To be removed when either does otherwise.
+        """
+        if _HIDES_NUMBERS:
+            for box in self.findChildren(QAbstractSpinBox):
+                if "border: none" in box.styleSheet():
+                    box.setStyleSheet("")
+                    box.setFrame(False)
+
+    def execute_mda(self, output: object) -> None:
+        """Ask for the sequence to be run."""
+        self.runRequested.emit(self.value())
+
+    def load(self, file: str | Path | None = None) -> None:
+        """Load a sequence from a YAML or JSON file; None: ask for one."""
+        try:
+            super().load(file)
+        except Exception as error:  # in a slot: nothing may go on from here
+            cause = error.__cause__ or error
+            self.failed.emit(
+                SequenceError(
+                    f"This file is no sequence that can be shown: {cause}. Choose a YAML or JSON "
+                    "file of a useq MDASequence."
+                )
+            )
+
+    def save(self, file: str | Path | None = None) -> None:
+        """Save the sequence to a file; None: ask for its name."""
+        try:
+            super().save(file)
+        except Exception as error:  # in a slot: nothing may go on from here
+            self.failed.emit(
+                PymmcoreOmeError(
+                    f"The settings could not be saved: {error}. Choose another file, its name "
+                    "ending in .yaml or .json."
+                )
+            )

@@ -1,0 +1,165 @@
+"""The window of ``pymmcore-ome gui``: an `AcquisitionPanel`, and what a program of its own needs.
+
+The only place that touches the whole program: its QApplication and its hooks for errors.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final
+
+from pymmcore_plus import CMMCorePlus
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
+
+from .acquisition_panel import AcquisitionPanel
+from .save_settings import SaveSettings
+
+logger = logging.getLogger("pymmcore-ome")
+_SIZE: Final = (1180, 860)
+
+
+class AcquisitionWindow(QMainWindow):
+    """A window with an `AcquisitionPanel`. Closing it never loses a frame.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+    settings : SaveSettings, optional
+    measures_disk : bool
+    parent : QWidget, optional
+    """
+
+    def __init__(
+        self,
+        core: CMMCorePlus,
+        settings: SaveSettings | None = None,
+        *,
+        measures_disk: bool = True,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.panel = AcquisitionPanel(core, settings=settings, measures_disk=measures_disk)
+        self.setCentralWidget(self.panel)
+        self.setWindowTitle("pymmcore-ome")
+        screen = self.screen()
+        room = screen.availableGeometry() if screen is not None else None
+        self.resize(
+            min(_SIZE[0], room.width() if room else _SIZE[0]),
+            min(_SIZE[1], room.height() if room else _SIZE[1]),
+        )
+        self._closes_at_end = False
+        self.panel.runEnded.connect(self._on_run_ended)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Close at once when nothing runs; else ask, cancel, and close when all is down."""
+        if event is None or not self.panel.is_running:
+            return super().closeEvent(event)
+        event.ignore()
+        if self._closes_at_end or self.asks_to_cancel():
+            self.stop()
+        return None
+
+    def stop(self) -> None:
+        """Cancel what runs, and close when all of it is written."""
+        self._closes_at_end = True
+        self.panel.cancel()
+        if not self.panel.is_running:
+            self.close()
+
+    def asks_to_cancel(self) -> bool:
+        """Ask whether the acquisition that runs is to be cancelled."""
+        answer = QMessageBox.question(
+            self,
+            "An acquisition is running",
+            "Cancel it? What came so far is saved, and the window closes when all is written.",
+        )
+        return bool(answer == QMessageBox.StandardButton.Yes)
+
+    def _on_run_ended(self) -> None:
+        if self._closes_at_end:
+            self.close()
+
+
+class _Hooks(QObject):
+    """Takes what nobody caught to the window's message, and Ctrl-C to its end. A context manager.
+
+    Without it, Qt ends the program at an exception, and hears no Ctrl-C.
+    """
+
+    raised = Signal(object)
+
+    def __init__(self, window: AcquisitionWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.raised.connect(window.panel.report)
+        self._listening = QTimer(self)  # Python hears a signal only while it runs
+        self._listening.setInterval(200)
+        self._listening.timeout.connect(self._listen)
+
+    def __enter__(self) -> None:
+        self._before = sys.excepthook, threading.excepthook
+        sys.excepthook = self._catch
+        threading.excepthook = self._catch_of_thread
+        self._interrupt: Any = signal.signal(signal.SIGINT, self._on_interrupt)
+        self._listening.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.stop()
+        sys.excepthook, threading.excepthook = self._before
+        signal.signal(signal.SIGINT, self._interrupt)
+
+    def _listen(self) -> None:
+        return
+
+    def _on_interrupt(self, *_: object) -> None:
+        self._window.stop()
+
+    def _catch(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        logger.critical("Nobody caught this: %s", error, exc_info=(kind, error, trace))
+        try:
+            self.raised.emit(error)
+        except RuntimeError:
+            return  # the window is gone
+
+    def _catch_of_thread(self, args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            self._catch(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def application() -> QApplication:
+    """Return the QApplication; make it if there is none. Before the core is made."""
+    found = QApplication.instance()
+    if isinstance(found, QApplication):
+        return found
+    made = QApplication(sys.argv[:1])
+    made.setApplicationName("pymmcore-ome")
+    return made
+
+
+def show_window(
+    load_core: Callable[[], CMMCorePlus], settings: SaveSettings, **options: Any
+) -> int:
+    """Open the window and stay until it is closed; return the exit code.
+
+    Parameters
+    ----------
+    load_core : callable
+        Makes the core; called after the QApplication is made.
+    settings : SaveSettings
+    **options
+        As `AcquisitionWindow`.
+    """
+    app = application()
+    window = AcquisitionWindow(load_core(), settings, **options)
+    with _Hooks(window):
+        window.show()
+        return int(app.exec())

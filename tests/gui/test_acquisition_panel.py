@@ -1,0 +1,431 @@
+"""The acquisition panel: real widgets driven through run, pause, cancel, error and restart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import useq
+import zarr
+from pymmcore_plus import CMMCorePlus
+
+import pymmcore_ome as po
+from helpers import read_by_zarr
+from pymmcore_ome import errors
+from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+
+from .conftest import GUARD_MS, sequence_of
+from .qt import need_qt
+from .test_acquisition_run import FullDisk
+
+need_qt()
+
+from qtpy.QtCore import Qt  # noqa: E402
+from qtpy.QtWidgets import QDoubleSpinBox  # noqa: E402
+
+from pymmcore_ome.gui import AcquisitionPanel  # noqa: E402
+from pymmcore_ome.gui.arrangement import way_for  # noqa: E402
+
+Make = Callable[..., AcquisitionPanel]
+Wait = Callable[[Callable[[], bool]], None]
+ENDLESS = 100_000  # of which few are acquired
+
+
+class StuckDisk(TensorstoreBackend):
+    """Takes nothing until it is let go."""
+
+    let_go = threading.Event()
+
+    def write(self, *args: Any, **options: Any) -> Any:
+        assert self.let_go.wait(GUARD_MS / 1000)
+        return super().write(*args, **options)
+
+
+@contextmanager
+def frames_seen(core: CMMCorePlus) -> Iterator[dict[tuple[int, ...], np.ndarray]]:
+    """Keep every frame as it came, by its index, in the acquisition's thread."""
+    seen: dict[tuple[int, ...], np.ndarray] = {}
+
+    def keep(pixels: np.ndarray, event: useq.MDAEvent, meta: Any) -> None:
+        seen[tuple(event.index[axis] for axis in "tpc")] = pixels.copy()
+
+    core.mda.events.frameReady.connect(keep, Qt.ConnectionType.DirectConnection)
+    yield seen
+    core.mda.events.frameReady.disconnect(keep)
+
+
+def click(qtbot: Any, button: Any) -> None:
+    assert button.isEnabled(), f"{button.text()} is not to be clicked now"
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def run(qtbot: Any, panel: AcquisitionPanel, wait_until: Wait) -> None:
+    """Click on Run, and wait for the end."""
+    click(qtbot, panel.run_bar.run)
+    wait_until(lambda: not panel.is_running)
+
+
+def test_run_saves_every_frame_where_it_belongs(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel()
+    with frames_seen(qt_core) as seen:
+        run(qtbot, panel, wait_until)
+    path = tmp_path / "cells_001.ome.zarr"
+    assert "Saved" in panel.messages.text
+    assert str(path) in panel.messages.text
+    assert po.validate(path, pixels=True) == []
+    assert po.open_dataset(path).status == "complete"
+    images = [read_by_zarr(path, image) for image in "01"]
+    assert len(seen) == 12
+    for (t, p, c), pixels in seen.items():
+        np.testing.assert_array_equal(images[p][t, c], pixels)
+    assert "12 of 12 frames" in panel.run_bar.text
+    assert panel.run_bar.run.isEnabled()
+    assert not panel.run_bar.cancel.isEnabled()
+    wait_until(lambda: panel.save_panel.estimate.path == tmp_path / "cells_002.ome.zarr")
+
+
+def test_pause_holds_the_run_and_resume_goes_on(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel(sequence_of(60), format="ome-tiff")
+    with frames_seen(qt_core) as seen:
+        click(qtbot, panel.run_bar.run)
+        wait_until(lambda: len(seen) > 3)
+        click(qtbot, panel.run_bar.pause)
+        wait_until(lambda: "Paused" in panel.run_bar.text)
+        assert qt_core.mda.is_paused()
+        assert panel.run_bar.pause.text() == "Resume"
+        held = len(seen)
+        assert held < 240
+        click(qtbot, panel.run_bar.pause)
+        wait_until(lambda: not panel.is_running)
+    path = tmp_path / "cells_001.ome.tiff"
+    assert "Saved" in panel.messages.text
+    with tifffile.TiffFile(path) as file:
+        images = [series.asarray() for series in file.series]
+    assert len(seen) == 240
+    for (t, p, c), pixels in seen.items():
+        np.testing.assert_array_equal(images[p][t, c], pixels)
+    assert panel.run_bar.pause.text() == "Pause"
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_cancel_leaves_what_came(
+    qtbot: Any,
+    qt_core: CMMCorePlus,
+    make_panel: Make,
+    tmp_path: Path,
+    wait_until: Wait,
+    is_paused: bool,
+) -> None:
+    panel = make_panel(sequence_of(ENDLESS))
+    with frames_seen(qt_core) as seen:
+        click(qtbot, panel.run_bar.run)
+        wait_until(lambda: len(seen) > 3)
+        if is_paused:
+            click(qtbot, panel.run_bar.pause)
+            wait_until(lambda: "Paused" in panel.run_bar.text)
+        click(qtbot, panel.run_bar.cancel)
+        wait_until(lambda: not panel.is_running)
+    assert "Canceled: what came is saved" in panel.messages.text
+    dataset = po.open_dataset(tmp_path / "cells_001.ome.zarr")
+    assert dataset.status == "canceled"
+    rows = dataset.frames()
+    assert len(rows) == len(seen)
+    images = [zarr.open_array(dataset.path / image / "0", mode="r") for image in "01"]
+    for (t, p, c), pixels in seen.items():
+        np.testing.assert_array_equal(images[p][t, c], pixels)
+
+
+def test_disk_error_is_a_message_and_the_panel_runs_again(
+    qtbot: Any, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel(sequence_of(20), backend=FullDisk)
+    run(qtbot, panel, wait_until)
+    assert "Frames could not be written: the acquisition was stopped" in panel.messages.text
+    assert "The disk is full: make room" in panel.messages.text
+    assert "Failed" in panel.run_bar.text
+    assert po.open_dataset(tmp_path / "cells_001.ome.zarr").status == "failed"
+    panel.save_panel.backend.choose("zarr-python")
+    run(qtbot, panel, wait_until)
+    assert "Saved" in panel.messages.text
+    assert po.validate(tmp_path / "cells_002.ome.zarr", pixels=True) == []
+    assert po.open_dataset(tmp_path / "cells_001.ome.zarr").status == "failed"
+
+
+def test_restarts_never_overwrite(
+    qtbot: Any, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel()
+    for _ in range(3):
+        run(qtbot, panel, wait_until)
+        assert "Saved" in panel.messages.text
+    names = [f"cells_{n:03d}.ome.zarr" for n in (1, 2, 3)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+    assert all(po.validate(tmp_path / name) == [] for name in names)
+
+
+def test_a_folder_that_cannot_be_used_is_refused_before_anything_moves(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    (tmp_path / "file").touch()
+    panel = make_panel(folder=tmp_path / "file")
+    with frames_seen(qt_core) as seen:
+        run(qtbot, panel, wait_until)
+    assert "It cannot be saved like this" in panel.messages.text
+    assert "Choose another folder" in panel.messages.text
+    assert seen == {}
+    assert panel.run_bar.run.isEnabled()
+    assert panel.run_bar.text == ""
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_start(
+    qtbot: Any,
+    make_panel: Make,
+    tmp_path: Path,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("pymmcore_ome.gui.estimate.shutil.disk_usage", lambda path: usage)
+    panel = make_panel()
+    run(qtbot, panel, wait_until)
+    assert "The disk may be full before the end" in panel.messages.text
+    assert list(tmp_path.iterdir()) == []
+    assert panel.messages.action.text() == "Start anyway"
+    click(qtbot, panel.messages.action)
+    wait_until(lambda: not panel.is_running)
+    assert "Saved" in panel.messages.text
+
+
+def test_nothing_is_saved_where_saving_is_switched_off(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel(is_on=False)
+    with frames_seen(qt_core) as seen:
+        run(qtbot, panel, wait_until)
+    assert len(seen) == 12
+    assert list(tmp_path.iterdir()) == []
+    assert "Complete" in panel.run_bar.text
+
+
+def test_frames_that_did_not_come_are_told(
+    qtbot: Any,
+    qt_core: CMMCorePlus,
+    make_panel: Make,
+    tmp_path: Path,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snap, count = qt_core.snapImage, 0
+
+    def snap_that_fails_once() -> None:
+        nonlocal count
+        count += 1
+        if count == 4:
+            raise RuntimeError("camera timed out")
+        snap()
+
+    monkeypatch.setattr(qt_core, "snapImage", snap_that_fails_once)
+    panel = make_panel()
+    run(qtbot, panel, wait_until)
+    assert "Saved, but 1 frame of 12 did not come" in panel.messages.text
+    assert len(po.open_dataset(tmp_path / "cells_001.ome.zarr").frames()) == 11
+
+
+def test_view_shows_the_newest_frame_with_its_place(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, wait_until: Wait
+) -> None:
+    panel = make_panel(
+        useq.MDASequence(
+            stage_positions=[{"x": 1, "y": 2, "z": 0, "name": "left"}],
+            channels=[{"config": "FITC", "exposure": 1}],
+        )
+    )
+    assert panel.view.caption == "No frame yet"
+    with frames_seen_once(qt_core) as seen:
+        run(qtbot, panel, wait_until)
+    assert panel.view.caption == "Position left · FITC · Camera"
+    image = panel.view.image
+    assert image is not None
+    shown = np.array([[image.pixelColor(x, y).red() for x in range(64)] for y in range(48)])
+    order = np.argsort(seen[0].ravel(), kind="stable")
+    assert (np.diff(shown.ravel()[order]) >= 0).all()  # the same picture, stretched
+    assert (shown.min(), shown.max()) == (0, 255)
+
+
+@contextmanager
+def frames_seen_once(core: CMMCorePlus) -> Iterator[list[np.ndarray]]:
+    seen: list[np.ndarray] = []
+
+    def keep(pixels: np.ndarray, event: useq.MDAEvent, meta: Any) -> None:
+        seen.append(pixels.copy())
+
+    core.mda.events.frameReady.connect(keep, Qt.ConnectionType.DirectConnection)
+    yield seen
+    core.mda.events.frameReady.disconnect(keep)
+
+
+def test_panel_goes_on_working_while_the_disk_takes_nothing(
+    qtbot: Any, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    StuckDisk.let_go.clear()
+    panel = make_panel(sequence_of(ENDLESS), backend=StuckDisk)
+    click(qtbot, panel.run_bar.run)
+    wait_until(lambda: "0 of 400,000 frames" in panel.run_bar.text)
+    wait_until(lambda: panel.view.caption != "No frame yet")
+    click(qtbot, panel.run_bar.cancel)
+    wait_until(lambda: "Writing the last frames" in panel.run_bar.text)
+    assert panel.is_running
+    panel.arrangement.resize(500, 500)  # and is drawn anew meanwhile
+    StuckDisk.let_go.set()
+    wait_until(lambda: not panel.is_running)
+    dataset = po.open_dataset(tmp_path / "cells_001.ome.zarr")
+    assert dataset.status == "canceled"
+    assert len(dataset.frames()) >= 1
+
+
+def test_a_run_that_was_started_elsewhere_is_watched_and_cancelled(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel()
+    thread = qt_core.run_mda(sequence_of(ENDLESS))
+    wait_until(lambda: "started elsewhere" in panel.run_bar.text)
+    assert not panel.run_bar.run.isEnabled()
+    assert not panel.save_panel.isEnabled()
+    click(qtbot, panel.run_bar.pause)
+    wait_until(lambda: panel.run_bar.pause.text() == "Resume")
+    click(qtbot, panel.run_bar.pause)
+    wait_until(lambda: panel.run_bar.pause.text() == "Pause")
+    click(qtbot, panel.run_bar.cancel)
+    wait_until(lambda: not thread.is_alive())
+    wait_until(panel.run_bar.run.isEnabled)
+    assert panel.run_bar.text == "The acquisition that was started elsewhere has ended"
+    assert list(tmp_path.iterdir()) == []
+    run(qtbot, panel, wait_until)
+    assert "Saved" in panel.messages.text
+
+
+def test_cancel_while_it_is_checked_starts_nothing(
+    qtbot: Any,
+    qt_core: CMMCorePlus,
+    make_panel: Make,
+    tmp_path: Path,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    panel = make_panel()
+    gate = threading.Event()
+    from pymmcore_ome.gui import acquisition_panel
+
+    reckon = acquisition_panel.estimate_of
+
+    def slow(*args: Any) -> Any:
+        assert gate.wait(GUARD_MS / 1000)
+        return reckon(*args)
+
+    monkeypatch.setattr(acquisition_panel, "estimate_of", slow)
+    click(qtbot, panel.run_bar.run)
+    assert "Checking" in panel.run_bar.text
+    click(qtbot, panel.run_bar.cancel)
+    gate.set()
+    wait_until(lambda: not panel._checking.is_busy)
+    assert not panel.is_running
+    assert panel.run_bar.text == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exception_in_the_panel_is_a_message(
+    qtbot: Any, make_panel: Make, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    panel = make_panel()
+
+    def broken() -> useq.MDASequence:
+        raise KeyError("a table without a column")
+
+    monkeypatch.setattr(panel.editor, "value", broken)
+    click(qtbot, panel.run_bar.run)
+    assert "nobody foresaw" in panel.messages.text
+    assert not panel.is_running
+    click(qtbot, panel.messages.dismiss)
+    assert panel.messages.text == ""
+
+
+def test_settings_are_saved_and_loaded_with_a_sequence(
+    qtbot: Any, make_panel: Make, tmp_path: Path
+) -> None:
+    panel = make_panel(format="ome-tiff", compression="zstd")
+    panel.editor.save(tmp_path / "plan.yaml")
+    panel.save_panel.set_settings(panel.save_panel.settings.replace(name="b", format="ome-zarr"))
+    panel.editor.load(tmp_path / "plan.yaml")
+    chosen = panel.save_panel.settings
+    assert (chosen.name, chosen.format, chosen.compression) == ("cells", "ome-tiff", "zstd")
+    assert len(list(panel.editor.value())) == 12
+
+
+def test_numbers_in_tables_can_be_read(make_panel: Make, wait_until: Wait) -> None:
+    panel = make_panel()
+    panel.editor.tab_wdg.setCurrentWidget(panel.editor.channels)
+    boxes = [box for box in panel.editor.findChildren(QDoubleSpinBox) if box.isVisible()]
+    assert sum(box.text() == "1.00" for box in boxes) == 2  # the exposures
+    wait_until(lambda: all(box.lineEdit().width() > 20 for box in boxes))
+
+
+def test_a_file_that_is_no_sequence_is_a_message(make_panel: Make, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("channels: [3")
+    panel = make_panel()
+    for name in ("bad.yaml", "missing.yaml"):
+        panel.messages.put_away()
+        panel.editor.load(tmp_path / name)
+        assert "no sequence that can be shown" in panel.messages.text
+    panel.editor.save(tmp_path / "plan.exe")
+    assert "could not be saved" in panel.messages.text
+
+
+def test_a_panel_that_is_closed_loses_nothing(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel(sequence_of(30), is_kept=False)
+    gone: list[bool] = []
+    panel.destroyed.connect(lambda: gone.append(True))
+    with frames_seen(qt_core) as seen:
+        click(qtbot, panel.run_bar.run)
+        wait_until(lambda: len(seen) > 2)
+        panel.deleteLater()
+        wait_until(lambda: bool(gone))
+        wait_until(lambda: not any(t.name == "acquisition" for t in threading.enumerate()))
+    assert len(seen) == 120
+    assert po.validate(tmp_path / "cells_001.ome.zarr", pixels=True) == []
+
+
+def test_a_core_that_was_made_before_qt_is_refused(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYMM_SIGNALS_BACKEND", "psygnal")  # as without a QApplication
+    with pytest.raises(errors.AcquisitionError, match="Make the QApplication first"):
+        AcquisitionPanel(CMMCorePlus())
+
+
+@pytest.mark.parametrize(
+    ("size", "way"), [((1180, 860), "beside"), ((640, 480), "tabs"), ((600, 1100), "below")]
+)
+def test_parts_are_arranged_by_the_room(
+    qtbot: Any, make_panel: Make, wait_until: Wait, size: tuple[int, int], way: str
+) -> None:
+    panel = make_panel()
+    panel.resize(*size)
+    wait_until(lambda: panel.arrangement.way == way)
+    assert (panel.width(), panel.height()) == size, "the panel needs more room than it has"
+    run(qtbot, panel, wait_until)
+    assert "Saved" in panel.messages.text
+    assert panel.view.isVisible()
+    assert panel.run_bar.isVisible()
+    assert way_for(*size) == way

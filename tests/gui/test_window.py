@@ -1,0 +1,129 @@
+"""The window of the command, and its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymmcore_plus import CMMCorePlus
+
+import pymmcore_ome as po
+from conftest import DEMO
+from pymmcore_ome.gui import SaveSettings
+
+from .conftest import sequence_of
+from .qt import need_qt
+
+need_qt()
+
+from qtpy.QtCore import QTimer  # noqa: E402
+
+from pymmcore_ome.gui.window import AcquisitionWindow, show_window  # noqa: E402
+
+Wait = Callable[[Callable[[], bool]], None]
+
+
+@pytest.fixture
+def window(qtbot: Any, qt_core: CMMCorePlus, tmp_path: Path) -> AcquisitionWindow:
+    settings = SaveSettings(folder=tmp_path, name="cells")
+    made = AcquisitionWindow(qt_core, settings, measures_disk=False)
+    qtbot.addWidget(made)
+    made.panel.editor.setValue(sequence_of(100_000))
+    made.show()
+    return made
+
+
+def test_window_closes_at_once_when_nothing_runs(window: AcquisitionWindow) -> None:
+    assert window.close()
+
+
+def test_window_that_is_closed_while_acquiring_saves_first(
+    window: AcquisitionWindow, tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([False, True])
+    monkeypatch.setattr(window, "asks_to_cancel", lambda: next(answers))
+    window.panel.run()
+    wait_until(lambda: "Acquiring" in window.panel.run_bar.text)
+    assert not window.close()  # no: it goes on
+    assert window.panel.is_running
+    assert not window.close()  # yes: it closes when all is down
+    wait_until(lambda: not window.isVisible())
+    assert po.open_dataset(tmp_path / "cells_001.ome.zarr").status == "canceled"
+
+
+def test_what_nobody_caught_is_a_message_and_not_the_end(
+    qtbot: Any, qt_core: CMMCorePlus, tmp_path: Path
+) -> None:
+    """In a slot of somebody else, and in a thread."""
+    from qtpy.QtWidgets import QApplication
+
+    said: list[str] = []
+
+    def shown() -> AcquisitionWindow:
+        found = [w for w in QApplication.topLevelWidgets() if isinstance(w, AcquisitionWindow)]
+        return next(w for w in found if w.isVisible())
+
+    def fail_in_thread() -> None:
+        thread = threading.Thread(target=lambda: 1 // 0)
+        thread.start()
+        thread.join()
+
+    def fail() -> None:
+        sys.excepthook(KeyError, KeyError("lost"), None)  # what Qt does with a slot's exception
+
+    def note() -> None:
+        said.append(shown().panel.messages.text)
+
+    def close() -> None:
+        shown().close()
+
+    for number, step in enumerate((fail_in_thread, note, fail, note, close)):
+        QTimer.singleShot(100 * number, step)
+    settings = SaveSettings(folder=tmp_path)
+    assert show_window(lambda: qt_core, settings, measures_disk=False) == 0
+    assert "ZeroDivisionError" in said[0]
+    assert "lost" in said[1]
+
+
+def test_command_opens_the_window_and_ends_well(tmp_path: Path) -> None:
+    script = tmp_path / "gui.py"
+    script.write_text(
+        "import sys\n"
+        "from qtpy.QtCore import QTimer\n"
+        "from qtpy.QtWidgets import QApplication\n"
+        "import superqt.iconify\n"
+        "def no_network(*key, **options):\n"
+        "    raise OSError('no network in tests')\n"
+        "superqt.iconify.svg_path = no_network\n"
+        "app = QApplication([])\n"
+        "def close():\n"
+        "    window = app.topLevelWidgets()\n"
+        "    print([w.windowTitle() for w in window if w.isVisible()])\n"
+        "    app.closeAllWindows()\n"
+        "QTimer.singleShot(500, close)\n"
+        "from pymmcore_ome.cli.app import main\n"
+        "main()\n"
+    )
+    done = _run([str(script), "gui", "--config", str(DEMO / "demo.cfg")], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "['pymmcore-ome']" in done.stdout
+
+
+def test_command_says_that_a_configuration_is_missing(tmp_path: Path) -> None:
+    done = _run(["-m", "pymmcore_ome", "gui", "--config", "missing.cfg"], tmp_path)
+    assert done.returncode == 1
+    assert "missing.cfg does not exist" in done.stderr
+
+
+def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False,
+    )  # fmt: skip

@@ -16,6 +16,7 @@ import typer
 from pymmcore_ome.errors import PymmcoreOmeError
 
 from .bench import bench
+from .gui import gui
 from .reading import frames, info, recover, validate
 from .running import demo, run
 from .terminal import print_error, print_warning
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, info, validate, recover, frames, bench):
+for command in (demo, run, info, validate, recover, frames, bench, gui):
     app.command()(command)
 
 
@@ -46,6 +47,9 @@ def ended() -> int:
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     return 0
+
+
+app.command(name="gui")(gui)
 
 
 def main() -> None:

@@ -1,0 +1,42 @@
+"""``pymmcore-ome gui``: the acquisition panel in a window. Loads Qt only when it runs."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def gui(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A Micro-Manager configuration.", show_default="the demo camera"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to save at first.", show_default="this folder")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the experiment at first.")] = "experiment",
+) -> None:
+    """Open a window to plan, run, save and watch acquisitions."""
+    try:
+        from pymmcore_ome.gui.binding import check_binding
+
+        check_binding()
+        from pymmcore_ome.gui.window import show_window
+    except ImportError as error:
+        typer.echo(
+            f"Error: the window needs Qt, which could not be loaded: {error}. Install it with  "
+            'python -m pip install "pymmcore-ome[gui]"',
+            err=True,
+        )
+        raise typer.Exit(1) from None
+    from pymmcore_ome.gui import SaveSettings
+
+    from .demo_files import demo_folder
+    from .microscope import load_core
+
+    chosen = config if config is not None else demo_folder() / "demo.cfg"
+    settings = SaveSettings(folder=(folder or Path.cwd()).absolute(), name=name)
+    raise typer.Exit(show_window(partial(load_core, chosen), settings))

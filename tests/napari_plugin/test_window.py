@@ -307,3 +307,17 @@ def test_blocks_of_the_page_run(
     names: dict[str, Any] = {"viewer": window.viewer}
     for number, block in enumerate(blocks):
         exec(compile(block, f"napari.md block {number}", "exec"), names)
+
+
+def test_panel_is_a_dock_widget(window: Window, tmp_path: Path) -> None:
+    core = window.main.core
+    if core is not CMMCorePlus.instance():
+        CMMCorePlus.instance().loadSystemConfiguration(DEMO / "demo.cfg")
+    _, panel = window.viewer.window.add_plugin_dock_widget("pymmcore-ome", "Acquire and save")
+    panel.save_panel.set_settings(panel.save_panel.settings.replace(folder=tmp_path, name="cells"))
+    panel.editor.setValue(SEQUENCE)
+    panel.run_bar.run.click()
+    window.wait(lambda: not panel.is_running)
+    assert "Saved" in panel.messages.text
+    assert po.validate(tmp_path / "cells_001.ome.zarr", pixels=True) == []
+    window.viewer.window.remove_dock_widget(panel.parent())

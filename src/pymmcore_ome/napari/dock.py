@@ -1,7 +1,7 @@
-"""The dock widget "Save with pymmcore-ome": what `connect` does, for those who click.
+"""The dock widgets: "Save with pymmcore-ome", what `connect` does for those who click; "Acquire".
 
-Its state is the `Connection`'s; it holds none. A function makes it, so that no Qt is imported
-before it is opened.
+They hold no state of their own: that is the `Connection`'s, and the panel's. Functions make
+them, so that no Qt is imported before one is opened.
 """
 
 from __future__ import annotations
@@ -88,8 +88,20 @@ def make_dock(napari_viewer: Any = None) -> Any:
     if main_window(viewer) is not None:
         _said(start, refresh)()
     refresh()
-    widget.connection = connection
+    widget.connection = connection  # type: ignore[attr-defined, unused-ignore]  # with and without Qt
     return widget
+
+
+def make_panel() -> Any:
+    """Return the `AcquisitionPanel` on ``CMMCorePlus.instance()``, as a dock widget.
+
+    Returns
+    -------
+    AcquisitionPanel
+    """
+    from pymmcore_ome.gui import AcquisitionPanel
+
+    return AcquisitionPanel()
 
 
 def _said(action: Callable[[], None], after: Callable[[], None]) -> Callable[..., None]:

@@ -49,9 +49,6 @@ def ended() -> int:
     return 0
 
 
-app.command(name="gui")(gui)
-
-
 def main() -> None:
     """Run the command and end the program."""
     code = ended()

@@ -6,18 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-from test_commands import command
 
 import pymmcore_ome as po
 from conftest import DEMO
+
+from .processes import command
 
 FAST = DEMO / "fast.cfg"
 
 
 def test_bench_compares_every_way_with_the_rate_of_the_camera(tmp_path: Path) -> None:
-    done = command(
-        "bench", "--path", tmp_path, "--config", FAST, "--seconds", 0.05, cwd=tmp_path
-    )  # fmt: skip
+    options = ("--path", tmp_path, "--config", FAST, "--seconds", 0.05)
+    done = command("bench", *options, cwd=tmp_path, COLUMNS="200")
     assert done.returncode == 0, done.stderr
     assert re.search(r"512 x 512 uint16, exposure 10 ms, streams [\d.,]+ frames/s", done.stdout)
     for backend in po.available_backends():
@@ -32,7 +32,7 @@ def test_bench_compares_every_way_with_the_rate_of_the_camera(tmp_path: Path) ->
 
 
 def test_bench_without_a_camera_tries_the_disk(tmp_path: Path) -> None:
-    done = command("bench", "--path", tmp_path, "--seconds", 0.05, cwd=tmp_path)
+    done = command("bench", "--path", tmp_path, "--seconds", 0.05, cwd=tmp_path, COLUMNS="200")
     assert done.returncode == 0, done.stderr
     assert "2048 x 2048 uint16" in done.stdout
     assert "margin" not in done.stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ome_types
 import pytest
 import tifffile
 import useq
@@ -296,3 +297,161 @@ def test_multi_camera_of_two_bit_depths_is_refused_before_anything_moves(
         twins.mda.run(useq.MDASequence(channels=["DAPI"]), output=tmp_path / "a.ome.zarr")
     assert not delivered
     assert not (tmp_path / "a.ome.zarr").exists()
+
+
+class Rig:
+    """Cameras A and B (alike), S (smaller) and Multi (A and B); presets choose among them."""
+
+    def __init__(self, **presets: str | None) -> None:
+        core = self.core = CMMCorePlus()
+        core.loadSystemConfiguration(DEMO / "demo.cfg")
+        core.unloadDevice("Camera")
+        for name, binning, bits in (("A", 1, "12"), ("B", 1, "16"), ("S", 2, "16")):
+            core.loadDevice(name, "DemoCamera", "DCam")
+            core.initializeDevice(name)
+            core.setProperty(name, "OnCameraCCDXSize", 64)
+            core.setProperty(name, "OnCameraCCDYSize", 48)
+            core.setProperty(name, "PixelType", "16bit")
+            core.setProperty(name, "BitDepth", bits)
+            core.setProperty(name, "Binning", binning)
+        core.setProperty("A", "Gain", 3)  # pymmcore-plus tells no property that is 0
+        core.setProperty("B", "Gain", 4)
+        core.loadDevice("Multi", "Utilities", "Multi Camera")
+        core.initializeDevice("Multi")
+        core.setProperty("Multi", "Physical Camera 1", "A")
+        core.setProperty("Multi", "Physical Camera 2", "B")
+        for name, camera in presets.items():
+            core.defineConfig("Channel", name, "Dichroic", "Label", "400DCLP")
+            if camera is not None:
+                core.defineConfig("Channel", name, "Core", "Camera", camera)
+        core.setCameraDevice("A")
+        core.setAutoShutter(False)
+
+    def run(self, path: Path, sequence: Any, active: str = "A") -> list[Any]:
+        self.core.setCameraDevice(active)
+        self.core._last_config = ("", "")
+        with po.install(self.core), listening(self.core) as delivered:
+            self.core.mda.run(sequence, output=path)
+        return delivered
+
+
+def placed_by_camera(path: Path, delivered: list[Any]) -> po.Dataset:
+    """Assert that every frame is in an image of its own camera, at its channel's name."""
+    dataset = check(path, delivered)
+    images = {image.path: image for image in dataset.images}
+    for row in dataset.frames():
+        image, camera = images[row["image"]], row["metadata"]["camera_device"]
+        assert image.name.rpartition("_")[2] == camera
+        place = dict(zip(image.axes, row["index"], strict=False))
+        assert image.channels[place["c"]].name == row["channel"]
+    assert po.validate(path, pixels=True) == []
+    return dataset
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("active", ["A", "S"])
+@pytest.mark.parametrize(
+    "channels",
+    [["DAPI", "FITC", "Cy5", "Mini"], ["Cy5", "DAPI", "Mini", "FITC"], ["DAPI", "Mini", "Cy5"]],
+)
+def test_channel_that_chooses_no_camera_is_taken_by_the_last_one(
+    tmp_path: Path, suffix: str, channels: list[str], active: str
+) -> None:
+    rig = Rig(DAPI="A", FITC="B", Cy5=None, Mini="S")
+    sequence = useq.MDASequence(channels=channels, time_plan={"interval": 0.001, "loops": 2})
+    delivered = rig.run(tmp_path / f"a{suffix}", sequence, active)
+    assert len(delivered) == 2 * len(channels)
+    dataset = placed_by_camera(tmp_path / f"a{suffix}", delivered)
+    assert dataset.record.frames["planned"] == len(delivered)
+
+
+def test_cameras_of_a_run_are_the_detectors_of_their_channels(tmp_path: Path) -> None:
+    rig = Rig(DAPI="A", FITC="B", Mini="S")
+    two = useq.MDASequence(channels=["DAPI", "FITC"])
+    rig.run(tmp_path / "a.ome.zarr", two)
+    three = useq.MDASequence(channels=["DAPI", "FITC", "Mini"])
+    rig.run(tmp_path / "b.ome.zarr", three)
+    for name, images in (("a", 1), ("b", 3)):
+        text = (tmp_path / f"{name}.ome.zarr" / "OME" / "METADATA.ome.xml").read_text()
+        found = ome_types.from_xml(text)
+        gains = [c.detector_settings.gain for i in found.images for c in i.pixels.channels]
+        assert len(found.images) == images
+        assert gains[:2] == [3, 4], "of A, of B"
+        bits = [i.pixels.significant_bits for i in found.images]
+        assert bits == ([16] if images == 1 else [12, 16, 16])
+
+
+def test_cameras_of_one_size_whose_pixels_differ_have_images_of_their_own(tmp_path: Path) -> None:
+    rig = Rig(DAPI="A", Mini="S")
+    rig.core.setProperty("S", "OnCameraCCDXSize", 128)
+    rig.core.setProperty("S", "OnCameraCCDYSize", 96)
+    rig.core.setProperty("S", "BitDepth", 12)
+    sequence = useq.MDASequence(channels=["DAPI", "Mini"])
+    dataset = placed_by_camera(tmp_path / "a.ome.zarr", rig.run(tmp_path / "a.ome.zarr", sequence))
+    scales = [image.layout.axes[-1].scale for image in dataset.images]
+    assert scales == [0.325, 0.65]
+
+
+@pytest.mark.parametrize("active", ["A", "Multi"])
+def test_channels_that_all_choose_the_multi_camera_bring_its_frames(
+    tmp_path: Path, active: str
+) -> None:
+    rig = Rig(Both="Multi", Also="Multi")
+    delivered = rig.run(
+        tmp_path / "a.ome.zarr", useq.MDASequence(channels=["Both", "Also"]), active
+    )
+    assert len(delivered) == 4
+    dataset = check(tmp_path / "a.ome.zarr", delivered)
+    names = [channel.name for channel in dataset.images[0].channels]
+    assert names == ["Both A", "Both B", "Also A", "Also B"]
+
+
+def test_channel_that_leaves_the_multi_camera_is_saved_alone(tmp_path: Path) -> None:
+    rig = Rig(Mini="S")
+    delivered = rig.run(tmp_path / "a.ome.zarr", useq.MDASequence(channels=["Mini"]), "Multi")
+    assert check(tmp_path / "a.ome.zarr", delivered).images[0].shape == (1, 24, 32)
+
+
+@pytest.mark.parametrize(
+    ("channels", "active"), [(["DAPI", "Both"], "A"), (["Both", "Mini"], "Multi")]
+)
+def test_channels_that_mix_one_camera_and_several_are_refused_before_anything_moves(
+    tmp_path: Path, channels: list[str], active: str
+) -> None:
+    rig = Rig(DAPI="A", Both="Multi", Mini="S")
+    with pytest.raises(errors.AcquisitionError, match="several frames at once"):
+        rig.run(tmp_path / "a.ome.zarr", useq.MDASequence(channels=channels), active)
+    assert not (tmp_path / "a.ome.zarr").exists()
+
+
+def test_event_that_sets_a_camera_itself_goes_to_that_cameras_image(tmp_path: Path) -> None:
+    rig = Rig(DAPI="A", Mini="S")
+    events = [
+        useq.MDAEvent(index={"t": 0, "c": 0}, channel={"config": "DAPI"}),
+        useq.MDAEvent(index={"t": 1, "c": 1}, properties=[("Core", "Camera", "B")]),
+        useq.MDAEvent(index={"t": 2, "c": 2}, channel={"config": "Mini"}),
+    ]
+    delivered = rig.run(tmp_path / "a.ome.zarr", iter(events))
+    dataset = check(tmp_path / "a.ome.zarr", delivered)
+    assert [image.name for image in dataset.images] == ["Pos0_A", "Pos0_B", "Pos0_S"]
+
+
+def test_camera_that_the_plan_does_not_have_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(DAPI="A", FITC="B", Mini="S")
+    engine: Any = type(rig.core.mda.engine)
+    original = engine.setup_event
+
+    def setup_event(self: Any, event: Any) -> None:
+        original(self, event)
+        if index_of(event) == {"t": 1, "c": 1}:
+            rig.core.setCameraDevice("A")
+
+    monkeypatch.setattr(engine, "setup_event", setup_event)
+    sequence = useq.MDASequence(
+        channels=["DAPI", "FITC", "Mini"], time_plan={"interval": 0.001, "loops": 2}
+    )
+    with pytest.raises(errors.PlacementError, match="camera 'A' took it, and the plan has 'B'"):
+        rig.run(tmp_path / "a.ome.zarr", sequence)
+    assert len(po.open_dataset(tmp_path / "a.ome.zarr").frames()) == 4

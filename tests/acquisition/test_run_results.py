@@ -189,3 +189,15 @@ def test_scratch_output_of_the_runner_works_beside_ours(core: CMMCorePlus, tmp_p
     with po.install(core):
         core.mda.run(SEQUENCE, output=["memory", tmp_path / "a.ome.zarr"])
     assert po.validate(tmp_path / "a.ome.zarr") == []
+
+
+def test_one_path_under_two_names_is_refused_and_what_is_there_stays(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "a.ome.zarr"
+    with po.install(core, overwrite=True):
+        core.mda.run(SEQUENCE, output=path)
+        with pytest.raises(errors.AcquisitionError, match="name the same path"):
+            core.mda.run(SEQUENCE, output=[path, tmp_path / "folder" / ".." / "a.ome.zarr"])
+    assert po.validate(path) == []

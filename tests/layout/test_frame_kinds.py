@@ -106,3 +106,22 @@ def test_schema_with_cameras_survives_json_and_yaml() -> None:
     schema = schema_of(Dimension(name="cam", coords=[WIDE, DEEP]))
     assert po.StorageSchema.from_json(schema.to_json()) == schema
     assert po.StorageSchema.from_yaml(schema.to_yaml()) == schema
+
+
+def test_far_index_in_a_store_that_grows_costs_no_object_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = 0
+    own = po.Channel.__init__
+
+    def counted(self: po.Channel, *values: object, **fields: object) -> None:
+        nonlocal made
+        made += 1
+        own(self, *values, **fields)
+
+    schema = schema_of(Dimension(name="t"), Dimension(name="c"), grows=True)
+    with po.open_stream(tmp_path / "a.ome.zarr", schema) as stream:
+        stream.append(np.ones((4, 5), "uint16"), at={"t": 2_000_000}, metadata={"channel": "DAPI"})
+        monkeypatch.setattr(po.Channel, "__init__", counted)
+    assert made < 100
+    assert po.open_dataset(tmp_path / "a.ome.zarr").images[0].shape == (2_000_001, 1, 4, 5)

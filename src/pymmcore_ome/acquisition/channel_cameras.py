@@ -1,7 +1,8 @@
 """Cameras that channels choose: presets of Micro-Manager that set ``Core-Camera``.
 
-Where such cameras deliver frames of other sizes or dtypes, every camera has images of its
-own, with the channels that it takes. It asks no device anything.
+A camera that was chosen stays the active one until another is, so a channel whose preset chooses
+none is taken by whichever was active before. Where cameras differ, every camera has images of
+its own, with the channels that it takes. It asks no device anything.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import Any, Final
 
 import useq
 
-from pymmcore_ome.schema import Camera, Dimension, EventOrder, ImagePlan
+from pymmcore_ome.errors import OutsidePlanError
+from pymmcore_ome.schema import Camera, Channel, Dimension, EventOrder, ImagePlan
 
 from .useq_parts import Parts, of_camera
 
 #: Camera labels by (group, preset); both names as Micro-Manager has them.
 CameraPresets = Mapping[tuple[str, str], str]
 _DEFAULT_GROUP: Final = "Channel"
+_Place = tuple[int, int]  # position and tile of an image
+_Index = tuple[tuple[str, int], ...]
 
 
 def camera_presets(summary: Mapping[str, Any] | None) -> dict[tuple[str, str], str]:
@@ -32,33 +36,26 @@ def camera_presets(summary: Mapping[str, Any] | None) -> dict[tuple[str, str], s
     }
 
 
-def cameras_in_use(
-    sequence: useq.MDASequence | None, cameras: Sequence[Camera], presets: CameraPresets
-) -> list[Camera]:
-    """Return the cameras that take the frames of a sequence, the active one first.
-
-    A channel that chooses none is taken by the active one.
+def chosen_labels(
+    sequence: useq.MDASequence, presets: CameraPresets, active: str
+) -> dict[str, None]:
+    """Return the labels of the cameras that may take frames of a sequence, the active one first.
 
     Parameters
     ----------
-    sequence : useq.MDASequence or None
-        None: any channel may come.
-    cameras : sequence of Camera
-        All that are loaded, the active one first.
+    sequence : useq.MDASequence
     presets : mapping
+    active : str
+        The camera that takes the frames of channels that choose none.
     """
-    active = cameras[0].name
-    if sequence is None:
-        chosen = {active, *presets.values()}
-    else:
-        channels = _channels(sequence)
-        chosen = {presets.get((c.group, c.config), active) for c in channels} or {active}
-    return [camera for camera in cameras if camera.name in chosen] or [cameras[0]]
+    chosen = [presets.get((c.group, c.config), active) for c in _channels(sequence)] or [active]
+    return dict.fromkeys([active, *chosen] if active in chosen else chosen)
 
 
-def is_mixed(cameras: Sequence[Camera]) -> bool:
-    """Whether frames of some cameras cannot be planes of one image."""
-    return len({camera.kind for camera in cameras}) > 1
+def with_their_cameras(dimension: Dimension, presets: CameraPresets) -> Dimension:
+    """Return a channel dimension whose channels say which camera they choose."""
+    channels = [c.replace(camera=_label(c, presets) or c.camera) for c in dimension.channels]
+    return dimension.replace(coords=channels)
 
 
 def _channels(sequence: useq.MDASequence) -> list[useq.Channel]:
@@ -70,20 +67,30 @@ def _channels(sequence: useq.MDASequence) -> list[useq.Channel]:
     return found
 
 
+def _label(channel: Channel, presets: CameraPresets) -> str | None:
+    return presets.get((channel.group or _DEFAULT_GROUP, channel.name))
+
+
 @dataclass
 class ChannelCameras:
-    """From an event's index to that of its camera's image.
+    """From an event's index, and the camera that took it, to its camera's image.
+
+    It refuses a frame of a camera that the plan does not have there.
 
     Parameters
     ----------
     cameras : sequence of Camera
-        In use, the one that takes frames without a channel first.
+        Those that may take frames.
     presets : mapping
+    active : str
+        Label of the camera that is active before the first event.
     """
 
     cameras: Sequence[Camera]
     presets: CameraPresets
-    _places: dict[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict)
+    active: str
+    _places: dict[_Place, dict[tuple[int, int], int]] = field(default_factory=dict)
+    _planned: dict[_Index, int] = field(default_factory=dict)
 
     def split(self, parts: Parts) -> Parts:
         """Return the parts with images of their own for every camera, and remember their places.
@@ -93,52 +100,91 @@ class ChannelCameras:
         parts : Parts
             With `images` and `order`: a sequence that was walked.
         """
-        plans: list[ImagePlan] = []
-        for plan in parts.images or ():
-            plans += self._split_plan(plan)
+        assert parts.images is not None
         assert parts.order is not None
-        axes = parts.order.axes
-        rows = []
+        names = {_place(plan.at): self._channels_of(plan) for plan in parts.images}
+        takes: dict[_Place, dict[int, set[int]]] = {place: {} for place in names}
+        axes, events = parts.order.axes, []
+        label = self.active
         for row in parts.order.rows:
-            at = self.at({name: n for name, n in zip(axes, row, strict=True) if n >= 0})
+            index = {name: n for name, n in zip(axes, row, strict=True) if n >= 0}
+            place, number = _place(index), index.get("c")
+            if number is not None:
+                label = _label(names[place][number], self.presets) or label
+            camera = self._number(label) or 0
+            self._planned[_key(index)] = camera
+            takes[place].setdefault(camera, set())
+            if number is not None:
+                takes[place][camera].add(number)
+            events.append((index, camera))
+        plans: list[ImagePlan] = []
+        for plan in parts.images:
+            plans += self._split_plan(plan, takes[_place(plan.at)])
+        rows = []
+        for index, camera in events:
+            at = self.at(index, self.cameras[camera].name)
             rows.append(tuple(at.get(name, -1) for name in (*axes, "cam")))
         return replace(
             parts, images=tuple(plans), order=EventOrder(axes=(*axes, "cam"), rows=tuple(rows))
         )
 
-    def at(self, index: Mapping[str, int]) -> dict[str, int]:
-        """Return where a frame of this index goes: its camera, and its channel there."""
+    def at(self, index: Mapping[str, int], label: str | None = None) -> dict[str, int]:
+        """Return where a frame of this index goes: its camera, and its channel there.
+
+        Parameters
+        ----------
+        index : mapping
+            Of the event.
+        label : str, optional
+            The camera that took it. None: the one that the plan has there.
+
+        Raises
+        ------
+        OutsidePlanError
+            When the plan has another camera there, whose images have not this one's frames.
+        """
         at = {str(axis): int(value) for axis, value in index.items()}
-        channel = at.get("c")
-        places = self._places.get((at.get("p", 0), at.get("g", 0)), [])
-        if channel is None or not 0 <= channel < len(places):  # no place: the stream says so
-            return {**at, "cam": 0}
-        at["cam"], at["c"] = places[channel]
-        return at
+        planned = self._planned.get(_key(at))
+        camera = planned if label is None else self._number(label)
+        number, places = at.get("c"), self._places.get(_place(at), {})
+        if camera is not None and number is not None and (number, camera) in places:
+            return {**at, "cam": camera, "c": places[number, camera]}
+        if label is None or (number is None and camera is not None) or planned is None:
+            return {**at, "cam": camera or 0}  # what has no place: the stream says so
+        raise OutsidePlanError(
+            f"Frame at {at}: camera {label!r} took it, and the plan has "
+            f"{self.cameras[planned].name!r} there. Let the preset of every channel choose its "
+            "camera (Core-Camera). The frame was not taken; what was written before is safe."
+        )
 
-    def _split_plan(self, plan: ImagePlan) -> list[ImagePlan]:
+    def _split_plan(self, plan: ImagePlan, takes: Mapping[int, set[int]]) -> list[ImagePlan]:
+        places = self._places[_place(plan.at)] = {}
         channels = next((d for d in plan.dimensions if d.name == "c"), None)
-        if channels is None:
-            return [of_camera(plan, 0, self.cameras[0])]
-        takes: dict[int, list[int]] = {}
-        places = self._places[plan.at.get("p", 0), plan.at.get("g", 0)] = []
-        for number, channel in enumerate(channels.channels):
-            camera = self._camera(channel.group or _DEFAULT_GROUP, channel.name)
-            own = takes.setdefault(camera, [])
-            places.append((camera, len(own)))
-            own.append(number)
-        return [
-            of_camera(_with_channels(plan, channels, numbers), camera, self.cameras[camera])
-            for camera, numbers in takes.items()
-        ]
+        plans = []
+        for camera, numbers in takes.items():
+            own = plan
+            if channels is not None:
+                taken = sorted(numbers)
+                places |= {(number, camera): n for n, number in enumerate(taken)}
+                coords = [channels.channels[n] for n in taken]
+                kept = channels.replace(size=None, coords=coords)
+                own = plan.replace(
+                    dimensions=[kept if d.name == "c" else d for d in plan.dimensions]
+                )
+            plans.append(of_camera(own, camera, self.cameras[camera]))
+        return plans
 
-    def _camera(self, group: str, config: str) -> int:
-        label = self.presets.get((group, config))
-        return next((n for n, camera in enumerate(self.cameras) if camera.name == label), 0)
+    @staticmethod
+    def _channels_of(plan: ImagePlan) -> tuple[Channel, ...]:
+        return next((d.channels for d in plan.dimensions if d.name == "c"), ())
+
+    def _number(self, label: str) -> int | None:
+        return next((n for n, camera in enumerate(self.cameras) if camera.name == label), None)
 
 
-def _with_channels(plan: ImagePlan, channels: Dimension, numbers: Sequence[int]) -> ImagePlan:
-    own = channels.replace(size=None, coords=[channels.channels[n] for n in numbers])
-    return plan.replace(
-        dimensions=[own if d.name == "c" else d for d in plan.dimensions],
-    )
+def _place(index: Mapping[str, int]) -> _Place:
+    return index.get("p", 0), index.get("g", 0)
+
+
+def _key(index: Mapping[str, int]) -> _Index:
+    return tuple(sorted((axis, value) for axis, value in index.items() if axis != "cam"))

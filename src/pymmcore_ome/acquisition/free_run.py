@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import useq
 
+from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 from pymmcore_ome.stream import JoinedView
 
@@ -100,7 +101,13 @@ class FreeRun:
 
     def _number(self, label: str | None) -> int:
         """Return which camera a frame came from; the active one where it does not say."""
-        return next((n for n, camera in enumerate(self._cameras) if camera.name == label), 0)
+        names = [camera.name for camera in self._cameras]
+        if label is not None and label not in names:
+            raise AcquisitionError(
+                f"Camera {label!r} took a frame, and the run began with {names}. The frame was not "
+                "taken; what was written before is safe."
+            )
+        return 0 if label is None else names.index(label)
 
 
 def _without_camera(event: useq.MDAEvent) -> dict[str, int]:

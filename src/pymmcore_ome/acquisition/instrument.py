@@ -16,17 +16,27 @@ _APERTURE: Final = re.compile(r"(?:NA\s*[=:]?\s*|[xX\u00d7]\s*/\s*)(\d?\.\d+|1)"
 _MAX_BINNING: Final = 64
 
 
-def instrument_of(summary: Mapping[str, Any] | None) -> Instrument | None:
+def instrument_of(
+    summary: Mapping[str, Any] | None, cameras: Sequence[str] | None = None
+) -> Instrument | None:
     """Return what the summary metadata says of objective and cameras; None for nothing.
 
     The objective is the label that the active pixel size configuration asks for, else that
     of the device called an objective.
+
+    Parameters
+    ----------
+    summary : mapping or None
+    cameras : sequence of str, optional
+        Labels of the cameras in use, in the order of their numbers. None: those of the active one.
     """
     summary = summary or {}
     devices = {str(device.get("label")): device for device in summary.get("devices") or ()}
     objective = _objective(summary, devices)
     detectors = [
-        _detector(name, devices[name]) for name in camera_labels(summary) if name in devices
+        _detector(name, devices.get(name, {}))
+        for name in (camera_labels(summary) if cameras is None else cameras)
+        if name in devices or cameras
     ]
     if objective is None and not detectors:
         return None

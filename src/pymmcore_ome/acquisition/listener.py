@@ -18,7 +18,6 @@ from pymmcore_plus.mda import PMDAEngine
 from pymmcore_ome.metadata import Status
 
 from .core_facts import CoreFacts
-from .microscope import camera_count
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -88,9 +87,9 @@ class EngineListener:
             summary = original(sequence)
             with self._noting():
                 facts = CoreFacts.of_engine(self._engine)
-                self._cameras = camera_count(summary, facts)
                 for sink in self._sinks:
                     sink.setup(sequence, summary, facts)
+                    self._cameras = sink.frames_per_event
             return summary
 
         return setup_sequence
@@ -146,12 +145,8 @@ class EngineListener:
     def _skip(self, events: Sequence[Any]) -> None:
         """Tell the sinks that these events bring no frame, of no camera."""
         for event in events:
-            for camera in range(self._cameras):
-                lost = event
-                if self._cameras > 1:
-                    lost = event.model_copy(update={"index": {**event.index, "cam": camera}})
-                for sink in self._sinks:
-                    sink.skip(lost)
+            for sink in self._sinks:
+                sink.skip(event)
 
     def _event_iterator(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def event_iterator(events: Iterable[Any]) -> Iterator[Any]:

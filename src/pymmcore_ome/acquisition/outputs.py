@@ -53,7 +53,7 @@ def sort_outputs(
             ours.append(Output(item, **options))
         else:
             others.append(item)
-    paths = [output.path for output in ours]
+    paths = [output.path.resolve() for output in ours]
     if len(set(paths)) < len(paths):
         raise AcquisitionError("Two outputs of one run name the same path.")
     return ours, others

@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING, Any
 import useq
 from numpy.typing import NDArray
 
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.errors import AcquisitionError, FrameError
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary, open_stream
 
-from .channel_cameras import ChannelCameras, camera_presets, cameras_in_use, is_mixed
+from .cameras_in_use import CamerasInUse, cameras_in_use
+from .channel_cameras import ChannelCameras
 from .core_facts import CoreFacts
 from .free_run import FreeRun
 from .instrument import instrument_of
 from .microscope import (
     NO_FACTS,
     acquisition_notes,
-    cameras_of,
     frame_metadata,
-    loaded_cameras,
     pixel_size_of,
 )
 from .useq_schema import schema_from_useq
@@ -104,31 +103,33 @@ class Sink:
         PymmcoreOmeError
             When the sequence or the camera cannot be used.
         """
-        cameras = list(self._output.cameras) or cameras_of(summary, facts)
-        self._cameras = [camera.name for camera in cameras]
-        pixel_size_um = pixel_size_of(summary)
         has_plan = not _has_no_plan(sequence)
-        if not self._output.cameras and len(cameras) == 1 and (presets := camera_presets(summary)):
-            loaded = loaded_cameras(summary, facts)
-            in_use = cameras_in_use(sequence if has_plan else None, loaded, presets)
-            if in_use != loaded[:1]:
-                cameras = in_use
-            if is_mixed(cameras):
-                self._by_channel = ChannelCameras(cameras, presets)
-            else:
-                cameras = cameras[:1]
+        if self._output.cameras:
+            names = [camera.name for camera in self._output.cameras]
+            in_use = CamerasInUse(list(self._output.cameras), names)
+        else:
+            in_use = cameras_in_use(sequence if has_plan else None, summary, facts)
+        self._by_channel = in_use.by_channel
+        self._cameras = [camera.name for camera in in_use.cameras]
+        pixel_size_um, instrument = pixel_size_of(summary), instrument_of(summary, in_use.labels)
         if not has_plan:
-            by_channel = self._by_channel is not None
-            self._free_run = FreeRun(cameras, pixel_size_um, instrument_of(summary), by_channel)
+            by_channel = in_use.by_channel is not None
+            self._free_run = FreeRun(in_use.cameras, pixel_size_um, instrument, by_channel)
             return None
         return schema_from_useq(
             sequence,
-            cameras=cameras,
+            cameras=in_use.cameras,
             pixel_size_um=pixel_size_um,
-            instrument=instrument_of(summary),
+            instrument=instrument,
             is_set_up=True,
-            by_channel=self._by_channel,
+            by_channel=in_use.by_channel,
+            presets=in_use.presets,
         )
+
+    @property
+    def frames_per_event(self) -> int:
+        """Frames that every event brings: one a camera, unless channels choose it."""
+        return 1 if self._by_channel is not None else max(1, len(self._cameras))
 
     def append(self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
         """Store a frame at its event's index.
@@ -140,7 +141,7 @@ class Sink:
         metadata = frame_metadata(event, meta)
         at: Mapping[str, int] = event.index
         label = meta.get("camera_device")
-        if len(self._cameras) > 1 and "cam" not in at and label in self._cameras:
+        if self.frames_per_event > 1 and "cam" not in at and label in self._cameras:
             # pymmcore-plus before 0.18 does not number the frames that it snaps
             event = event.model_copy(
                 update={"index": {**event.index, "cam": self._cameras.index(label)}}
@@ -152,17 +153,29 @@ class Sink:
             at = self._free_run.at(event, label)
             metadata["event_index"] = dict(event.index)
         elif self._by_channel is not None:
-            at = self._by_channel.at(event.index)
+            at = self._by_channel.at(event.index, label)
             metadata["event_index"] = dict(event.index)
         if self._stream is None:
             raise AcquisitionError("A frame came before the sequence was set up.")
-        self._stream.append(image, at=at, metadata=metadata, copy=False)
+        try:
+            self._stream.append(image, at=at, metadata=metadata, copy=False)
+        except FrameError as error:
+            raise FrameError(f"{error} It came from camera {label!r}.") from error
 
     def skip(self, event: useq.MDAEvent) -> None:
-        """Note that an event's frame will not come; its place stays empty, nothing shifts."""
-        if self._stream is not None and self._free_run is None:
-            by_channel = self._by_channel
-            self._stream.skip(at=event.index if by_channel is None else by_channel.at(event.index))
+        """Note that an event's frames will not come; their places stay empty, nothing shifts.
+
+        Of one camera where the event's index says which, else of all.
+        """
+        if self._stream is None or self._free_run is not None:
+            return
+        if self._by_channel is not None:
+            self._stream.skip(at=self._by_channel.at(event.index))
+        elif self.frames_per_event == 1 or "cam" in event.index:
+            self._stream.skip(at=event.index)
+        else:
+            for camera in range(self.frames_per_event):
+                self._stream.skip(at={**event.index, "cam": camera})
 
     def close(self, status: Status = "complete", reason: str | None = None) -> None:
         """End the store. Harmless before set-up and after the first call.

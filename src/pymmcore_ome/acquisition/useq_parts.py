@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pymmcore_ome.schema import Camera, Dimension, EventOrder, ImagePlan, Plate
@@ -16,6 +16,17 @@ class Parts:
     plate: Plate | None = None
     images: tuple[ImagePlan, ...] | None = None
     order: EventOrder | None = None
+
+    def with_channels(self, change: Callable[[Dimension], Dimension]) -> Parts:
+        """Return the parts with other channel dimensions."""
+
+        def changed(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+            return tuple(change(d) if d.kind == "channel" else d for d in dimensions)
+
+        images = self.images
+        if images is not None:
+            images = tuple(image.replace(dimensions=changed(image.dimensions)) for image in images)
+        return replace(self, dimensions=changed(self.dimensions), images=images)
 
     def with_cameras(self, cameras: Sequence[Camera]) -> Parts:
         """Return the parts with one frame a camera for every event, cameras innermost.

@@ -15,7 +15,7 @@ import useq
 from pymmcore_ome.errors import SequenceError
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 
-from .channel_cameras import ChannelCameras
+from .channel_cameras import CameraPresets, ChannelCameras, with_their_cameras
 from .useq_grid import grid_parts, is_loop_nest
 from .useq_walk import walked_parts
 
@@ -29,6 +29,7 @@ def schema_from_useq(
     instrument: Instrument | None = None,
     is_set_up: bool = False,
     by_channel: ChannelCameras | None = None,
+    presets: CameraPresets | None = None,
 ) -> StorageSchema:
     """Return the schema of what a sequence will deliver.
 
@@ -55,6 +56,8 @@ def schema_from_useq(
     by_channel : ChannelCameras, optional
         The cameras differ, and every event is taken by the one that its channel chooses, not
         by all. It then tells the place of each event.
+    presets : mapping of (group, preset) to camera label, optional
+        Which channels choose a camera, for the metadata.
 
     Raises
     ------
@@ -73,6 +76,8 @@ def schema_from_useq(
         parts = grid_parts(sequence)
     else:
         parts = walked_parts(sequence if is_set_up else sequence.model_copy(deep=True))
+    if presets:
+        parts = parts.with_channels(lambda channels: with_their_cameras(channels, presets))
     if by_channel is not None:
         parts = by_channel.split(parts)
     elif len(cameras) > 1:

@@ -207,8 +207,11 @@ def grown_plan(
         if size is None:
             size = max(1, -(-sizes[dim.name] // steps[dim.name]))
         named = channels if dim.kind == "channel" else {}
+        if not named:  # an axis may have millions of places
+            dims.append(dim.replace(size=size))
+            continue
         coords = [Channel(name=named.get(n, f"Channel {n}")) for n in range(size)]
-        dims.append(Dimension(name=dim.name, coords=coords) if named else dim.replace(size=size))
+        dims.append(Dimension(name=dim.name, coords=coords))
     plan = ImagePlan(at=dict(at), position=position, dimensions=dims)
     return plan if own is None else plan.replace(at={**plan.at, "cam": camera}, camera=own)
 

@@ -99,7 +99,9 @@ def _fold_cameras(dim: Dimension, cameras: Sequence[Dimension]) -> tuple[Channel
         names = names or [f"Camera {n}" for n in range(camera.size or 0)]
         bare = dim.coords is None
         channels = tuple(
-            channel.replace(name=str(name) if bare else f"{channel.name} {name}", color=None)
+            channel.replace(
+                name=str(name) if bare else f"{channel.name} {name}", color=None, camera=str(name)
+            )
             for channel in channels
             for name in names
         )

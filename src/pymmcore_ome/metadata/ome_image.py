@@ -156,7 +156,7 @@ def _channels(image: ImageLayout, count: int, instrument: Instrument | None) -> 
             color,
             f"Channel:{_NUMBER}:{n}",
             image.samples,
-            _detector(instrument, n if image.camera is None else image.camera),
+            _detector(instrument, _camera_number(instrument, image, channel, n)),
         )
         for n, (channel, color) in enumerate(zip(channels, colors, strict=True))
     ]
@@ -182,11 +182,21 @@ def _channel(
     return ome.Channel(id=identity, samples_per_pixel=samples, detector_settings=detector, **fields)
 
 
-def _detector(instrument: Instrument | None, channel: int) -> ome.DetectorSettings | None:
-    """Return the settings of a channel's camera; cameras are innermost among the channels."""
+def _camera_number(
+    instrument: Instrument | None, image: ImageLayout, channel: Channel | None, number: int
+) -> int:
+    """Return which detector took a channel: by name, by the image's camera, or by its number."""
+    names = [detector.name for detector in instrument.detectors] if instrument else []
+    if image.camera is None and channel is not None and channel.camera in names:
+        return names.index(channel.camera)
+    return number if image.camera is None else image.camera
+
+
+def _detector(instrument: Instrument | None, number: int) -> ome.DetectorSettings | None:
+    """Return the settings of a camera; innermost among the channels, where names are unknown."""
     if instrument is None or not instrument.detectors:
         return None
-    number = channel % len(instrument.detectors)
+    number %= len(instrument.detectors)
     detector = instrument.detectors[number]
     binning = f"{detector.binning}x{detector.binning}"
     known = [choice.value for choice in ome.Binning]

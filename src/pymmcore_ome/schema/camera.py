@@ -60,6 +60,6 @@ class Camera(Model):
         return self
 
     @property
-    def kind(self) -> tuple[int, int, str, bool]:
+    def kind(self) -> tuple[int, int, str, bool, float | None]:
         """What frames must have in common to be planes of one image."""
-        return self.height, self.width, self.dtype, self.rgb
+        return self.height, self.width, self.dtype, self.rgb, self.pixel_size_um

@@ -33,6 +33,8 @@ class Channel(Model):
         Acquired at every n-th time point only, beginning with the first.
     plane : int | None
         Acquired at this z index only. None: at all.
+    camera : str | None
+        Name of the camera that takes it. None: not known, or the only one.
     """
 
     name: str = Field(min_length=1)
@@ -45,6 +47,7 @@ class Channel(Model):
     z_offset_um: float = 0.0
     every: int = Field(default=1, ge=1)
     plane: int | None = Field(default=None, ge=0)
+    camera: str | None = None
 
     @field_validator("color")
     @classmethod

@@ -56,11 +56,14 @@ def check_fit(
     """
     if array.shape == shape and (array.dtype == dtype or array.dtype.newbyteorder("=") == dtype):
         return
-    where = "" if at is None else f" at {at if not isinstance(at, Mapping) else dict(at)}"
+    where = ""
+    if isinstance(at, Mapping):
+        where = " at {" + ", ".join(f"{key!s}: {value}" for key, value in at.items()) + "}"
     raise FrameError(
         f"Frame {number}{where}: got {array.shape} {array.dtype}, the schema "
         f"declares {shape} {dtype}. Check the camera's ROI, binning and bit "
-        "depth. The frame was not taken; what was written before is safe."
+        "depth, and what presets set of them. The frame was not taken; what was written "
+        "before is safe."
     )
 
 

@@ -87,6 +87,7 @@ class AcquisitionRun:
         self.summary: Summary | None = None
         self._core, self._sequence, self._ended, self._clock = core, sequence, ended, clock
         self._is_over = False
+        self._has_begun = False
         self._cancel_asked = False
         self._pause_asked = False
         self._seen: deque[tuple[float, int, int]] = deque()
@@ -106,6 +107,7 @@ class AcquisitionRun:
                 "An acquisition is running on this microscope already. Wait for its end, or "
                 "cancel it."
             )
+        self._has_begun = True
         threading.Thread(target=self._work, name="acquisition").start()
 
     def cancel(self) -> None:
@@ -171,7 +173,8 @@ class AcquisitionRun:
             if self.error is not None:
                 return "failed"
             return "canceled" if self._was_canceled() else "complete"
-        runner = self._runner_phase()
+        # until then, what the runner does is another run's
+        runner = self._runner_phase() if self._has_begun else "idle"
         if runner == "finishing":
             return "finishing"
         if self._cancel_asked:

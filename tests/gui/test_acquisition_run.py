@@ -113,6 +113,7 @@ def test_pause_works_with_a_runner_that_can_only_toggle(core: CMMCorePlus) -> No
 
     old: Any = type("Core", (), {"mda": Runner()})()
     run = AcquisitionRun(old, sequence_of(), None)
+    run._has_begun = True
     for asked, phase in ((True, "paused"), (True, "paused"), (False, "running")):
         run.set_paused(asked)
         assert old.mda.paused is asked

@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 TIMES = 1500
@@ -36,9 +37,11 @@ def write(path: Path, way_name: str, unbounded: bool, told: int) -> None:
 def main() -> None:
     folder, way, trials, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    import faults.ways  # so that every fork finds everything imported
-    import pymmcore_ome.backends.tensorstore
-    import pymmcore_ome.backends.tiff  # noqa: F401
+    import faults.ways
+
+    for name in ("stream", "dataset", "backends.acquire_zarr", "backends.tensorstore",
+                 "backends.tiff", "backends.zarr_python"):  # fmt: skip
+        import_module(f"pymmcore_ome.{name}")  # once, so that every fork finds it imported
 
     suffix = next(w.suffix for w in faults.ways.WAYS if w.name == way)
     chance = random.Random(seed)

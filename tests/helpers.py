@@ -20,6 +20,11 @@ SkipEvent: Any = getattr(mda, "SkipEvent", None)
 needs_skip_event = pytest.mark.skipif(
     SkipEvent is None, reason="this pymmcore-plus cannot skip events; install 0.18 or newer"
 )
+needs_camera_counts = pytest.mark.skipif(
+    SkipEvent is None,
+    reason="this pymmcore-plus tells of the active camera alone how many frames it brings; "
+    "install 0.18 or newer",
+)
 
 
 def read_by_zarr(store: Path, image: str) -> np.ndarray:

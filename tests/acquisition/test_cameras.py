@@ -18,7 +18,14 @@ from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
 from conftest import DEMO
-from helpers import SkipEvent, index_of, listening, needs_skip_event, read_by_zarr
+from helpers import (
+    SkipEvent,
+    index_of,
+    listening,
+    needs_camera_counts,
+    needs_skip_event,
+    read_by_zarr,
+)
 from pymmcore_ome import errors
 
 SUFFIXES = (".ome.zarr", ".ome.tiff")
@@ -392,6 +399,7 @@ def test_cameras_of_one_size_whose_pixels_differ_have_images_of_their_own(tmp_pa
     assert scales == [0.325, 0.65]
 
 
+@needs_camera_counts
 @pytest.mark.parametrize("active", ["A", "Multi"])
 def test_channels_that_all_choose_the_multi_camera_bring_its_frames(
     tmp_path: Path, active: str
@@ -412,6 +420,7 @@ def test_channel_that_leaves_the_multi_camera_is_saved_alone(tmp_path: Path) -> 
     assert check(tmp_path / "a.ome.zarr", delivered).images[0].shape == (1, 24, 32)
 
 
+@needs_camera_counts
 @pytest.mark.parametrize(
     ("channels", "active"), [(["DAPI", "Both"], "A"), (["Both", "Mini"], "Multi")]
 )

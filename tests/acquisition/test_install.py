@@ -67,7 +67,8 @@ def test_cancel_button_connected_while_installed_works_ever_after(core: CMMCoreP
             clicked.emit()
 
     core.mda.events.frameReady.connect(on_frame)
-    core.mda.run(useq.MDASequence(time_plan={"interval": 0, "loops": 500}))
+    # frame by frame: before 0.18, pymmcore-plus ends no burst
+    core.mda.run(useq.MDASequence(time_plan={"interval": 0.001, "loops": 500}))
     core.mda.events.frameReady.disconnect(on_frame)
     assert len(came) < 500
 

@@ -12,6 +12,8 @@ import pytest
 import zarr
 from pymmcore_plus import CMMCorePlus, mda
 
+import pymmcore_ome as po
+
 #: The cameras of demo_configs/two_cameras.cfg, in the order of their frames.
 CAMERAS = ("Left", "Right")
 
@@ -19,6 +21,10 @@ CAMERAS = ("Left", "Right")
 SkipEvent: Any = getattr(mda, "SkipEvent", None)
 needs_skip_event = pytest.mark.skipif(
     SkipEvent is None, reason="this pymmcore-plus cannot skip events; install 0.18 or newer"
+)
+needs_setup = pytest.mark.skipif(
+    SkipEvent is None,
+    reason="this pymmcore-plus knows no setup and no regions of events; install 0.18 or newer",
 )
 needs_camera_counts = pytest.mark.skipif(
     SkipEvent is None,
@@ -57,3 +63,8 @@ def listening(core: CMMCorePlus) -> Iterator[list[tuple[np.ndarray, Any, Any]]]:
         yield got
     finally:
         core.mda.events.frameReady.disconnect(on_frame)
+
+
+def marks_of(path: Path) -> list[Any]:
+    """Return what each frame of a store says that was not as asked."""
+    return [row["metadata"].get("not_as_asked") for row in po.open_dataset(path).frames()]

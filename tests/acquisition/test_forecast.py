@@ -11,6 +11,7 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from helpers import needs_setup
 from pymmcore_ome.acquisition import check_ready, forecast
 
 DURATIONS: list[tuple[dict[str, Any], float]] = [
@@ -50,6 +51,7 @@ def test_long_sequence_is_not_walked(core: CMMCorePlus, tmp_path: Path) -> None:
     assert found.duration_s == pytest.approx(10_000)
 
 
+@needs_setup
 def test_setup_roi_is_the_size_of_the_frames(core: CMMCorePlus, tmp_path: Path) -> None:
     sequence = useq.MDASequence(
         channels=["DAPI"], setup={"roi": (0, 0, 64, 32)}, grid_plan={"rows": 1, "columns": 2}
@@ -142,10 +144,10 @@ def test_what_the_microscope_lacks_is_told_before_anything_moves(
     ("fields", "word"),
     [
         ({}, "no camera"),
-        ({"stage_positions": [(1, 2, None)]}, "no XY stage"),
+        ({"stage_positions": [(1, 2, None), (1, 3, None)]}, "no XY stage"),
         ({"grid_plan": {"rows": 1, "columns": 2}}, "no XY stage"),
         ({"z_plan": {"range": 2, "step": 1}}, "no focus device"),
-        ({"stage_positions": [{"z": 3}]}, "no focus device"),
+        ({"stage_positions": [{"z": 3}, {"z": 4}]}, "no focus device"),
         ({"channels": ["DAPI"]}, "groups: none"),
     ],
 )
@@ -156,6 +158,7 @@ def test_microscope_without_devices_is_told_what_it_lacks(
         check_ready(CMMCorePlus(), useq.MDASequence(**fields))
 
 
+@needs_setup
 def test_everything_that_is_there_is_ready(core: CMMCorePlus) -> None:
     check_ready(
         core,

@@ -20,7 +20,7 @@ from pymmcore_ome.stream import StorePlan
 from .core_facts import CoreFacts
 from .microscope import pixel_size_of
 from .output import Output
-from .readiness import check_ready
+from .readiness import check_ready, is_standard
 from .sink import Sink
 
 #: Walking useq costs about 70 µs an event; beyond this many the estimate is useq's own.
@@ -80,7 +80,8 @@ def forecast(core: CMMCorePlus, sequence: useq.MDASequence, output: Output) -> F
         Whatever the run would be refused for: channels and devices that the microscope does
         not have, a sequence or options that cannot be stored, a path that is taken.
     """
-    check_ready(core, sequence)
+    if output.unready == "refuse" and is_standard(core.mda.engine):
+        check_ready(core, sequence)
     summary = summary_metadata(core)
     seen = _after_setup(summary, sequence)
     pixel_size_um = pixel_size_of(seen)

@@ -22,6 +22,7 @@ from pymmcore_ome.metadata import Status
 from .listener import EngineListener
 from .output import Output, tell
 from .outputs import sort_outputs
+from .readiness import refuse_unready
 from .run_thread import RunThread
 
 _SHADOWED: Final = ("run", "cancel", "get_view")
@@ -213,6 +214,7 @@ class Installation:
         try:
             for output in outputs:
                 output.check()
+            refuse_unready(engine, events, outputs)
             sinks = [output.begin() for output in outputs]
             self._viewed = outputs[0]
             listener = self._listener = EngineListener(engine, sinks, self._ending)

@@ -18,6 +18,8 @@ from pymmcore_plus.mda import PMDAEngine
 from pymmcore_ome.metadata import Status
 
 from .core_facts import CoreFacts
+from .core_watch import CoreWatch
+from .readiness import is_standard
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -52,6 +54,9 @@ class EngineListener:
         self._ending = ending
         self._before: dict[str, Any] = {}
         self._cameras = 1
+        self._is_standard = is_standard(engine)
+        self._watch = CoreWatch(engine)
+        self._problems: list[str] = []  # of the present event, which the engine only logs
         self.error: BaseException | None = None  # what ended the run, wherever it arose
         self.close_error: Exception | None = None  # what a sink said at its end
 
@@ -61,6 +66,7 @@ class EngineListener:
             if original is not None:
                 self._before[name] = self._engine.__dict__.get(name)
                 setattr(self._engine, name, getattr(self, f"_{name}")(original))
+        self._watch.attach()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -81,14 +87,17 @@ class EngineListener:
             else:
                 setattr(self._engine, name, before)
         self._before.clear()
+        self._watch.detach()
 
     def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_sequence(sequence: Any) -> Any:
-            summary = original(sequence)
+            setup = sequence.setup if self._is_standard else None
+            with self._watch.hearing(setup) as failed:
+                summary = original(sequence)
             with self._noting():
                 facts = CoreFacts.of_engine(self._engine)
                 for sink in self._sinks:
-                    sink.setup(sequence, summary, facts)
+                    sink.setup(sequence, summary, facts, failed if self._is_standard else ())
                     self._cameras = sink.frames_per_event
             return summary
 
@@ -97,7 +106,8 @@ class EngineListener:
     def _setup_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_event(event: Any) -> Any:
             try:
-                return original(event)
+                with self._watch.hearing(event) as self._problems:
+                    return original(event)
             except Exception as error:
                 if type(error).__name__ == "SkipEvent":  # since pymmcore-plus 0.18
                     if getattr(error, "num_frames", 1):
@@ -122,11 +132,14 @@ class EngineListener:
             signal, arrived = None, 0
             while True:
                 try:
-                    payload = advance(signal)
+                    with self._watch.hearing() as late:
+                        payload = advance(signal)
                 except StopIteration:
                     if not arrived:  # a snap that failed: the engine only logs it
                         self._skip(_frames_of(event))
+                        self._note([*self._problems, *late])
                     return
+                self._problems += late
                 try:
                     self._hand_over(payload, event, arrived)
                 except BaseException:
@@ -139,14 +152,19 @@ class EngineListener:
         if payload is None:  # a frame of a sequence that did not come
             self._skip(_frames_of(event)[arrived // self._cameras :][:1])
             return
+        image, taken, meta = payload
         for sink in self._sinks:
-            sink.append(*payload)
+            sink.append(image, taken, meta, self._problems)
 
     def _skip(self, events: Sequence[Any]) -> None:
         """Tell the sinks that these events bring no frame, of no camera."""
         for event in events:
             for sink in self._sinks:
                 sink.skip(event)
+
+    def _note(self, problems: Sequence[str]) -> None:
+        for sink in self._sinks:
+            sink.note(problems)
 
     def _event_iterator(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def event_iterator(events: Iterable[Any]) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import useq
 from numpy.typing import NDArray
@@ -26,9 +26,12 @@ from pymmcore_ome.stream import ArrayView, Progress, StorePlan, Summary, plan_st
 from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
 
 from .core_facts import CoreFacts
+from .event_checks import EventChecks, is_described
+from .readiness import refuse_unready
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
+Unready = Literal["refuse", "record"]
 
 
 class Output:
@@ -49,6 +52,9 @@ class Output:
     cameras : sequence of Camera, optional
         What delivers frames, in the order of ``cam`` in their index, where the engine does
         not describe it. None: as the engine's summary metadata says.
+    unready : str
+        Where the microscope lacks a channel, stage or property of the sequence: ``"refuse"``
+        the run before anything moves, or run it and ``"record"`` which frames are not as asked.
     core : CMMCorePlus, optional
         Without `install`: the core that runs, so that a run that cannot be saved is stopped
         and how it ended is known. None: ``CMMCorePlus.instance()``.
@@ -89,6 +95,7 @@ class Output:
         stall_s: float = STALL_S,
         checksums: bool = True,
         cameras: Sequence[Camera] | None = None,
+        unready: Unready = "refuse",
         core: Any = None,
     ) -> None:
         self.path = local_path(path)
@@ -96,7 +103,10 @@ class Output:
         find_backend(backend, self.format)
         if levels not in (None, 1):
             raise OptionError(f"levels={levels}: only the full resolution (1) can be written.")
+        if unready not in get_args(Unready):
+            raise OptionError(f"unready must be 'refuse' or 'record', got {unready!r:.80}.")
         self.overwrite = overwrite
+        self.unready = unready
         self._options: dict[str, Any] = {
             "backend": backend,
             "compression": compression,
@@ -113,6 +123,7 @@ class Output:
         self.cameras = tuple(cameras or ())
         self._core = core
         self._sink: Sink | None = None
+        self._checks = EventChecks(None)
         self._error: BaseException | None = None
         self._canceled = False
 
@@ -197,7 +208,7 @@ class Output:
         """Store a frame (signal of pymmcore-plus)."""
         sink = self._sink
         if self._error is None and sink is not None:
-            self._guard(lambda: sink.append(image, event, meta))
+            self._guard(lambda: sink.append(image, event, meta, self._checks.problems(event)))
 
     def sequenceCanceled(self, sequence: useq.MDASequence) -> None:
         """Note that the run was cancelled (signal of pymmcore-plus)."""
@@ -219,7 +230,14 @@ class Output:
             self.end(None)
 
     def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
-        self.begin().setup(sequence, summary, CoreFacts.of_engine(self._runner().engine))
+        core = self._running_core()  # held: an instance that nobody holds is gone at once
+        engine = core.mda.engine
+        sink = self.begin()
+        is_known = self._core is not None or is_described(engine, summary)
+        if is_known:
+            refuse_unready(engine, sequence, [self])
+        self._checks = EventChecks(engine if is_known else None)
+        sink.setup(sequence, summary, CoreFacts.of_engine(engine))
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Do it; keep the first error, and cancel the run that it makes worthless."""
@@ -254,11 +272,14 @@ class Output:
             )
 
     def _runner(self) -> Any:
+        return self._running_core().mda
+
+    def _running_core(self) -> Any:
         if self._core is not None:
-            return self._core.mda
+            return self._core
         from pymmcore_plus import CMMCorePlus
 
-        return CMMCorePlus.instance().mda
+        return CMMCorePlus.instance()
 
 
 def tell(signal: SignalInstance, what: object) -> None:

@@ -1,19 +1,30 @@
-"""What a sequence asks of a microscope that it does not have. It moves and changes nothing.
+"""What a run asks of a microscope that it does not have. It moves and changes nothing.
 
 The engine only logs a warning where it cannot set a channel, a stage or a property, and goes on:
-the frames then are not what they are called. So it is asked for here, before a run.
+the frames then are not what they are called. So it is asked for here, before a run. Only what
+is known to fail is named: a value that another setting may make possible is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 import useq
-from pymmcore_plus import CMMCorePlus
+from pymmcore_plus import CMMCorePlus, DeviceType
+from pymmcore_plus.mda import MDAEngine
 
 from pymmcore_ome.errors import AcquisitionError
+
+logger = logging.getLogger("pymmcore-ome")
+#: The engine sets regions, and a sequence's setup, since pymmcore-plus 0.18.
+SETS_REGIONS: Final = hasattr(MDAEngine, "_set_event_roi")
+HOW_TO_RUN_IT: Final = (
+    'Output(unready="record") runs it all the same, and marks the frames that are not as asked.'
+)
 
 
 def check_ready(core: CMMCorePlus, sequence: useq.MDASequence) -> None:
@@ -31,41 +42,139 @@ def check_ready(core: CMMCorePlus, sequence: useq.MDASequence) -> None:
     AcquisitionError
         Naming everything that is missing, and what is there instead.
     """
-    # a copy: looking at plans fills caches that the run needs empty
-    found = list(dict.fromkeys(_missing(core, sequence.model_copy(deep=True))))
-    if found:
-        raise AcquisitionError(
-            "The microscope cannot run this sequence:"
-            + "".join(f"\n  {reason}" for reason in found)
-            + "\nNothing was moved, and nothing was created."
-        )
+    if found := missing_of(core, sequence):
+        raise unready(found, "Nothing was moved, and nothing was created.")
+
+
+def refuse_unready(engine: Any, events: Iterable[useq.MDAEvent], outputs: Iterable[Any]) -> None:
+    """Raise when the microscope cannot run events as they ask, unless no output minds.
+
+    It asks nothing of an engine that sets up the microscope in its own way.
+
+    Parameters
+    ----------
+    engine : PMDAEngine
+    events : iterable of MDAEvent
+        An iterator is left alone.
+    outputs : iterable of Output
+
+    Raises
+    ------
+    AcquisitionError
+        Naming everything that is missing.
+    """
+    found = missing_of(engine.mmcore, events) if is_standard(engine) else []
+    if found and any(output.unready == "refuse" for output in outputs):
+        raise unready(found, f"Nothing was created. {HOW_TO_RUN_IT}")
+    for reason in found:
+        logger.warning("The microscope cannot do what is asked of it: %s", reason)
+
+
+def is_standard(engine: Any, *, for_events: bool = False) -> bool:
+    """Whether an engine sets up the microscope exactly as that of pymmcore-plus does.
+
+    One that overrides any of it may know channels and stages that the core does not.
+
+    Parameters
+    ----------
+    engine
+    for_events : bool
+        Look at the set-up of events only, not at that of the sequence.
+    """
+    if not isinstance(engine, MDAEngine):
+        return False
+    names = [name for name in vars(MDAEngine) if name.startswith(("setup_", "_set_event_"))]
+    return all(
+        getattr(type(engine), name) is getattr(MDAEngine, name) and name not in vars(engine)
+        for name in names
+        if not (for_events and name == "setup_sequence")
+    )
+
+
+def missing_of(core: CMMCorePlus, events: Iterable[useq.MDAEvent]) -> list[str]:
+    """Return what the microscope lacks for a sequence or a list of events.
+
+    Nothing is known of an iterator, which is left alone.
+    """
+    if isinstance(events, useq.MDASequence):
+        # a copy: looking at plans fills caches that the run needs empty
+        return list(dict.fromkeys(_missing(core, events.model_copy(deep=True))))
+    if isinstance(events, (list, tuple)):
+        return list(dict.fromkeys(_missing_of_events(core, events)))
+    return []
+
+
+def unready(reasons: Iterable[str], left: str) -> AcquisitionError:
+    """Return the error that names what is missing, and says what is left."""
+    return AcquisitionError(
+        "The microscope cannot run this sequence:"
+        + "".join(f"\n  {reason}" for reason in reasons)
+        + f"\n{left}"
+    )
 
 
 def _missing(core: CMMCorePlus, sequence: useq.MDASequence) -> Iterator[str]:
-    if not core.getCameraDevice():
-        yield "no camera is set (Property,Core,Camera,… in the configuration)"
-    parts = [sequence, *(p.sequence for p in sequence.stage_positions if p.sequence is not None)]
+    yield from _missing_camera(core)
+    positions = list(sequence.stage_positions)
+    parts = [sequence, *(p.sequence for p in positions if p.sequence is not None)]
+    channels = [channel for part in parts for channel in part.channels]
+    for channel in channels:
+        yield from missing_channel(core, channel)
+        if camera := getattr(channel, "camera", None):
+            yield from _missing_device(core, camera, f"channel {channel.config!r}")
     for part in parts:
-        for channel in part.channels:
-            yield from _missing_channel(core, channel)
         if part.autofocus_plan is not None and part.autofocus_plan.autofocus_device_name:
             yield from _missing_device(
                 core, part.autofocus_plan.autofocus_device_name, "the autofocus_plan"
             )
-    yield from _missing_stages(core, sequence, parts)
+    yield from _missing_stages(
+        core,
+        {(p.x, p.y) for p in positions if p.x is not None or p.y is not None},
+        {p.z for p in positions if p.z is not None},
+        has_grid=any(part.grid_plan for part in parts),
+        has_stack=any(part.z_plan for part in parts),
+    )
+    asked = {
+        f"stage_positions[{n}]": getattr(position, "properties", None) or ()
+        for n, position in enumerate(positions)
+    }
     if sequence.setup is not None:
-        yield from _missing_properties(core, sequence.setup.properties or (), "setup")
-    for number, position in enumerate(sequence.stage_positions):
-        asked = getattr(position, "properties", None) or ()
-        yield from _missing_properties(core, asked, f"stage_positions[{number}]")
+        if not SETS_REGIONS:
+            yield "it has a setup, which this pymmcore-plus leaves out; install 0.18 or newer"
+        asked = {"setup": sequence.setup.properties or (), **asked}
+    alone = _devices_with_one_setting(core, channels, asked.values())
+    for asker, properties in asked.items():
+        yield from missing_properties(core, properties, asker, alone)
 
 
-def _missing_channel(core: CMMCorePlus, channel: useq.Channel) -> Iterator[str]:
+def _missing_of_events(core: CMMCorePlus, events: Sequence[useq.MDAEvent]) -> Iterator[str]:
+    yield from _missing_camera(core)
+    channels = {(e.channel.group, e.channel.config): e.channel for e in events if e.channel}
+    for channel in channels.values():
+        yield from missing_channel(core, channel)
+    yield from _missing_stages(
+        core,
+        {(e.x_pos, e.y_pos) for e in events if e.x_pos is not None or e.y_pos is not None},
+        {e.z_pos for e in events if e.z_pos is not None},
+    )
+    properties = {(d, name): (d, name, v) for e in events for d, name, v in e.properties or ()}
+    yield from missing_properties(core, properties.values(), "an event")
+
+
+def _missing_camera(core: CMMCorePlus) -> Iterator[str]:
+    if not core.getCameraDevice():
+        yield "no camera is set (Property,Core,Camera,… in the configuration)"
+
+
+def missing_channel(core: CMMCorePlus, channel: Any) -> Iterator[str]:
+    """Yield why a channel, of a sequence or an event, cannot be set."""
     groups = list(core.getAvailableConfigGroups())
     if channel.group not in groups:
+        having = [g for g in groups if channel.config in core.getAvailableConfigs(g)]
+        elsewhere = f"group {having[0]!r} has such a preset; " if having else ""
         yield (
             f"channel {channel.config!r} is of group {channel.group!r}, which the configuration "
-            f"does not have ({_listed(groups, channel.group, 'groups')})"
+            f"does not have ({elsewhere}{_listed(groups, channel.group, 'groups')})"
         )
         return
     presets = list(core.getAvailableConfigs(channel.group))
@@ -74,24 +183,37 @@ def _missing_channel(core: CMMCorePlus, channel: useq.Channel) -> Iterator[str]:
             f"group {channel.group!r} has no channel {channel.config!r} "
             f"({_listed(presets, channel.config, 'channels')})"
         )
-    if camera := getattr(channel, "camera", None):
-        yield from _missing_device(core, camera, f"channel {channel.config!r}")
 
 
 def _missing_stages(
-    core: CMMCorePlus, sequence: useq.MDASequence, parts: Iterable[useq.MDASequence]
+    core: CMMCorePlus,
+    places: Collection[Any],
+    heights: Collection[float],
+    *,
+    has_grid: bool = False,
+    has_stack: bool = False,
 ) -> Iterator[str]:
-    positions = list(sequence.stage_positions)
-    parts = list(parts)
-    moves_xy = any(p.x is not None or p.y is not None for p in positions)
-    if (moves_xy or any(part.grid_plan for part in parts)) and not core.getXYStageDevice():
-        yield "it moves in x and y, and no XY stage is set; leave x, y and grid_plan out"
-    moves_z = any(p.z is not None for p in positions)
-    if (moves_z or any(part.z_plan for part in parts)) and not core.getFocusDevice():
-        yield "it moves in z, and no focus device is set; leave z and z_plan out"
+    """Yield which stage is missing; one place alone is no move between frames."""
+    if (has_grid or len(places) > 1) and not core.getXYStageDevice():
+        there = _loaded(core, DeviceType.XYStage, "XYStage")
+        yield f"it moves in x and y, and no XY stage is set{there}; leave x, y and grid_plan out"
+    if (has_stack or len(heights) > 1) and not core.getFocusDevice():
+        there = _loaded(core, DeviceType.Stage, "Focus")
+        yield f"it moves in z, and no focus device is set{there}; leave z and z_plan out"
 
 
-def _missing_properties(core: CMMCorePlus, properties: Iterable[Any], asker: str) -> Iterator[str]:
+def _loaded(core: CMMCorePlus, kind: DeviceType, role: str) -> str:
+    loaded = list(core.getLoadedDevicesOfType(kind))
+    return f" (Property,Core,{role},{loaded[0]} in the configuration sets it)" if loaded else ""
+
+
+def missing_properties(
+    core: CMMCorePlus,
+    properties: Iterable[Any],
+    asker: str,
+    with_values: Container[str] = (),
+) -> Iterator[str]:
+    """Yield which properties cannot be set, with their values for some devices only."""
     for device, name, value in properties:
         unknown = list(_missing_device(core, device, asker))
         yield from unknown
@@ -103,13 +225,29 @@ def _missing_properties(core: CMMCorePlus, properties: Iterable[Any], asker: str
                 f"{asker} sets {device}.{name}, a property that the device does not have "
                 f"({_listed(names, name, 'properties')})"
             )
-            continue
-        allowed = list(core.getAllowedPropertyValues(device, name))
-        if allowed and not _is_among(value, allowed):
-            yield (
-                f"{asker} sets {device}.{name} to {value!r} "
-                f"({_listed(allowed, str(value), 'its values')})"
-            )
+        elif device in with_values:
+            allowed = list(core.getAllowedPropertyValues(device, name))
+            if allowed and not _is_among(value, allowed):
+                yield (
+                    f"{asker} sets {device}.{name} to {value!r} "
+                    f"({_listed(allowed, str(value), 'its values')})"
+                )
+
+
+def _devices_with_one_setting(
+    core: CMMCorePlus, channels: Iterable[Any], asked: Iterable[Iterable[Any]]
+) -> set[str]:
+    """Return the devices of which a sequence sets a single property.
+
+    Where it sets several, one may decide which values another takes.
+    """
+    settings = {(device, name) for properties in asked for device, name, _ in properties}
+    for channel in channels:
+        if not list(missing_channel(core, channel)):
+            data = core.getConfigData(channel.group, channel.config)
+            settings |= {(device, name) for device, name, _ in data}
+    count = Counter(device for device, _ in settings)
+    return {device for device, number in count.items() if number == 1}
 
 
 def _missing_device(core: CMMCorePlus, device: str, asker: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ and needs no engine, runner or signal itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import useq
@@ -28,6 +28,8 @@ from .microscope import (
     frame_metadata,
     pixel_size_of,
 )
+from .not_as_asked import KEY, NotAsAsked
+from .readiness import HOW_TO_RUN_IT, unready
 from .useq_schema import schema_from_useq
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Sink:
         self._by_channel: ChannelCameras | None = None
         self._cameras: list[str] = []
         self._notes: dict[str, Any] = {}
+        self._not_as_asked = NotAsAsked(output.path)
         self.summary: Summary | None = None
         self.view: ArrayView | None = None  # of all images; from set-up on
 
@@ -57,6 +60,7 @@ class Sink:
         sequence: useq.MDASequence,
         summary: Mapping[str, Any] | None,
         facts: CoreFacts = NO_FACTS,
+        failed: Sequence[str] = (),
     ) -> None:
         """Make the store. Called after the engine's own set-up, before anything moves.
 
@@ -69,12 +73,17 @@ class Sink:
             What the engine's set-up returned.
         facts : CoreFacts
             What the core says of its cameras besides.
+        failed : sequence of str
+            What the core refused in the engine's set-up.
 
         Raises
         ------
         PymmcoreOmeError
             When the sequence, the camera or the path cannot be used.
         """
+        if failed and self._output.unready == "refuse":
+            raise unready(failed, f"No frame was taken, nothing was created. {HOW_TO_RUN_IT}")
+        self.note(failed)
         if self._stream is not None or self._free_run is not None:
             raise AcquisitionError(
                 f"Another run was started while {self._output.path} is still being written. "
@@ -131,14 +140,22 @@ class Sink:
         """Frames that every event brings: one a camera, unless channels choose it."""
         return 1 if self._by_channel is not None else max(1, len(self._cameras))
 
-    def append(self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
-        """Store a frame at its event's index.
+    def append(
+        self,
+        image: NDArray[Any],
+        event: useq.MDAEvent,
+        meta: Mapping[str, Any],
+        problems: Sequence[str] = (),
+    ) -> None:
+        """Store a frame at its event's index, with what was not as the event asked.
 
         The array is taken over, not copied, and made read-only: a slot that works on it in
         place would change what is stored.
         """
         image.setflags(write=False)
         metadata = frame_metadata(event, meta)
+        if problems:
+            metadata[KEY] = list(problems)
         at: Mapping[str, int] = event.index
         label = meta.get("camera_device")
         if self.frames_per_event > 1 and "cam" not in at and label in self._cameras:
@@ -161,6 +178,11 @@ class Sink:
             self._stream.append(image, at=at, metadata=metadata, copy=False)
         except FrameError as error:
             raise FrameError(f"{error} It came from camera {label!r}.") from error
+        self._not_as_asked.add(problems, frames=1)
+
+    def note(self, problems: Sequence[str]) -> None:
+        """Note what was not as asked, of no frame in particular."""
+        self._not_as_asked.add(problems)
 
     def skip(self, event: useq.MDAEvent) -> None:
         """Note that an event's frames will not come; their places stay empty, nothing shifts.
@@ -190,7 +212,8 @@ class Sink:
         if self._stream is None and self._free_run is not None and status != "failed":
             self._open(self._free_run.schema(None))
         if self._stream is not None:
-            self.summary = self._stream.close(status=status, reason=reason)
+            reasons = filter(None, (reason, self._not_as_asked.reason))
+            self.summary = self._stream.close(status=status, reason="; ".join(reasons) or None)
 
     @property
     def is_open(self) -> bool:

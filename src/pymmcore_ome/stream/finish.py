@@ -46,8 +46,9 @@ def finish(
         buffer.fail(WriteError(f"{store.path}: {reason}."))
     planned = store.layout.frame_count
     if status == "complete" and planned is not None and placed < planned:
-        reason = f"{planned - placed} of {planned} planned frames did not come"
-        logger.warning("%s: %s; their places read as 0", store.path, reason)
+        missing = f"{planned - placed} of {planned} planned frames did not come"
+        logger.warning("%s: %s; their places read as 0", store.path, missing)
+        reason = f"{missing}; {reason}" if reason else missing
     summary = Summary(
         path=store.path,
         status=status,

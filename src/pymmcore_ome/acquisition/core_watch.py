@@ -1,0 +1,146 @@
+"""`CoreWatch`: hears which settings the core refused while an engine set an event up.
+
+The engine of pymmcore-plus logs what the core refuses (a stage that does not move, a channel
+that cannot be set), and takes the frame all the same. It changes neither: every call goes
+through as it is, and every error is raised as before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from .event_checks import lacking_devices
+from .readiness import is_standard
+
+#: What the engine calls, and whose errors it only logs.
+_SETTERS: Final = (
+    "setConfig", "setExposure", "setProperty", "setPosition", "setXYPosition", "setROI",
+    "setSLMImage", "setSLMPixelsTo", "setSLMExposure", "displaySLMImage", "setAutoFocusOffset",
+    "fullFocus",
+)  # fmt: skip
+
+
+class CoreWatch:
+    """Hears, for one run, what the core of a standard engine refuses; deaf for any other.
+
+    It shadows the core's setters on the instance, between `attach` and `detach`.
+
+    Parameters
+    ----------
+    engine
+        Not shadowed yet.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine if is_standard(engine, for_events=True) else None
+        self._before: dict[str, Any] = {}
+        self._failed: dict[tuple[Any, ...], str] | None = None
+        self._thread = 0
+        self._depth = 0
+        self._half_set: str | None = None  # a channel that failed, of which a part may be set
+
+    @property
+    def core(self) -> Any:
+        """The core that it hears, or None. Not kept: it may be gone after the run."""
+        return None if self._engine is None else self._engine.mmcore
+
+    def attach(self) -> None:
+        """Begin to listen to the core."""
+        for name in _SETTERS if self.core is not None else ():
+            original = getattr(self.core, name, None)
+            if original is not None:
+                self._before[name] = vars(self.core).get(name)
+                setattr(self.core, name, self._heard(name, original))
+
+    def detach(self) -> None:
+        """Take the shadows away; harmless when that was done before."""
+        for name, before in self._before.items():
+            if before is None:
+                vars(self.core).pop(name, None)
+            else:
+                setattr(self.core, name, before)
+        self._before.clear()
+
+    def hearing(self, event: Any = None) -> _Hearing:
+        """Return a block that collects what was refused in it, in this thread.
+
+        Parameters
+        ----------
+        event : MDAEvent, optional
+            What is set up in it: what it asks of devices that are not there counts, too.
+        """
+        return _Hearing(self, event)
+
+    def begin(self) -> None:
+        """Collect anew what this thread is refused."""
+        self._failed, self._thread, self._depth = {}, threading.get_ident(), 0
+
+    def end(self) -> list[str]:
+        """Return what was refused since `begin`, and not granted later."""
+        failed, self._failed = self._failed or {}, None
+        return list(failed.values())
+
+    def stale_channel(self, event: Any) -> str | None:
+        """Return why an event's channel is in doubt though nothing was refused.
+
+        The engine does not set a channel again that it set last, also where another one failed
+        since then (pymmcore-plus 0.18, `MDAEngine._set_event_channel`).
+        """
+        if event.channel is None or self._half_set is None:
+            return None
+        if any(name == "setConfig" for name, *_ in self._failed or {}):
+            return None
+        return f"channel {event.channel.config!r} was not set again after {self._half_set}"
+
+    def _heard(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def call(*values: Any, **options: Any) -> Any:
+            failed = self._failed
+            if failed is None or self._depth or threading.get_ident() != self._thread:
+                return original(*values, **options)
+            asked = (name, *(value for value in values if isinstance(value, str)))
+            self._depth += 1
+            try:
+                result = original(*values, **options)
+            except Exception as error:
+                failed[asked] = f"{name}({_shown(values)}) failed: {error}"
+                if name == "setConfig" and self.core.isConfigDefined(*values):
+                    self._half_set = failed[asked]
+                raise
+            finally:
+                self._depth -= 1
+            failed.pop(asked, None)  # the engine tries some things again
+            if name == "setConfig":
+                self._half_set = None
+            return result
+
+        return call
+
+
+class _Hearing:
+    """What a watch hears in a block; swallows nothing."""
+
+    def __init__(self, watch: CoreWatch, event: Any) -> None:
+        self._watch = watch
+        self._event = event
+        self._told: list[str] = []
+
+    def __enter__(self) -> list[str]:
+        if self._watch.core is not None:
+            self._watch.begin()
+        return self._told
+
+    def __exit__(self, *_: object) -> None:
+        if self._watch.core is not None:
+            if self._event is not None:
+                self._told += lacking_devices(self._watch.core, self._event)
+                self._told += filter(None, [self._watch.stale_channel(self._event)])
+            self._told += self._watch.end()
+
+
+def _shown(values: tuple[Any, ...]) -> str:
+    plain = (value if isinstance(value, (str, int, float)) else type(value) for value in values)
+    return ", ".join(f"{value!r:.40}" for value in plain)

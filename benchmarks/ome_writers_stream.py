@@ -33,6 +33,7 @@ def run(load: Load, kind: str, folder: Path) -> Figures:
     )
     return measure(
         load,
+        folder,
         lambda: ow.create_stream(settings),
         lambda stream, frame, at: stream.append(frame),
         lambda _: None,

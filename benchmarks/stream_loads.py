@@ -18,6 +18,7 @@ from pymmcore_ome.backends import find_backend
 from .figures import Figures, Stopwatch
 from .loads import Load, frames_of
 from .sequences import jagged_sequence
+from .warm import warm_up
 
 _IN_FLIGHT = 64
 
@@ -70,6 +71,7 @@ def wells_of(load: Load) -> list[tuple[str, str]]:
 
 def measure(
     load: Load,
+    folder: Path,
     opened: Callable[[], Any],
     append: Callable[[Any, np.ndarray, Mapping[str, int] | None], Any],
     drain: Callable[[Any], None],
@@ -79,6 +81,7 @@ def measure(
     """Time the four steps of a stream, whoever's it is."""
     frames = frames_of(load)
     watch, count = Stopwatch(), load.frame_count
+    warm_up(folder, count * load.frame_bytes)
     start_bytes = psutil.Process().memory_info().rss
     began = time.perf_counter()
     stream = opened()
@@ -121,6 +124,7 @@ def _ours(load: Load, kind: list[str], folder: Path) -> Figures:
         indices = iter(list(indices))  # not the walk of the sequence is measured
     return measure(
         load,
+        folder,
         lambda: po.open_stream(folder / "a", schema, format=format_, **options),
         lambda stream, frame, at: stream.append(frame, at=at, copy=load.copy),
         lambda stream: _drain(stream, load.frame_count),
@@ -165,8 +169,9 @@ def _raw(load: Load, folder: Path) -> Figures:
 
     flags = os.O_CREAT | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     return measure(
-        load, lambda: os.open(folder / "raw.bin", flags), append, lambda _: None, os.close
-    )
+        load, folder, lambda: os.open(folder / "raw.bin", flags), append, lambda _: None,
+        os.close,
+    )  # fmt: skip
 
 
 def _tensorstore(load: Load, folder: Path) -> Figures:
@@ -205,7 +210,9 @@ def _tensorstore(load: Load, folder: Path) -> Figures:
         for commit in waiting:
             commit.result()
 
-    return measure(load, lambda: ts.open(spec).result(), append, drain, lambda _: None)
+    return measure(
+        load, folder, lambda: ts.open(spec).result(), append, drain, lambda _: None
+    )
 
 
 def _tifffile(load: Load, folder: Path) -> Figures:
@@ -217,6 +224,7 @@ def _tifffile(load: Load, folder: Path) -> Figures:
 
     return measure(
         load,
+        folder,
         lambda: tifffile.TiffWriter(folder / "a.tiff", bigtiff=True),
         append,
         lambda _: None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -32,6 +33,18 @@ def sequence_of(loops: int = 3, **fields: Any) -> useq.MDASequence:
             **fields,
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def rubbish_is_collected_by_the_window_s_thread() -> Iterator[None]:
+    """A cycle with a QObject that another thread collects is destroyed there, which Qt forbids.
+
+    Our panels are in no cycle (a test says so); what they are made of may be.
+    """
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

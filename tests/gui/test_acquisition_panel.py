@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -404,6 +406,24 @@ def test_a_panel_that_is_closed_loses_nothing(
         wait_until(lambda: not any(t.name == "acquisition" for t in threading.enumerate()))
     assert len(seen) == 120
     assert po.validate(tmp_path / "cells_001.ome.zarr", pixels=True) == []
+
+
+def test_a_panel_that_is_let_go_is_gone_at_once_and_its_run_goes_on(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    """Neither the garbage collector nor the acquisition's thread may be who destroys it."""
+    panel = make_panel(sequence_of(30), is_kept=False)
+    run(qtbot, panel, wait_until)
+    with frames_seen(qt_core) as seen:
+        click(qtbot, panel.run_bar.run)
+        wait_until(lambda: len(seen) > 2)
+        left = weakref.ref(panel)
+        assert not gc.isenabled()
+        del panel
+        assert left() is None
+        wait_until(lambda: not any(t.name == "acquisition" for t in threading.enumerate()))
+    assert len(seen) == 120
+    assert po.validate(tmp_path / "cells_002.ome.zarr", pixels=True) == []
 
 
 def test_a_core_that_was_made_before_qt_is_refused(

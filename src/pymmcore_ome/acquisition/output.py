@@ -27,6 +27,7 @@ from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
 
 from .core_facts import CoreFacts
 from .event_checks import EventChecks, is_described
+from .handler_warning import warn_of_unsafe_signals
 from .readiness import refuse_unready
 from .sink import Sink
 
@@ -232,6 +233,7 @@ class Output:
     def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
         core = self._running_core()  # held: an instance that nobody holds is gone at once
         engine = core.mda.engine
+        warn_of_unsafe_signals(core.mda.events)
         sink = self.begin()
         is_known = self._core is not None or is_described(engine, summary)
         if is_known:

@@ -23,7 +23,7 @@ from .core_signals import CoreSignals
 from .ending import ending_of
 from .estimate import Estimate, estimate_of
 from .frame_view import make_view, widget_of
-from .guard import Background, guarded
+from .guard import Background, emitter, guarded
 from .icons import without_waiting
 from .message_bar import MessageBar
 from .newest_frame import NewestFrame
@@ -62,7 +62,7 @@ class AcquisitionPanel(QWidget):
 
     runStarted = Signal()
     runEnded = Signal(object)  # AcquisitionRun
-    _ended = Signal()
+    ended = Signal()  # of a run of this panel; sent by the acquisition's thread
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class AcquisitionPanel(QWidget):
         self._signals = CoreSignals(self._core, self._newest, self)
         self.save_panel = SavePanel(settings, core=self._core, measures_disk=measures_disk)
         without_waiting()
-        self.editor = SequenceEditor(self._core, self._save_metadata)
+        self.editor = SequenceEditor(self._core, self.save_panel.metadata)
         self.view = make_view()
         self._view_widget = widget_of(self.view)
         self.messages = MessageBar()
@@ -166,10 +166,7 @@ class AcquisitionPanel(QWidget):
         self._signals.started.connect(self._on_sequence_started)
         self._signals.finished.connect(self._on_sequence_finished)
         self._signals.cameraChanged.connect(self._settle.start)
-        self._ended.connect(self._on_ended)
-
-    def _save_metadata(self) -> dict[str, object]:
-        return self.save_panel.settings.to_metadata()
+        self.ended.connect(self._on_ended)
 
     # ------------------------------------------------------------------------------ before a run
 
@@ -226,7 +223,7 @@ class AcquisitionPanel(QWidget):
 
     @guarded
     def _start(self, sequence: useq.MDASequence, output: Output | None) -> None:
-        run = AcquisitionRun(self._core, sequence, output, self._tell_ended)
+        run = AcquisitionRun(self._core, sequence, output, emitter(self, "ended"))
         self._newest.start_again()
         run.start()
         self._run = run
@@ -235,13 +232,6 @@ class AcquisitionPanel(QWidget):
         self.arrangement.bring_up(self._view_widget)
         self._looking.start()
         self.runStarted.emit()
-
-    def _tell_ended(self) -> None:
-        """Called in the acquisition's thread."""
-        try:
-            self._ended.emit()
-        except RuntimeError:
-            return  # the panel was closed; what was acquired is saved all the same
 
     @guarded
     def _look(self) -> None:

@@ -1,6 +1,7 @@
 """`guarded`: an exception in a slot becomes a message, because Qt would end the program.
 
-And `Background`: work that takes a while, off the window's thread, the newest request only.
+`Background`: work that takes a while, off the window's thread, the newest request only.
+`emitter`: lets another thread send a signal of an object, and keeps nothing alive.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import functools
 import inspect
 import logging
 import threading
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from qtpy.QtCore import QObject, Signal
@@ -104,3 +107,20 @@ class Background(QObject):
             self.failed.emit(error)
         else:
             self.done.emit(result)
+
+
+def emitter(owner: QObject, name: str) -> Callable[[], None]:
+    """Return what sends a signal without arguments of an object, from any thread.
+
+    It does not keep the object: were another thread the last to keep it, a widget would be
+    destroyed there, which Qt forbids. Of an object that is gone, nothing is sent.
+    """
+    kept = weakref.ref(owner)
+
+    def emit() -> None:
+        found: Any = kept()
+        if found is not None:
+            with suppress(RuntimeError):  # its window was closed, and what Qt has of it is gone
+                getattr(found, name).emit()
+
+    return emit

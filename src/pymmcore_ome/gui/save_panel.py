@@ -84,6 +84,10 @@ class SavePanel(SaveForm):
         """What is chosen now."""
         return self._settings
 
+    def metadata(self) -> dict[str, Any]:
+        """Return what is chosen, as it is kept with a sequence."""
+        return self._settings.to_metadata()
+
     def set_settings(self, settings: SaveSettings) -> None:
         """Choose something else; the panel shows it."""
         self._settings = settings

@@ -1,4 +1,4 @@
-"""What is to be known of a run that is saved by a handler of signals. It knows signals by name only."""
+"""What a run that is saved by a handler of signals must be warned of. It connects nothing."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class _Hooks(QObject):
     raised = Signal(object)
 
     def __init__(self, window: AcquisitionWindow) -> None:
-        super().__init__(window)
+        super().__init__()  # no child of the window, which it keeps: nobody destroys a circle well
         self._window = window
         self.raised.connect(window.panel.report)
         self._listening = QTimer(self)  # Python hears a signal only while it runs

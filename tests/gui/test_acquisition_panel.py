@@ -18,6 +18,7 @@ import zarr
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import DEMO
 from helpers import read_by_zarr
 from pymmcore_ome import errors
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
@@ -182,11 +183,38 @@ def test_a_folder_that_cannot_be_used_is_refused_before_anything_moves(
     panel = make_panel(folder=tmp_path / "file")
     with frames_seen(qt_core) as seen:
         run(qtbot, panel, wait_until)
-    assert "It cannot be saved like this" in panel.messages.text
+    assert "It cannot be saved there" in panel.messages.text
     assert "Choose another folder" in panel.messages.text
     assert seen == {}
     assert panel.run_bar.run.isEnabled()
     assert panel.run_bar.text == ""
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_channel_that_the_microscope_lacks_is_refused_before_anything_moves(
+    qtbot: Any,
+    qt_core: CMMCorePlus,
+    make_panel: Make,
+    tmp_path: Path,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+    is_on: bool,
+) -> None:
+    """As when a group of channels was changed after the panel was filled in."""
+    sequence = sequence_of(channels=[{"config": "DAPI", "exposure": 1}, {"config": "Cy7"}])
+    panel = make_panel(is_on=is_on)
+    monkeypatch.setattr(panel.editor, "value", lambda: sequence)
+    monkeypatch.setattr(panel.editor, "value", lambda: sequence)  # whose tables hold no Cy7
+    where = qt_core.getXYPosition()
+    with frames_seen(qt_core) as seen:
+        run(qtbot, panel, wait_until)
+    assert "The acquisition cannot be run like this" in panel.messages.text
+    assert "has no channel 'Cy7'" in panel.messages.text
+    assert "channels: DAPI, FITC, Rhodamine" in panel.messages.text
+    assert (seen, qt_core.getXYPosition()) == ({}, where)
+    assert list(tmp_path.iterdir()) == []
+    assert panel.run_bar.run.isEnabled()
+    wait_until(lambda: "has no channel 'Cy7'" in panel.save_panel._problem.text())
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_start(
@@ -197,7 +225,7 @@ def test_a_disk_that_is_too_small_is_told_before_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("pymmcore_ome.gui.estimate.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     panel = make_panel()
     run(qtbot, panel, wait_until)
     assert "The disk may be full before the end" in panel.messages.text
@@ -390,6 +418,38 @@ def test_a_file_that_is_no_sequence_is_a_message(make_panel: Make, tmp_path: Pat
         assert "no sequence that can be shown" in panel.messages.text
     panel.editor.save(tmp_path / "plan.exe")
     assert "could not be saved" in panel.messages.text
+
+
+def test_a_sequence_that_would_be_shown_as_another_is_not_loaded(
+    make_panel: Make, tmp_path: Path
+) -> None:
+    panel = make_panel()
+    before = panel.editor.value()
+    other = useq.MDASequence(channels=["DAPI", "Cy7"])
+    (tmp_path / "other.yaml").write_text(other.yaml())
+    panel.editor.load(tmp_path / "other.yaml")
+    assert "DAPI of Channel, Cy7 of Channel would be DAPI of Channel, DAPI" in panel.messages.text
+    assert panel.editor.value().channels == before.channels
+    assert list(panel.editor.value()) == list(before)
+
+
+def test_every_demo_sequence_is_shown_as_it_is_or_refused(make_panel: Make) -> None:
+    """One after the other: what was shown before leaves nothing behind."""
+    panel = make_panel()
+    refused = []
+    for file in [*sorted(DEMO.glob("*.yaml")), DEMO / "multi_position.yaml"]:
+        sequence = useq.MDASequence.from_file(file)
+        panel.messages.put_away()
+        panel.editor.load(file)
+        if panel.messages.text:
+            refused.append(file.stem)
+            continue
+        shown = list(panel.editor.value())
+        assert len(shown) == len(list(sequence)), file.stem
+        for one, other in zip(sequence, shown, strict=True):
+            assert other.channel == one.channel
+            assert dict(one.index).items() <= dict(other.index).items()
+    assert refused == ["random_points"]
 
 
 def test_a_panel_that_is_closed_loses_nothing(

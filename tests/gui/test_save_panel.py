@@ -33,7 +33,6 @@ from pymmcore_ome.gui.note import Note, color_of  # noqa: E402
 from pymmcore_ome.gui.plan import Plan  # noqa: E402
 
 Wait = Callable[[Callable[[], bool]], None]
-CAMERA = po.Camera("Camera", 48, 64, "uint16")
 
 
 @pytest.fixture
@@ -84,15 +83,15 @@ def test_choices_follow_the_format(panel: SavePanel) -> None:
 
 
 def test_sizes_and_warnings_are_shown_for_a_plan(
-    panel: SavePanel, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+    panel: SavePanel, qt_core: CMMCorePlus, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.set_plan(Plan(sequence_of(), (CAMERA,)))
+    panel.set_plan(Plan(qt_core, sequence_of()))
     wait_until(lambda: panel.estimate.frames == 12)
     assert "2 images · 12 frames · 73.7 kB" in panel._size.text()
     assert not panel._problem.isVisible()
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("pymmcore_ome.gui.estimate.shutil.disk_usage", lambda path: usage)
-    panel.set_plan(Plan(sequence_of(5), (CAMERA,)))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    panel.set_plan(Plan(qt_core, sequence_of(5)))
     wait_until(lambda: panel.estimate.lacks_space)
     assert "The disk may be full before the end" in panel._problem.text()
 

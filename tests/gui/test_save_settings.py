@@ -11,6 +11,7 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import DEMO
 from pymmcore_ome import errors
 from pymmcore_ome.gui import SaveSettings
 from pymmcore_ome.gui.advice import advice_on
@@ -114,11 +115,19 @@ def test_backends_of_a_format_have_its_default_first() -> None:
     assert backends_of("ome-tiff") == ("tiff",)
 
 
-def test_estimate_says_what_an_acquisition_takes(tmp_path: Path) -> None:
-    plan = Plan(sequence_of(loops=3), (CAMERA,), 0.5, 10.0)
+@pytest.fixture
+def small_core(core: CMMCorePlus) -> CMMCorePlus:
+    core.setROI(0, 0, 64, 48)
+    return core
+
+
+def test_estimate_says_what_an_acquisition_takes(small_core: CMMCorePlus, tmp_path: Path) -> None:
+    plan = Plan(small_core, sequence_of(loops=3))
     found = estimate_of(SaveSettings(folder=tmp_path, name="cells"), plan, 2e6)
+    assert found.problem is None
     assert (found.images, found.frames) == (2, 12)
     assert found.nbytes == 12 * 48 * 64 * 2
+    assert found.duration_s == pytest.approx(0.012)
     assert found.needed_bytes_per_s == 48 * 64 * 2 * 1000  # a frame a millisecond
     assert found.path == tmp_path / "cells_001.ome.zarr"
     assert found.outruns_disk
@@ -126,19 +135,42 @@ def test_estimate_says_what_an_acquisition_takes(tmp_path: Path) -> None:
     assert "2 images · 12 frames · 73.7 kB" in found.size_line
     assert found.rate_line == "The camera brings up to 6.1 MB/s, the disk takes 2.0 MB/s."
     assert len(found.warnings) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_estimate_counts_frames_that_come_not_places(tmp_path: Path) -> None:
+def test_estimate_counts_frames_that_come_not_places(
+    small_core: CMMCorePlus, tmp_path: Path
+) -> None:
     channels = [{"config": "DAPI"}, {"config": "FITC", "acquire_every": 3}]
     sequence = useq.MDASequence(channels=channels, time_plan={"interval": 0, "loops": 6})
-    found = estimate_of(SaveSettings(folder=tmp_path), Plan(sequence, (CAMERA,)))
+    found = estimate_of(SaveSettings(folder=tmp_path), Plan(small_core, sequence))
     assert found.frames == len(list(sequence)) == 8
     assert found.nbytes == 8 * 48 * 64 * 2
 
 
-def test_estimate_refuses_what_the_stream_would_refuse(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["two_cameras", "two_kinds_of_camera", "rgb"])
+def test_estimate_is_what_a_run_stores(name: str, tmp_path: Path) -> None:
+    """Of several cameras, of one kind or two, and of colour."""
+    core = CMMCorePlus()
+    core.loadSystemConfiguration(DEMO / f"{name}.cfg")
+    sequence = useq.MDASequence.from_file(DEMO / f"{name}.yaml")
+    settings = SaveSettings(folder=tmp_path, name="cells")
+    found = estimate_of(settings, Plan(core, sequence))
+    output = settings.output(core=core)
+    assert output is not None
+    with po.install(core):
+        core.mda.run(sequence, output=output)
+    summary = output.result()
+    assert (found.frames, found.nbytes) == (summary.frames_written, summary.bytes_written)
+    assert found.images == len(po.open_dataset(summary.path).images)
+    assert (found.needed_bytes_per_s or 0) > 0
+
+
+def test_estimate_refuses_what_the_stream_would_refuse(
+    small_core: CMMCorePlus, tmp_path: Path
+) -> None:
     settings = SaveSettings(folder=tmp_path, backend="acquire-zarr")
-    plan = Plan(sequence_of(axis_order="ctp"), (CAMERA,))
+    plan = Plan(small_core, sequence_of(axis_order="ctp"))
     found = estimate_of(settings, plan)
     with pytest.raises(errors.OptionError) as refused:
         schema = po.schema_from_useq(plan.sequence, cameras=[CAMERA])
@@ -146,25 +178,37 @@ def test_estimate_refuses_what_the_stream_would_refuse(tmp_path: Path) -> None:
     assert found.problem == str(refused.value)
 
 
-def test_estimate_of_what_is_not_saved_has_no_place_and_no_warning(tmp_path: Path) -> None:
-    plan = Plan(sequence_of(), (CAMERA,))
-    found = estimate_of(SaveSettings(folder=tmp_path, is_on=False), plan, 1.0)
+@pytest.mark.parametrize("is_on", [True, False])
+def test_estimate_refuses_what_the_microscope_does_not_have(
+    small_core: CMMCorePlus, tmp_path: Path, is_on: bool
+) -> None:
+    plan = Plan(small_core, useq.MDASequence(channels=["DAPI", "Cy7"]))
+    found = estimate_of(SaveSettings(folder=tmp_path, is_on=is_on), plan)
+    assert isinstance(found.error, errors.AcquisitionError)
+    assert "has no channel 'Cy7'" in (found.problem or "")
+
+
+def test_estimate_without_a_camera_says_so(tmp_path: Path) -> None:
+    found = estimate_of(SaveSettings(folder=tmp_path), Plan(CMMCorePlus(), sequence_of()))
+    assert "no camera is set" in (found.problem or "")
+    assert found.path is not None
+
+
+def test_estimate_of_what_is_not_saved_has_no_place_and_no_warning(
+    small_core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = estimate_of(
+        SaveSettings(folder=tmp_path, is_on=False), Plan(small_core, sequence_of()), 1.0
+    )
     assert (found.path, found.frames, found.warnings, found.rate_line) == (None, 12, (), "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_estimate_warns_of_a_disk_that_is_too_small() -> None:
     full = Estimate(path=Path("/data/a.ome.zarr"), nbytes=10**12, free_bytes=10**9)
     assert full.lacks_space
     assert "1.0 TB are needed" in full.warnings[0]
-
-
-def test_plan_asks_the_core_for_its_camera(core: CMMCorePlus) -> None:
-    core.setROI(0, 0, 64, 48)
-    plan = Plan.of(core, sequence_of())
-    assert [(c.name, c.height, c.width, c.dtype) for c in plan.cameras] == [
-        ("Camera", 48, 64, "uint16")
-    ]
-    assert Plan.of(CMMCorePlus(), sequence_of()).cameras == ()
 
 
 def test_disk_is_measured_once_and_nothing_is_left(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ class AcquisitionPanel(QWidget):
     def _show_plan(self) -> None:
         self.editor.mend_tables()
         if not self._core.mda.is_running():
-            self.save_panel.set_plan(Plan.of(self._core, self.editor.value()))
+            self.save_panel.set_plan(Plan(self._core, self.editor.value()))
 
     @guarded
     def _on_loaded(self, metadata: dict[str, object]) -> None:
@@ -185,7 +185,7 @@ class AcquisitionPanel(QWidget):
         self._is_checking = True
         self.run_bar.show_checking()
         self._hold_still(True)
-        settings, plan = self.save_panel.settings, Plan.of(self._core, sequence)
+        settings, plan = self.save_panel.settings, Plan(self._core, sequence)
         rates = self.save_panel.disk_rates
         self._checking.request(
             lambda: (sequence, settings, estimate_of(settings, plan, rates.known(settings.folder)))
@@ -199,8 +199,8 @@ class AcquisitionPanel(QWidget):
         self._is_checking = False
         self.save_panel.show_estimate(estimate)
         self._rest("")
-        if estimate.problem is not None:
-            self.messages.say("error", "It cannot be saved like this", estimate.problem)
+        if estimate.error is not None:
+            self.report(estimate.error)
             return
         output = settings.output(estimate.path, core=self._core)
         if estimate.lacks_space:

@@ -33,7 +33,7 @@ _TITLES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (SchemaError, "This sequence cannot be saved"),
     (OptionError, "It cannot be saved with these settings"),
     (PlacementError, "A frame came that has no place: the acquisition was stopped"),
-    (AcquisitionError, "The acquisition cannot be saved"),
+    (AcquisitionError, "The acquisition cannot be run like this"),
     (PymmcoreOmeError, "The acquisition was stopped"),
     (MemoryError, "Memory is full: the acquisition was stopped"),
 )

@@ -5,22 +5,16 @@ An estimate may take seconds, for a long sequence or a slow disk: make it in a t
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from pymmcore_ome.disk import free_bytes
+from pymmcore_ome.errors import PymmcoreOmeError
 
-from pymmcore_ome.acquisition import Output, schema_from_useq
-from pymmcore_ome.backends import BackendOptions, find_backend
-from pymmcore_ome.disk import Place
-from pymmcore_ome.errors import OptionError, PymmcoreOmeError
-from pymmcore_ome.layout import Layout, layout_of, with_chunks
-from pymmcore_ome.metadata import documents_of
-
+from .advice import advice_on
 from .plan import Plan
-from .save_settings import SaveSettings, nearest_folder
+from .save_settings import SaveSettings
 from .words import count_text, duration_text, rate_text, size_text
 
 
@@ -43,8 +37,8 @@ class Estimate:
     free_bytes : int | None
     disk_bytes_per_s : float | None
         As it was measured; None: not yet.
-    problem : str | None
-        Why it cannot be saved like this, and what to do.
+    error : Exception | None
+        Why it cannot be run and saved like this.
     """
 
     path: Path | None = None
@@ -55,7 +49,12 @@ class Estimate:
     needed_bytes_per_s: float | None = None
     free_bytes: int | None = None
     disk_bytes_per_s: float | None = None
-    problem: str | None = None
+    error: Exception | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be run and saved like this, and what to do; None: it can."""
+        return None if self.error is None else advice_on(self.error).text
 
     @property
     def lacks_space(self) -> bool:
@@ -127,7 +126,7 @@ class Estimate:
 def estimate_of(
     settings: SaveSettings, plan: Plan | None = None, disk_bytes_per_s: float | None = None
 ) -> Estimate:
-    """Return what an acquisition will take. Raises nothing: what is wrong is in `problem`.
+    """Return what an acquisition will take. Raises nothing foreseen: that is in `error`.
 
     Parameters
     ----------
@@ -137,75 +136,21 @@ def estimate_of(
     disk_bytes_per_s : float, optional
         As `measure_disk` found it.
     """
-    facts: dict[str, object] = {"disk_bytes_per_s": disk_bytes_per_s}
+    facts: dict[str, Any] = {"disk_bytes_per_s": disk_bytes_per_s}
     try:
         output = settings.output()
         if output is not None:
             output.check()
             facts["path"] = output.path
-            facts["free_bytes"] = shutil.disk_usage(nearest_folder(output.path)).free
-        if plan is not None and plan.cameras:
-            facts |= _sizes(_layout(plan, settings, output), plan)
-    except (PymmcoreOmeError, OSError) as error:
-        facts["problem"] = str(error)
-    return Estimate(**facts)  # type: ignore[arg-type]  # collected by name
-
-
-def _layout(plan: Plan, settings: SaveSettings, output: Output | None) -> Layout:
-    """Return the layout, refused as `open_stream` would refuse it."""
-    schema = schema_from_useq(
-        plan.sequence,
-        cameras=plan.cameras,
-        pixel_size_um=plan.pixel_size_um,
-        compression=settings.compression,
-    )
-    if output is None:
-        return layout_of(schema)
-    chosen = output.stream_options()
-    layout = with_chunks(
-        layout_of(schema, output.format == "ome-tiff"), chosen["chunks"], chosen["shards"]
-    )
-    options = BackendOptions(settings.compression, chosen["files"], chosen["bigtiff"])
-    place = Place.of_new(output.path, output.format, chosen["files"])
-    reasons = [
-        *documents_of(place).refusals(layout),
-        *find_backend(settings.backend, output.format).refusals(layout, options),
-    ]
-    if reasons:
-        raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")
-    return layout
-
-
-def _sizes(layout: Layout, plan: Plan) -> dict[str, object]:
-    frames, images = layout.frame_count, layout.images
-    event_bytes = sum(
-        camera.height * camera.width * (3 if camera.rgb else 1) * np.dtype(camera.dtype).itemsize
-        for camera in plan.cameras
-    )
-    nbytes = sum(prod(image.shape) * np.dtype(image.dtype).itemsize for image in images)
-    places = sum(prod(image.shape[:-2]) // image.samples for image in images)
-    return {
-        "images": len(images),
-        "frames": frames,
-        # of places where no frame comes, nothing is stored
-        "nbytes": None if frames is None else round(nbytes * frames / max(1, places)),
-        "duration_s": _duration_s(plan),
-        "needed_bytes_per_s": _needed_bytes_per_s(plan, event_bytes),
-    }
-
-
-def _duration_s(plan: Plan) -> float | None:
-    """Return what useq reckons; None where it cannot, or where it knows no exposure."""
-    try:
-        found = plan.sequence.estimate_duration().total_duration
-    except Exception:  # useq's arithmetic on its own plans; a guess is not worth an error
-        return None
-    return found or None
-
-
-def _needed_bytes_per_s(plan: Plan, event_bytes: int) -> float | None:
-    exposures_ms = [channel.exposure or plan.exposure_ms for channel in plan.sequence.channels] or [
-        plan.exposure_ms
-    ]
-    known = [exposure for exposure in exposures_ms if exposure]
-    return event_bytes * 1000 * len(known) / sum(known) if known else None
+            facts["free_bytes"] = free_bytes(output.path)
+        if plan is not None and (expected := plan.forecast(output)) is not None:
+            facts |= {
+                "images": len(expected.plan.layout.images),
+                "frames": expected.frames,
+                "nbytes": expected.pixel_bytes,
+                "duration_s": expected.duration_s,
+                "needed_bytes_per_s": plan.fastest_bytes_per_s(expected),
+            }
+    except (PymmcoreOmeError, OSError, RuntimeError) as error:  # the last: of a device
+        facts["error"] = error
+    return Estimate(**facts)

@@ -1,7 +1,8 @@
 """`NdvView`: the newest frame in the viewer of ndv, with its contrast and its histogram.
 
 ndv draws with OpenGL and takes its time for a frame: it is given as many as it can draw while
-the window stays free, the newest each time.
+the window stays free, the newest each time. It is handed frames, and no view of the store
+(`Output.view`): so it shows runs that are not saved, or were started elsewhere, and reads no disk.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QWidget
 from pymmcore_ome.errors import PymmcoreOmeError, SequenceError
 
 from .save_settings import METADATA_KEY
+from .shown import what_is_lost
 
 _HIDES_NUMBERS: Final = [int(part) for part in str(qVersion()).split(".")] >= [6, 11, 3]
 
@@ -57,9 +58,38 @@ class SequenceEditor(MDAWidget):
         return sequence
 
     def setValue(self, value: useq.MDASequence) -> None:
-        """Show a sequence. What its metadata says of saving is told by `settingsLoaded`."""
-        super().setValue(value.replace(metadata={}))
-        self.settingsLoaded.emit(value.metadata)
+        """Show a sequence. What its metadata says of saving is told by `settingsLoaded`.
+
+        One that cannot be shown as it is, since the microscope lacks a channel for instance, is
+        told by `failed`, and the editor stays as it was.
+        """
+        before = super().value()
+        try:
+            self._show(value.replace(metadata={}))
+            lost = what_is_lost(value, super().value())
+        except Exception:
+            self._show(before)
+            raise
+        if lost:
+            self._show(before)
+            self.failed.emit(
+                SequenceError(
+                    f"This sequence was not loaded, since the panel cannot show it: "
+                    f"{'; '.join(lost)}. Check that it was made for this microscope; what a "
+                    "panel cannot show, pymmcore-ome run can acquire."
+                )
+            )
+        else:
+            self.settingsLoaded.emit(value.metadata)
+
+    def _show(self, value: useq.MDASequence) -> None:
+        positions: Any = self.stage_positions
+        if not isinstance(value.stage_positions, useq.WellPlatePlan) and getattr(
+            positions, "_plate_plan", None
+        ):  # pymmcore-widgets (0.12) would go on with the wells of the plate that was shown before
+            positions._plate_plan = None
+            positions._set_position_table_editable(True)
+        super().setValue(value)
 
     def set_still(self, is_still: bool) -> None:
         """Hold still while an acquisition runs: nothing can be changed."""

@@ -138,7 +138,7 @@ class AcquisitionPanel(QWidget):
     def _lay_out(self) -> None:
         left = QWidget()
         column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(0, 0, 4, 0)
         column.addWidget(self.save_panel)
         column.addWidget(self.editor, 1)
         scroll = QScrollArea()

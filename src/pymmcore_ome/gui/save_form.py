@@ -74,6 +74,8 @@ class SaveForm(QGroupBox):
         self._target.setToolTip(str(path or ""))
         self._size.setText(estimate.size_line)
         self._rate.setText(estimate.rate_line)
+        for label in (self._target, self._size):
+            label.setVisible(bool(label.text()))
         if estimate.problem is not None:
             self._problem.say("error", estimate.problem)
         elif estimate.warnings:

@@ -49,6 +49,9 @@ class SequenceEditor(MDAWidget):
         self.save_info.setChecked(False)
         self.save_info.hide()
         self.control_btns.hide()
+        if (layout := self.layout()) is not None:
+            layout.setContentsMargins(0, 4, 0, 0)  # it stands in a panel that has margins
+        self._name_units()
 
     def value(self) -> useq.MDASequence:
         """Return the sequence; how it is to be saved is in its metadata."""
@@ -98,6 +101,14 @@ class SequenceEditor(MDAWidget):
         refresh = getattr(self, "_update_autofocus_enablement", None)
         if not is_still and refresh is not None:
             refresh()
+
+    def _name_units(self) -> None:
+        """Say in which unit the one column is that does not say it."""
+        table = self.channels.table()
+        for number in range(table.columnCount()):
+            header = table.horizontalHeaderItem(number)
+            if header is not None and header.text() == "Z Offset":
+                header.setText("Z Offset [µm]")
 
     def mend_tables(self) -> None:
         """Show the numbers in tables. To be called when rows may have been added.

@@ -85,13 +85,13 @@ def test_choices_follow_the_format(panel: SavePanel) -> None:
 def test_sizes_and_warnings_are_shown_for_a_plan(
     panel: SavePanel, qt_core: CMMCorePlus, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.set_plan(Plan(qt_core, sequence_of()))
+    panel.set_plan(Plan.of(qt_core, sequence_of()))
     wait_until(lambda: panel.estimate.frames == 12)
     assert "2 images · 12 frames · 73.7 kB" in panel._size.text()
     assert not panel._problem.isVisible()
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
-    panel.set_plan(Plan(qt_core, sequence_of(5)))
+    panel.set_plan(Plan.of(qt_core, sequence_of(5)))
     wait_until(lambda: panel.estimate.lacks_space)
     assert "The disk may be full before the end" in panel._problem.text()
 

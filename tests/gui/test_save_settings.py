@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ from pymmcore_ome import errors
 from pymmcore_ome.gui import SaveSettings
 from pymmcore_ome.gui.advice import advice_on
 from pymmcore_ome.gui.disk_rate import DiskRates, measure_disk
+from pymmcore_ome.gui.ending import ending_of
 from pymmcore_ome.gui.estimate import Estimate, estimate_of
 from pymmcore_ome.gui.newest_frame import NewestFrame, as_gray8
 from pymmcore_ome.gui.numbering import next_path
 from pymmcore_ome.gui.plan import Plan
 from pymmcore_ome.gui.save_settings import backends_of
+from pymmcore_ome.stream import Summary
 
 from .conftest import sequence_of
 
@@ -122,7 +125,7 @@ def small_core(core: CMMCorePlus) -> CMMCorePlus:
 
 
 def test_estimate_says_what_an_acquisition_takes(small_core: CMMCorePlus, tmp_path: Path) -> None:
-    plan = Plan(small_core, sequence_of(loops=3))
+    plan = Plan.of(small_core, sequence_of(loops=3))
     found = estimate_of(SaveSettings(folder=tmp_path, name="cells"), plan, 2e6)
     assert found.problem is None
     assert (found.images, found.frames) == (2, 12)
@@ -143,7 +146,7 @@ def test_estimate_counts_frames_that_come_not_places(
 ) -> None:
     channels = [{"config": "DAPI"}, {"config": "FITC", "acquire_every": 3}]
     sequence = useq.MDASequence(channels=channels, time_plan={"interval": 0, "loops": 6})
-    found = estimate_of(SaveSettings(folder=tmp_path), Plan(small_core, sequence))
+    found = estimate_of(SaveSettings(folder=tmp_path), Plan.of(small_core, sequence))
     assert found.frames == len(list(sequence)) == 8
     assert found.nbytes == 8 * 48 * 64 * 2
 
@@ -155,7 +158,7 @@ def test_estimate_is_what_a_run_stores(name: str, tmp_path: Path) -> None:
     core.loadSystemConfiguration(DEMO / f"{name}.cfg")
     sequence = useq.MDASequence.from_file(DEMO / f"{name}.yaml")
     settings = SaveSettings(folder=tmp_path, name="cells")
-    found = estimate_of(settings, Plan(core, sequence))
+    found = estimate_of(settings, Plan.of(core, sequence))
     output = settings.output(core=core)
     assert output is not None
     with po.install(core):
@@ -170,7 +173,7 @@ def test_estimate_refuses_what_the_stream_would_refuse(
     small_core: CMMCorePlus, tmp_path: Path
 ) -> None:
     settings = SaveSettings(folder=tmp_path, backend="acquire-zarr")
-    plan = Plan(small_core, sequence_of(axis_order="ctp"))
+    plan = Plan.of(small_core, sequence_of(axis_order="ctp"))
     found = estimate_of(settings, plan)
     with pytest.raises(errors.OptionError) as refused:
         schema = po.schema_from_useq(plan.sequence, cameras=[CAMERA])
@@ -182,14 +185,21 @@ def test_estimate_refuses_what_the_stream_would_refuse(
 def test_estimate_refuses_what_the_microscope_does_not_have(
     small_core: CMMCorePlus, tmp_path: Path, is_on: bool
 ) -> None:
-    plan = Plan(small_core, useq.MDASequence(channels=["DAPI", "Cy7"]))
+    plan = Plan.of(small_core, useq.MDASequence(channels=["DAPI", "Cy7"]))
     found = estimate_of(SaveSettings(folder=tmp_path, is_on=is_on), plan)
     assert isinstance(found.error, errors.AcquisitionError)
     assert "has no channel 'Cy7'" in (found.problem or "")
 
 
+def test_estimate_of_a_sequence_without_events_says_so(
+    small_core: CMMCorePlus, tmp_path: Path
+) -> None:
+    found = estimate_of(SaveSettings(folder=tmp_path), Plan.of(small_core, useq.MDASequence()))
+    assert "takes no frame" in (found.problem or "")
+
+
 def test_estimate_without_a_camera_says_so(tmp_path: Path) -> None:
-    found = estimate_of(SaveSettings(folder=tmp_path), Plan(CMMCorePlus(), sequence_of()))
+    found = estimate_of(SaveSettings(folder=tmp_path), Plan.of(CMMCorePlus(), sequence_of()))
     assert "no camera is set" in (found.problem or "")
     assert found.path is not None
 
@@ -199,7 +209,7 @@ def test_estimate_of_what_is_not_saved_has_no_place_and_no_warning(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = estimate_of(
-        SaveSettings(folder=tmp_path, is_on=False), Plan(small_core, sequence_of()), 1.0
+        SaveSettings(folder=tmp_path, is_on=False), Plan.of(small_core, sequence_of()), 1.0
     )
     assert (found.path, found.frames, found.warnings, found.rate_line) == (None, 12, (), "")
     assert list(tmp_path.iterdir()) == []
@@ -273,3 +283,42 @@ def test_gray_is_stretched_over_what_is_in_the_frame(dtype: str, shape: tuple[in
         assert gray.min() < 5
         assert gray.max() > 250
     assert as_gray8(np.full(shape, 7, dtype), 100, 100).max() <= 255
+
+
+ODD = "2 frames were not taken as asked (not_as_asked in the frame table): no shutter"
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "words"),
+    [
+        ({}, "success", ["Saved"]),
+        ({"reason": ODD}, "warning", ["not all as it was asked", "no shutter"]),
+        (
+            {"frames_written": 9, "reason": f"1 of 10 planned frames did not come; {ODD}"},
+            "warning",
+            ["1 frame of 10 did not come", "no shutter"],
+        ),
+        (
+            {"status": "canceled", "frames_written": 4, "reason": "canceled by the user"},
+            "warning",
+            ["Canceled", "of 10 planned frames."],
+        ),
+    ],
+)
+def test_an_ending_tells_all_that_the_store_tells(
+    facts: dict[str, Any], level: str, words: list[str]
+) -> None:
+    plain = {
+        "path": Path("/data/cells.ome.zarr"),
+        "status": "complete",
+        "reason": None,
+        "frames_planned": 10,
+        "frames_written": 10,
+        "frames_skipped": 0,
+        "bytes_written": 1000,
+        "duration_s": 3.0,
+    }
+    told = ending_of(Summary(**{**plain, **facts}))
+    assert told.level == level
+    for part in words:
+        assert part in f"{told.title} {told.text}"

@@ -5,13 +5,14 @@ It reads the camera's settings and asks nothing to move. It creates no file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import useq
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.metadata import summary_metadata
+from pymmcore_plus.metadata.functions import config_groups, devices_info, pixel_size_configs
 
 from pymmcore_ome.disk import free_bytes, used_bytes
 from pymmcore_ome.errors import AcquisitionError
@@ -63,16 +64,26 @@ class Forecast:
         return self.free_bytes is None or self.pixel_bytes <= self.free_bytes
 
 
-def forecast(core: CMMCorePlus, sequence: useq.MDASequence, output: Output) -> Forecast:
+def forecast(
+    core: CMMCorePlus,
+    sequence: useq.MDASequence,
+    output: Output,
+    *,
+    image_infos: Sequence[Mapping[str, Any]] | None = None,
+) -> Forecast:
     """Return what a run of a sequence will store, and how long it will take at least.
 
     Parameters
     ----------
     core : CMMCorePlus
-        With its configuration loaded. Only asked, never told.
+        With its configuration loaded. Nothing moves.
     sequence : useq.MDASequence
         Never changed; a copy is walked.
     output : Output
+    image_infos : sequence of mapping, optional
+        What pymmcore-plus says of the loaded cameras, the active one first. None: it is asked,
+        for which each camera becomes the active one for a moment. Given, the core is only
+        asked, so that any thread may forecast while others use the core.
 
     Raises
     ------
@@ -82,7 +93,7 @@ def forecast(core: CMMCorePlus, sequence: useq.MDASequence, output: Output) -> F
     """
     if output.unready == "refuse" and is_standard(core.mda.engine):
         check_ready(core, sequence)
-    summary = summary_metadata(core)
+    summary = summary_metadata(core) if image_infos is None else _summary(core, image_infos)
     seen = _after_setup(summary, sequence)
     pixel_size_um = pixel_size_of(seen)
     planned = sequence.model_copy(deep=True)
@@ -101,6 +112,16 @@ def forecast(core: CMMCorePlus, sequence: useq.MDASequence, output: Output) -> F
         pixel_size_um=pixel_size_um,
         free_bytes=free,
     )
+
+
+def _summary(core: CMMCorePlus, image_infos: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what of the summary metadata a plan is made from; no device is asked."""
+    return {
+        "devices": devices_info(core, cached=True, include_property_details=False),
+        "image_infos": image_infos,
+        "config_groups": config_groups(core),
+        "pixel_size_configs": pixel_size_configs(core),
+    }
 
 
 def _after_setup(summary: Any, sequence: useq.MDASequence) -> Mapping[str, Any]:

@@ -174,7 +174,8 @@ class AcquisitionPanel(QWidget):
     def _show_plan(self) -> None:
         self.editor.mend_tables()
         if not self._core.mda.is_running():
-            self.save_panel.set_plan(Plan(self._core, self.editor.value()))
+            plan = Plan(self._core, self.editor.value(), self._signals.image_infos())
+            self.save_panel.set_plan(plan)
 
     @guarded
     def _on_loaded(self, metadata: dict[str, object]) -> None:
@@ -182,10 +183,10 @@ class AcquisitionPanel(QWidget):
 
     @guarded
     def _check(self, sequence: useq.MDASequence) -> None:
+        settings, plan = self.save_panel.settings, Plan.of(self._core, sequence)
         self._is_checking = True
         self.run_bar.show_checking()
         self._hold_still(True)
-        settings, plan = self.save_panel.settings, Plan(self._core, sequence)
         rates = self.save_panel.disk_rates
         self._checking.request(
             lambda: (sequence, settings, estimate_of(settings, plan, rates.known(settings.folder)))

@@ -19,6 +19,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from pymmcore_ome.errors import AcquisitionError
 
 from .newest_frame import NewestFrame
+from .plan import ImageInfos, image_infos_of
 
 logger = logging.getLogger("pymmcore-ome")
 _CAMERA_SIGNALS: Final = ("roiSet", "exposureChanged", "systemConfigurationLoaded")
@@ -50,6 +51,8 @@ class CoreSignals(QObject):
         self, core: CMMCorePlus, newest: NewestFrame, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
+        self._core = core
+        self._image_infos: ImageInfos | None = None
         runner: Any = core.mda.events
         is_of_qt: bool = isinstance(runner, QObject)
         if not is_of_qt:
@@ -65,6 +68,12 @@ class CoreSignals(QObject):
         # Qt takes these links away itself, since they lead to methods of a QObject
         _tap_of(core).feed(newest)
 
+    def image_infos(self) -> ImageInfos:
+        """Return `image_infos_of` the core, asked anew only when a camera has changed."""
+        if self._image_infos is None:
+            self._image_infos = image_infos_of(self._core)
+        return self._image_infos
+
     def _on_started(self, *_: object) -> None:
         self.started.emit()
 
@@ -72,11 +81,19 @@ class CoreSignals(QObject):
         self.finished.emit()
 
     def _on_camera(self, *_: object) -> None:
+        self._image_infos = None
         self.cameraChanged.emit()
 
     def _on_property(self, device: str, name: str, value: object) -> None:
-        if name in ("Binning", "PixelType", "BitDepth", "Camera"):
-            self.cameraChanged.emit()
+        if name in ("Binning", "PixelType", "BitDepth") or (
+            (device, name) == ("Core", "Camera") and self._is_another_camera()
+        ):
+            self._on_camera()
+
+    def _is_another_camera(self) -> bool:
+        """Whether the active camera is another one; asking for all tells of each of them."""
+        known = self._image_infos
+        return not known or known[0]["camera_label"] != self._core.getCameraDevice()
 
 
 class _FrameTap:

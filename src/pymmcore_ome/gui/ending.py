@@ -24,14 +24,25 @@ def ending_of(summary: Summary) -> Ending:
         f"in {duration_text(summary.duration_s)}: {summary.path}"
     )
     planned, missing = summary.frames_planned, summary.frames_missing
+    also = _also(summary)
     if summary.status == "canceled":
         of = f", of {planned:,} planned frames" if planned is not None else ""
-        return Ending("warning", "Canceled: what came is saved", f"{facts}{of}.")
+        return Ending("warning", "Canceled: what came is saved", f"{facts}{of}.{also}")
     if missing:
         return Ending(
             "warning",
             f"Saved, but {count_text(missing, 'frame')} of {planned:,} did not come",
             f"{facts}. Their places are empty, all others are where they belong. Look into the "
-            "log for why the camera or the stage failed.",
+            f"log for why the camera or the stage failed.{also}",
         )
+    if also:
+        return Ending("warning", "Saved, but not all as it was asked for", f"{facts}.{also}")
     return Ending("success", "Saved", f"{facts}.")
+
+
+def _also(summary: Summary) -> str:
+    """Return what the store says besides how many frames came, as a sentence."""
+    reason = summary.reason or ""
+    if summary.status == "canceled" or summary.frames_missing:
+        reason = reason.partition("; ")[2]  # the first part is told in other words
+    return f" {reason[0].upper()}{reason[1:]}." if reason else ""

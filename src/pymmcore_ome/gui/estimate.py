@@ -86,7 +86,7 @@ class Estimate:
             parts.append(count_text(self.frames, "frame"))
         if self.nbytes is not None:
             parts.append(size_text(self.nbytes))
-        if self.duration_s:
+        if self.duration_s is not None and self.duration_s >= 1:
             parts.append(f"at least {duration_text(self.duration_s)}")
         if self.path is not None and self.free_bytes is not None:
             parts.append(f"{size_text(self.free_bytes)} free")

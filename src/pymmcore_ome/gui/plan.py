@@ -1,23 +1,41 @@
 """`Plan`: a sequence and the microscope that is to run it, and what that will take.
 
-It asks the core only: nothing moves, and no file is made.
+It is made in the window's thread, and asked in another: nothing moves, and no file is made.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 import useq
-from pymmcore_plus import CMMCorePlus
+from pymmcore_plus import CMMCorePlus, DeviceType
+from pymmcore_plus.metadata.functions import image_info
+from pymmcore_plus.metadata.functions import image_infos as image_infos_of_all
 
 from pymmcore_ome.acquisition import Forecast, Output, check_ready, forecast
-from pymmcore_ome.errors import PymmcoreOmeError
+from pymmcore_ome.acquisition.readiness import is_standard
+from pymmcore_ome.errors import PymmcoreOmeError, SequenceError
 
 #: Of a run that is not saved, the sizes are those of a store; it is never made.
 _NOWHERE: Final = Path("nowhere.ome.zarr")
+ImageInfos = Sequence[Mapping[str, Any]]
+
+
+def image_infos_of(core: CMMCorePlus) -> ImageInfos:
+    """Return what pymmcore-plus says of all cameras, the active one first.
+
+    Of several, each becomes the active one for a moment: not to be called while anything is
+    acquired, nor more often than needed. Of one alone, the core is only asked.
+    """
+    if not core.getCameraDevice():
+        return ()
+    if len(core.getLoadedDevicesOfType(DeviceType.Camera)) == 1:
+        return (image_info(core),)
+    return image_infos_of_all(core)
 
 
 @dataclass(frozen=True)
@@ -29,10 +47,18 @@ class Plan:
     core : CMMCorePlus
         With its configuration loaded.
     sequence : useq.MDASequence
+    image_infos : sequence of mapping
+        As `image_infos_of`.
     """
 
     core: CMMCorePlus
     sequence: useq.MDASequence
+    image_infos: ImageInfos
+
+    @classmethod
+    def of(cls, core: CMMCorePlus, sequence: useq.MDASequence) -> Self:
+        """Return the plan of a sequence with the cameras as they are set now."""
+        return cls(core, sequence, image_infos_of(core))
 
     def forecast(self, output: Output | None) -> Forecast | None:
         """Return what a run will store. May take seconds, for a long sequence.
@@ -50,11 +76,20 @@ class Plan:
         RuntimeError
             When a device does not answer.
         """
-        if output is not None:
-            return forecast(self.core, self.sequence, output)
-        check_ready(self.core, self.sequence)
-        with suppress(PymmcoreOmeError):
-            return forecast(self.core, self.sequence, Output(_NOWHERE, overwrite=True))
+        if output is None and is_standard(self.core.mda.engine):
+            check_ready(self.core, self.sequence)
+        with suppress(PymmcoreOmeError) if output is None else nullcontext():
+            expected = forecast(
+                self.core,
+                self.sequence,
+                output or Output(_NOWHERE, overwrite=True),
+                image_infos=self.image_infos,
+            )
+            if expected.frames == 0:
+                raise SequenceError(
+                    "This sequence takes no frame. Add a channel, a position, a time or a plane."
+                )
+            return expected
         return None
 
     def fastest_bytes_per_s(self, expected: Forecast) -> float | None:

@@ -207,7 +207,7 @@ class AcquisitionPanel(QWidget):
         if estimate.lacks_space:
             self.messages.say(
                 "warning",
-                "The disk may be full before the end",
+                "The disk has too little room",
                 estimate.warnings[0],
                 ("Start anyway", lambda: self._start(sequence, output)),
             )

@@ -55,7 +55,7 @@ def advice_on(error: BaseException) -> Advice:
         return Advice(
             "The microscope reported an error",
             f"{text}. Check that the device is switched on and connected, and that a single "
-            "image can be snapped; then run again. What was acquired is saved.",
+            "image can be snapped; then run again. What was acquired until then is saved.",
         )
     return Advice(
         "Something went wrong that nobody foresaw",

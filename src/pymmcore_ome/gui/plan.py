@@ -18,7 +18,7 @@ from pymmcore_plus.metadata.functions import image_infos as image_infos_of_all
 
 from pymmcore_ome.acquisition import Forecast, Output, check_ready, forecast
 from pymmcore_ome.acquisition.readiness import is_standard
-from pymmcore_ome.errors import PymmcoreOmeError, SequenceError
+from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 
 #: Of a run that is not saved, the sizes are those of a store; it is never made.
 _NOWHERE: Final = Path("nowhere.ome.zarr")
@@ -78,6 +78,7 @@ class Plan:
         """
         if output is None and is_standard(self.core.mda.engine):
             check_ready(self.core, self.sequence)
+        expected = None
         with suppress(PymmcoreOmeError) if output is None else nullcontext():
             expected = forecast(
                 self.core,
@@ -85,12 +86,11 @@ class Plan:
                 output or Output(_NOWHERE, overwrite=True),
                 image_infos=self.image_infos,
             )
-            if expected.frames == 0:
-                raise SequenceError(
-                    "This sequence takes no frame. Add a channel, a position, a time or a plane."
-                )
-            return expected
-        return None
+        if expected is not None and expected.frames == 0:
+            raise AcquisitionError(
+                "This sequence takes no frame. Add a channel, a position, a time or a plane."
+            )
+        return expected
 
     def fastest_bytes_per_s(self, expected: Forecast) -> float | None:
         """Return what the cameras bring when one exposure follows the other; None: not known."""

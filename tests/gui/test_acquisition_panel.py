@@ -32,7 +32,7 @@ need_qt()
 from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtWidgets import QDoubleSpinBox  # noqa: E402
 
-from pymmcore_ome.gui import AcquisitionPanel  # noqa: E402
+from pymmcore_ome.gui import AcquisitionPanel, SaveSettings  # noqa: E402
 from pymmcore_ome.gui.arrangement import way_for  # noqa: E402
 
 Make = Callable[..., AcquisitionPanel]
@@ -215,6 +215,41 @@ def test_a_channel_that_the_microscope_lacks_is_refused_before_anything_moves(
     assert list(tmp_path.iterdir()) == []
     assert panel.run_bar.run.isEnabled()
     wait_until(lambda: "has no channel 'Cy7'" in panel.save_panel._problem.text())
+
+
+def test_all_cameras_are_asked_only_when_one_has_changed(
+    qtbot: Any,
+    no_icons_from_the_network: None,
+    tmp_path: Path,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each becomes the active one for that, which the core tells as if a camera had changed."""
+    from pymmcore_ome.gui import plan
+
+    asked: list[str] = []
+    ask = plan.image_infos_of_all
+
+    def counted(core: CMMCorePlus) -> Any:
+        asked.append(core.getCameraDevice())
+        return ask(core)
+
+    monkeypatch.setattr(plan, "image_infos_of_all", counted)
+    core = CMMCorePlus()
+    core.loadSystemConfiguration(DEMO / "two_kinds_of_camera.cfg")
+    settings = SaveSettings(folder=tmp_path, name="cells")
+    panel = AcquisitionPanel(core, settings=settings, measures_disk=False)
+    qtbot.addWidget(panel)
+    for loops in (2, 3):
+        panel.editor.setValue(useq.MDASequence(time_plan={"interval": 0, "loops": loops}))
+        wait_until(lambda loops=loops: panel.save_panel.estimate.frames == loops)
+    assert len(asked) == 1
+    before = panel.save_panel.estimate.nbytes
+    core.setProperty(core.getCameraDevice(), "Binning", 2)
+    wait_until(lambda: panel.save_panel.estimate.nbytes == (before or 0) // 4)
+    assert len(asked) == 2
+    run(qtbot, panel, wait_until)
+    assert po.validate(tmp_path / "cells_001.ome.zarr", pixels=True) == []
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_start(

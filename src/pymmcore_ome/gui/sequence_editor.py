@@ -93,6 +93,7 @@ class SequenceEditor(MDAWidget):
             positions._plate_plan = None
             positions._set_position_table_editable(True)
         super().setValue(value)
+        self.valueChanged.emit()  # which its tables leave out for some changes
 
     def set_still(self, is_still: bool) -> None:
         """Hold still while an acquisition runs: nothing can be changed."""

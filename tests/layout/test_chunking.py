@@ -17,13 +17,13 @@ from pymmcore_ome.layout.chunking import auto_chunk_shape
 
 
 def schema(sizes: dict[str, Any], side: int = 256, **fields: Any) -> StorageSchema:
-    """Return a loop nest of uint16 frames of side x side pixels."""
+    """Return a loop nest of uint32 frames of side x side pixels."""
     dims = [
         size if isinstance(size, Dimension) else Dimension(name=name, size=size)
         for name, size in sizes.items()
     ]
     plane = [Dimension(name="y", size=side), Dimension(name="x", size=side)]
-    return StorageSchema(dimensions=[*dims, *plane], **{"dtype": "uint16", **fields})
+    return StorageSchema(dimensions=[*dims, *plane], **{"dtype": "uint32", **fields})
 
 
 def auto(schema: StorageSchema, **shards: int) -> dict[str, int]:
@@ -36,7 +36,7 @@ def auto(schema: StorageSchema, **shards: int) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("loops", "side", "expected"),
     [
-        # frames of 64 KiB: 8 are enough
+        # frames of 256 KiB: 8 are enough
         ({"t": 100}, 256, {"t": 8}),
         ({"t": None}, 256, {"t": 8}),
         ({"t": 5}, 256, {"t": 5}),
@@ -54,7 +54,7 @@ def auto(schema: StorageSchema, **shards: int) -> dict[str, int]:
         ({"t": 100, "c": 8, "z": 2, "cam": 3}, 256, {"t": 1, "c": 6, "z": 2}),
         ({"t": 100, "cam": 2, "c": 3}, 256, {"t": 2, "c": 6}),
         ({"cam": 2, "t": 100, "c": 3}, 256, {"t": 1, "c": 1}),
-        # frames of 1 MiB and more are chunks of their own
+        # frames of 2 MiB and more are chunks of their own
         ({"t": 100, "z": 9}, 725, {"t": 1, "z": 1}),
         ({"t": 100, "z": 9}, 724, {"t": 1, "z": 2}),
         # what the schema declares stays, and what is outside of it does not come in a row

@@ -88,11 +88,11 @@ def test_frames_that_cannot_be_read_are_kept_in_what_the_budget_leaves_free() ->
     picks = [np.arange(8)]
     for t in range(5):
         frames.take(parcel(t), 100)
-        frames.settle(block(plan, t), 100)
+        frames.settle([block(plan, t)], 100)
     assert sorted(frames.snapshot(0, picks).frames) == [(t,) for t in range(5)]
     frames.take(parcel(5), 12)  # two frames of 6 bytes
     assert sorted(frames.snapshot(0, picks).frames) == [(3,), (4,), (5,)]
-    frames.settle(block(plan, 5), -1)
+    frames.settle([block(plan, 5)], -1)
     assert sorted(frames.snapshot(0, picks).frames) == [(5,)]
     assert frames.snapshot(0, picks).acquired.tolist() == [True] * 6 + [False] * 2
 
@@ -103,7 +103,7 @@ def test_frames_are_let_go_as_soon_as_they_are_down() -> None:
     frames.on_news = lambda: None
     for t in range(5):
         frames.take(parcel(t), 100)
-    frames.settle(block(plan, 1), 100)
+    frames.settle([block(plan, 1)], 100)
     found = frames.snapshot(0, [np.array([0, 1, 7])])
     assert (found.acquired.tolist(), list(found.frames)) == ([True, True, False], [(0,)])
     frames.end()

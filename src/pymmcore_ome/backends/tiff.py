@@ -50,6 +50,7 @@ class TiffBackend(ArrayBackend):
         self._place: Place | None = None
         self._options = BackendOptions()
         self._images: list[ImageLayout] = []
+        self._dtypes: list[np.dtype[Any]] = []
         self._kinds: list[tuple[PageKind, TiffCodec, bytes | None]] = []
         self._files: list[TiffFile] = []
         self._resting: OrderedDict[int, None] = OrderedDict()
@@ -121,6 +122,8 @@ class TiffBackend(ArrayBackend):
     def _frame(self, image: int, block: NDArray[Any]) -> NDArray[Any]:
         """Return a block as the frame that a strip holds, in little-endian bytes."""
         layout = self._images[image]
+        if layout.samples == 1 and block.dtype == self._dtypes[image] and block.flags.c_contiguous:
+            return block.reshape(layout.frame_shape)
         frame = block.reshape(layout.block_shape)
         if layout.samples > 1 and layout.channel_axis is not None:
             frame = np.moveaxis(frame, layout.channel_axis, -1)
@@ -183,6 +186,7 @@ class TiffBackend(ArrayBackend):
             ]
         self.pages.add(image, self._full_shape(image, planes))
         self._images.append(image)
+        self._dtypes.append(np.dtype(image.dtype).newbyteorder("<"))
         self._kinds.append(known[key])
 
     def _write_pages(self, first: int) -> None:

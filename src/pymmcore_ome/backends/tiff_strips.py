@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from .tiff_file import TiffFile
 
-_MOST_STRIPS: Final = 32
-_MOST_BYTES: Final = 4 << 20
+_MOST_STRIPS: Final = 128
+_MOST_BYTES: Final = 16 << 20
 
 
 class StripWrite:
@@ -43,8 +43,9 @@ class StripWrite:
         ------
         OSError
         """
-        with self._changed:
-            self._changed.wait_for(self.done)
+        if not self._is_done:
+            with self._changed:
+                self._changed.wait_for(self.done)
         if self._error is not None:
             raise self._error
 
@@ -58,7 +59,8 @@ class StripWrite:
 
     def end(self, error: Exception | None) -> Callable[[StripWrite], Any] | None:
         """Note how it ended; return whom to tell. The condition is held."""
-        self._is_done, self._error, self.strip = True, error, None
+        self._error, self.strip = error, None
+        self._is_done = True
         return self._callback
 
 
@@ -73,6 +75,7 @@ class StripWriter:
         self._given = threading.Condition()
         self._changed = threading.Condition()
         self._ended = False
+        self._is_idle = False
         self._gone = threading.Event()
         # daemon: what it holds is waited for by whoever closes the stream
         self._thread = threading.Thread(target=self._run, name="pymmcore-ome tiff", daemon=True)
@@ -81,9 +84,10 @@ class StripWriter:
     def write(self, file: TiffFile, page: int, strip: Any) -> StripWrite:
         """Bring a strip to a page of a file, soon."""
         write = StripWrite(file, page, strip, self._changed)
-        with self._given:
-            self._waiting.append(write)
-            self._given.notify()
+        self._waiting.append(write)
+        if self._is_idle:  # set before it looks for the last time
+            with self._given:
+                self._given.notify()
         return write
 
     def close(self) -> None:
@@ -101,14 +105,17 @@ class StripWriter:
 
     def _take(self) -> list[StripWrite]:
         """Return the strips to write next; none at the end."""
-        with self._given:
-            self._given.wait_for(lambda: self._waiting or self._ended)
-            batch: list[StripWrite] = []
-            nbytes = 0
-            while self._waiting and len(batch) < _MOST_STRIPS and nbytes < _MOST_BYTES:
-                batch.append(self._waiting.popleft())
-                nbytes += batch[-1].strip.nbytes
-            return batch
+        if not self._waiting:
+            with self._given:
+                self._is_idle = True
+                self._given.wait_for(lambda: self._waiting or self._ended)
+                self._is_idle = False
+        batch: list[StripWrite] = []
+        nbytes = 0
+        while self._waiting and len(batch) < _MOST_STRIPS and nbytes < _MOST_BYTES:
+            batch.append(self._waiting.popleft())
+            nbytes += batch[-1].strip.nbytes
+        return batch
 
     def _store(self, file: TiffFile, writes: list[StripWrite]) -> None:
         try:

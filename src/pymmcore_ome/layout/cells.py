@@ -57,6 +57,9 @@ class CellGrid:
 
     def spot(self, index: tuple[int, ...]) -> Spot:
         """Return where the frame at an index of the image is."""
+        if self.is_plain:
+            both = [divmod(i, size) for i, size in zip(index, self._cell, strict=True)]
+            return Spot(tuple([cell for cell, _ in both]), tuple([place for _, place in both]))
         cell, place = [], []
         for i, size, unit in zip(index, self._cell, self._unit, strict=True):
             number, rest = divmod(i, size)

@@ -23,7 +23,7 @@ from .order import GridOrder
 Chunks = Mapping[str, int] | Literal["auto"] | None
 
 #: What ``"auto"`` aims at: smaller chunks cost more in files and requests than in bytes.
-LEAST_CHUNK_BYTES: Final = 1 << 20
+LEAST_CHUNK_BYTES: Final = 2 << 20
 
 
 def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None) -> Layout:

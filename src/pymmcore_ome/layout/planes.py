@@ -30,10 +30,13 @@ class PlaneSet:
 
     def add(self, plane: tuple[int, ...]) -> None:
         """Add a plane."""
-        if self._reaches(plane) or self._grow_to(plane):
+        try:
             self._near[plane] = True
-        else:
-            self._far.add(plane)
+        except IndexError:
+            if self._grow_to(plane):
+                self._near[plane] = True
+            else:
+                self._far.add(plane)
 
     def remove(self, plane: tuple[int, ...]) -> None:
         """Take a plane out."""

@@ -152,11 +152,13 @@ class ChunkAssembly:
             self._open[key] = cell
             self.open_bytes += cell.pixels.nbytes
         if grid.is_plain:
-            held = cell.pixels[spot.place][(np.newaxis,) * len(spot.place)]
+            plane = cell.pixels[spot.place]
+            np.copyto(plane, parcel.frame)
+            held = plane.reshape(grid.image.block_shape)
         else:
             region = _region(grid.elements(spot.place), grid.image.block_shape[:-2])
             held = cell.pixels[region]
-        held[...] = frame_pixels(parcel.frame, grid.image)
+            held[...] = frame_pixels(parcel.frame, grid.image)
         if self._moved is not None:
             self._moved(number, index, held)
         if parcel.is_slot:

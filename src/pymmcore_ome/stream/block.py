@@ -24,8 +24,9 @@ class Block(NamedTuple):
     start : tuple of int
         First element in storage order, y and x included.
     end : tuple of int
-        One past the last element of a frame: the array must reach to here. Pixels beyond
-        what it then has are places where no frame came, and are not to be written.
+        One past the last element of a frame, where the image grows: the array must reach to
+        here. Pixels beyond what it then has are places where no frame came, and are not to
+        be written.
     pixels : array
         As many axes as the image.
     records : tuple of FrameRecord
@@ -54,17 +55,13 @@ class Block(NamedTuple):
     @classmethod
     def of_frame(cls, parcel: Parcel, image: ImageLayout, cell: CellKey | None) -> Self:
         """Return a frame alone, without a copy."""
-        start = (*parcel.address.index, 0, 0)
-        return cls(
-            image=image.number,
-            start=start,
-            end=tuple(a + b for a, b in zip(start, image.block_shape, strict=True)),
-            pixels=frame_pixels(parcel.frame, image),
-            records=(parcel.record,),
-            nbytes=parcel.nbytes,
-            cell=cell,
-            slot=parcel.frame if parcel.is_slot else None,
-        )
+        frame, address, record, is_slot = parcel
+        start = end = (*address.index, 0, 0)
+        if image.unbounded_axes:
+            end = tuple([a + b for a, b in zip(start, image.block_shape, strict=True)])
+        pixels = frame_pixels(frame, image)
+        slot = frame if is_slot else None
+        return cls(image.number, start, end, pixels, (record,), frame.nbytes, cell, False, slot)
 
     def pixels_within(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return the pixels that an array of this shape has a place for."""

@@ -25,6 +25,7 @@ from .options import STALL_S
 
 _MOST_PARCELS: Final = 32
 _MOST_BYTES: Final = 4 << 20
+_SOME_BYTES: Final = 4 << 20
 
 
 class Parcel(NamedTuple):
@@ -72,6 +73,7 @@ class FrameBuffer:
         self._on_taken = on_taken
         self._stall_s = stall_s
         self._moved_at = 0.0
+        self._must_be_free = 0
         self.blocked_s = 0.0
         self.bytes_held = 0
         self._waiting: deque[Parcel | Holes] = deque()
@@ -112,6 +114,7 @@ class FrameBuffer:
                             f"{self.bytes_held} bytes wait. They are kept, and written if it "
                             "comes back. Check the disk or the network."
                         )
+                    self._must_be_free = max(nbytes, self._must_be_free)
                     self._room.wait(left_s)
                 self.blocked_s += time.perf_counter() - began
             if self._error is not None or self._ended:
@@ -145,7 +148,9 @@ class FrameBuffer:
         with self._lock:
             self.bytes_held -= nbytes
             self._moved_at = time.perf_counter()
-            self._room.notify_all()
+            if self._must_be_free and self._is_free(self._must_be_free):
+                self._must_be_free = 0
+                self._room.notify_all()
 
     def poke(self) -> None:
         """Wake the writer: something that it waits for has happened."""
@@ -177,6 +182,14 @@ class FrameBuffer:
         """Whether the end was announced and nothing waits any more."""
         with self._lock:
             return self._ended and not self._waiting
+
+    def _is_free(self, nbytes: int) -> bool:
+        """Whether there is room again for producers that wait, and for some frames more.
+
+        To wake them for every frame would cost more than to write it.
+        """
+        free = self.budget_bytes - self.bytes_held
+        return not self.bytes_held or free >= max(nbytes, min(self.budget_bytes // 4, _SOME_BYTES))
 
     def _must_wait(self, nbytes: int) -> bool:
         full = self.bytes_held > 0 and self.bytes_held + nbytes > self.budget_bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -43,10 +43,11 @@ class Snapshot(NamedTuple):
 class _Image:
     """What is known of one image."""
 
-    __slots__ = ("extent", "frames", "newest", "planes", "taken", "unit")
+    __slots__ = ("extent", "frames", "is_plain", "newest", "planes", "taken", "unit")
 
     def __init__(self, layout: ImageLayout) -> None:
         self.unit = layout.block_shape[:-2]
+        self.is_plain = all(step == 1 for step in self.unit)  # which saves much, once a frame
         sizes = [
             None if axis.size is None else axis.size // unit
             for axis, unit in zip(layout.axes, self.unit, strict=False)
@@ -58,9 +59,13 @@ class _Image:
         self.newest: tuple[int, ...] | None = None
 
     def plane(self, index: Sequence[int]) -> Plane:
+        if self.is_plain:
+            return tuple(index)
         return tuple(i // unit for i, unit in zip(index, self.unit, strict=True))
 
     def index(self, plane: Plane) -> tuple[int, ...]:
+        if self.is_plain:
+            return plane
         return tuple(n * unit for n, unit in zip(plane, self.unit, strict=True))
 
 
@@ -126,18 +131,20 @@ class FramesInFlight:
             if plane in image.frames:
                 image.frames[plane] = pixels
 
-    def settle(self, block: Block, room_bytes: int) -> None:
-        """The frames of a block are down."""
+    def settle(self, blocks: Iterable[Block], room_bytes: int) -> None:
+        """The frames of these blocks are down."""
+        keeps = self._keeps and self.on_news is not None
         with self._lock:
-            image = self._image(block.image)
-            for record in block.records:
-                plane = image.plane(record.index)
-                if not self._keeps or self.on_news is None:
-                    image.frames.pop(plane, None)
-                elif plane in image.frames:
-                    nbytes = image.frames[plane].nbytes
-                    self._kept[block.image, plane] = nbytes
-                    self._kept_bytes += nbytes
+            for block in blocks:
+                image = self._image(block.image)
+                for record in block.records:
+                    plane = image.plane(record.index)
+                    if not keeps:
+                        image.frames.pop(plane, None)
+                    elif plane in image.frames:
+                        nbytes = image.frames[plane].nbytes
+                        self._kept[block.image, plane] = nbytes
+                        self._kept_bytes += nbytes
             self._let_go(room_bytes)
 
     def end(self, proven: Container[tuple[int, tuple[int, ...]]] | None = None) -> None:

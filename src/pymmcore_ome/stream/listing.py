@@ -8,6 +8,7 @@ cost little: it decides when, and writes no pixel.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from .block import Block
@@ -44,9 +45,9 @@ class Listing:
         """Whether frames wait for the documents."""
         return bool(self._waiting)
 
-    def add(self, block: Block, image_count: int) -> None:
-        """List the frames of a block, now or as soon as the documents tell of them."""
-        self._waiting.append(block)
+    def add(self, blocks: Iterable[Block], image_count: int) -> None:
+        """List the frames of blocks, now or as soon as the documents tell of them."""
+        self._waiting += blocks
         self.go_on(image_count)
 
     def go_on(self, image_count: int, *, must: bool = False) -> None:

@@ -63,7 +63,7 @@ def open_stream(
         shards. With shards, a shard must be a whole multiple of a chunk.
     chunks : ``"auto"``
         Whole frames; small ones gathered along the axes that the acquisition runs through
-        fastest, until a chunk has at least 1 MiB. Sizes that the schema declares stay. One
+        fastest, until a chunk has at least 2 MiB. Sizes that the schema declares stay. One
         frame a chunk where positions change faster, or the order of frames is not a loop
         nest.
     files : ``"one"`` | ``"per-position"``

@@ -50,11 +50,11 @@ class Slots:
         with self._lock:
             waiting = self._free.get((shape, dtype.str), deque())
             for _ in range(min(_TRIES, len(waiting))):
-                array = waiting.popleft()
+                array = waiting.pop()  # the last one is still in the processor's cache, perhaps
                 if sys.getrefcount(array) == _OURS:
                     self._free_bytes -= array.nbytes
                     return array
-                waiting.append(array)  # a storage library, or a view, still looks at it
+                waiting.appendleft(array)  # a storage library, or a view, still looks at it
         return np.empty(shape, dtype)
 
     def copy_of(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from pymmcore_ome.backends import WriteFuture
@@ -17,7 +19,7 @@ from pymmcore_ome.errors import WriteError
 from pymmcore_ome.frames import frame_checksum
 
 from .assembly import ChunkAssembly
-from .block import Block
+from .block import Block, CellKey
 from .buffer import FrameBuffer, Parcel
 from .listing import Listing
 from .live_pixels import LivePixels
@@ -25,7 +27,7 @@ from .options import StreamOptions
 from .slots import Slots
 from .store import Store
 
-_MAX_WRITES_IN_FLIGHT: Final = 64
+_MAX_WRITES_IN_FLIGHT: Final = 512
 _FLUSH_EVERY_S: Final = 1.0
 _SOON_S: Final = 0.02
 
@@ -68,6 +70,7 @@ class Writer(threading.Thread):
         self._options = options
         self._slots = slots
         self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
+        self._whole: set[CellKey | None] = set()  # cells that a block on its way covers
         self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
         self._flushed_at = self._checked_at = time.monotonic()
         self._ended = threading.Event()
@@ -101,7 +104,7 @@ class Writer(threading.Thread):
             while not (self._buffer.drained and not self._in_flight):
                 waits = _SOON_S if self._listing.is_waiting else self._flush_every_s
                 messages = self._buffer.take(waits)
-                self._reap(wait=self._buffer.drained)
+                self._reap(at_least=len(self._in_flight) if self._buffer.drained else 0)
                 for message in messages or (None,):
                     if self._options.checksums and isinstance(message, Parcel):
                         message.record.checksum = frame_checksum(message.frame)
@@ -120,8 +123,9 @@ class Writer(threading.Thread):
             self._ended.set()
 
     def _write(self, block: Block) -> None:
-        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT or self._is_under(block):
-            self._settle(*self._in_flight.popleft())
+        # a block that must be down before this one may still be on its way
+        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT or block.cell in self._whole:
+            self._reap(at_least=1)
         number = block.image
         try:
             self._add_images(number)
@@ -139,19 +143,15 @@ class Writer(threading.Thread):
             raise self._failure(block, error) from error
         if future is None:
             self._gate.open(block)
-            self._record(block)
+            self._record([block])
             return
         self._in_flight.append((block, future))
+        if block.is_whole:
+            self._whole.add(block.cell)
         future.add_done_callback(self._poke)
 
     def _poke(self, _: Any) -> None:
         self._buffer.poke()
-
-    def _is_under(self, block: Block) -> bool:
-        """Whether a block that must be down before this one is still on its way."""
-        return block.cell is not None and any(
-            earlier.is_whole and earlier.cell == block.cell for earlier, _ in self._in_flight
-        )
 
     def _add_images(self, number: int) -> None:
         while number >= len(self.shapes):
@@ -170,25 +170,33 @@ class Writer(threading.Thread):
             self._store.grow(number, tuple(larger))
             self.shapes[number] = tuple(larger)
 
-    def _reap(self, wait: bool) -> None:
-        while self._in_flight and (wait or self._in_flight[0][1].done()):
-            self._settle(*self._in_flight.popleft())
-
-    def _settle(self, block: Block, future: WriteFuture) -> None:
+    def _reap(self, at_least: int = 0) -> None:
+        """Record the oldest writes that are done; wait until so many are."""
+        done: list[Block] = []
         try:
-            future.result()
-        except Exception as error:
-            raise self._failure(block, error) from error
+            while self._in_flight and (len(done) < at_least or self._in_flight[0][1].done()):
+                block, future = self._in_flight.popleft()
+                try:
+                    future.result()
+                except Exception as error:
+                    self._buffer.release(block.nbytes)
+                    raise self._failure(block, error) from error
+                finally:
+                    self._gate.open(block)
+                    if block.is_whole:
+                        self._whole.discard(block.cell)
+                done.append(block)
         finally:
-            self._gate.open(block)
-        self._record(block)
+            if done:
+                self._record(done)
 
-    def _record(self, block: Block) -> None:
-        self._buffer.release(block.nbytes)
-        self._frames.settle(block, self._buffer.budget_bytes - self._buffer.bytes_held)
-        if block.slot is not None:
-            self._slots.give(block.slot)
-        self._listing.add(block, len(self.shapes))
+    def _record(self, blocks: Sequence[Block]) -> None:
+        self._buffer.release(sum([block.nbytes for block in blocks]))
+        self._frames.settle(blocks, self._buffer.budget_bytes - self._buffer.bytes_held)
+        for block in blocks:
+            if block.slot is not None:
+                self._slots.give(block.slot)
+        self._listing.add(blocks, len(self.shapes))
 
     def _flush(self, idle: bool) -> None:
         if self._listing.is_waiting:
@@ -211,11 +219,8 @@ class Writer(threading.Thread):
     def _save_what_is_down(self) -> None:
         """Record the writes that did finish, so that the frame table lists all that is there."""
         while self._in_flight:
-            block, future = self._in_flight.popleft()
-            try:
-                self._settle(block, future)
-            except Exception:  # the first error is latched already; this one is its echo
-                self._buffer.release(block.nbytes)
+            with suppress(Exception):  # the first error is latched already; this is its echo
+                self._reap(at_least=1)
         try:
             self._listing.go_on(len(self.shapes), must=True)
             self._journal.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,6 +40,8 @@ class Load:
         Positions have sequences of their own.
     camera : str
         Of an engine load: ``"demo"`` or ``"python"``.
+    most_rounds : int
+        Where what is looked for is a factor, not a percentage.
     places : tuple of str
         Where it runs: ``"memory"``, ``"disk"``. What is bound by neither needs one only.
     """
@@ -56,6 +59,7 @@ class Load:
     copy: bool = False
     jagged: bool = False
     camera: str = ""
+    most_rounds: int = 99
     places: tuple[str, ...] = ("memory", "disk")
 
     @property
@@ -82,7 +86,7 @@ class Load:
         return replace(self, frames=max(20, self.frames // 10))
 
 
-_PLATES: Final = ("ow-zarr", "ours-zarr")
+_PLATES: Final = ("ow-zarr", "ours-zarr", "files")
 _SMALL: Final = (("chunks", "auto"),)
 
 LOADS: Final = {
@@ -90,6 +94,8 @@ LOADS: Final = {
     for load in (
         Load("2048", "2048 x 2048 x 500", frames=500, side=2048, options=_SMALL),
         Load("256", "256 x 256 x 20,000", frames=20_000, options=_SMALL),
+        Load("append", "256 x 256 x 20,000, the buffer never full", frames=20_000,
+             options=(*_SMALL, ("buffer_bytes", 4 * 2**30)), contenders=("ours-zarr", "ours-tiff")),
         Load("64", "64 x 64 x 100,000", frames=100_000, side=64, options=_SMALL),
         Load(
             "copy", "2048 x 2048 x 500, the caller keeps its arrays",
@@ -106,13 +112,13 @@ LOADS: Final = {
             contenders=("ours-zarr", "ours-zarr-plain", "ours-tiff", "ours-tiff-plain"),
         ),
         Load("plate-384", "384 wells x 9 fields x 2 frames", frames=2, positions=9, wells=384,
-             side=64, contenders=_PLATES),
+             side=64, contenders=_PLATES, most_rounds=2),
         Load("plate-1536", "1,536 wells x 4 fields x 1 frame", positions=4, wells=1536, side=64,
-             contenders=_PLATES),
+             contenders=_PLATES, most_rounds=1),
         Load("tiff-384", "TIFF with 384 images x 30 frames", frames=30, positions=384, side=64,
-             contenders=("ow-tiff", "ours-tiff", "ours-tiff-files")),
+             contenders=("ow-tiff", "ours-tiff", "ours-tiff-files"), most_rounds=2),
         Load("planes", "200,000 planes of 32 x 32", frames=200_000, side=32, options=_SMALL,
-             contenders=("raw", "ours-zarr", "ours-tiff")),
+             contenders=("raw", "ours-zarr", "ours-tiff"), most_rounds=2),
         Load("jagged", "jagged, 5,000 events of 128 x 128", frames=5_000, side=128, jagged=True,
              contenders=("raw", "ours-zarr", "ours-tiff"), places=("memory",)),
         Load("slow-disk", "a disk of 100 MB/s, 512 x 512 x 600", frames=600, side=512,
@@ -154,3 +160,16 @@ def frames_of(load: Load) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     shape = (load.side, load.side)
     return [rng.poisson(200, shape).astype("uint16") for _ in range(min(count, load.frame_count))]
+
+
+def plate_names(wells: int) -> tuple[list[str], list[str]]:
+    """Return the rows and columns of a plate of 384 or 1,536 wells."""
+    letters = string.ascii_uppercase
+    rows = [*letters, *(f"A{letter}" for letter in letters[:6])][: 16 if wells <= 384 else 32]
+    return rows, [str(n + 1) for n in range(24 if wells <= 384 else 48)]
+
+
+def wells_of(load: Load) -> list[tuple[str, str]]:
+    """Return row and column of each well that is visited."""
+    rows, columns = plate_names(load.wells)
+    return [(row, column) for row in rows for column in columns][: load.wells]

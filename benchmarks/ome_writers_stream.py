@@ -14,13 +14,12 @@ import numpy as np
 import ome_writers as ow
 
 from .figures import Figures
-from .loads import Load
+from .loads import Load, plate_names, wells_of
+from .measure import measure
 
 
 def run(load: Load, kind: str, folder: Path) -> Figures:
     """Carry a load; ValueError or NotImplementedError where it cannot."""
-    from .stream_loads import measure
-
     if load.jagged or load.disk_bytes_per_s:
         raise NotImplementedError("ome-writers has no public way to this load")
     first = replace(load, frames=1, positions=1, wells=0, side=8)
@@ -54,8 +53,6 @@ def _settings(load: Load, kind: str, folder: Path) -> Any:
 
 
 def _dimensions(load: Load) -> tuple[Any, ...]:
-    from .stream_loads import wells_of
-
     dims: list[Any] = [ow.Dimension(name="t", count=load.frames, type="time")]
     if load.wells:
         places = [
@@ -72,8 +69,6 @@ def _dimensions(load: Load) -> tuple[Any, ...]:
 
 
 def _plate(load: Load) -> Any:
-    from .stream_loads import plate_names
-
     if not load.wells:
         return None
     rows, columns = plate_names(load.wells)

@@ -34,6 +34,7 @@ def run_rounds(
     found = {name: Rounds() for name in load.contenders}
     order = list(load.contenders)
     shuffle = random.Random(load.name).shuffle
+    rounds = min(rounds, load.most_rounds)
     for number in range(rounds):
         for name in order:
             if found[name].why_not:

@@ -61,7 +61,7 @@ TARGETS = (
     Target("256", "256 x 256 Zarr until closed, times ome-writers",
            _of("ours-zarr", "ow-zarr", _ended), least=2.5),
     *(
-        Target("256", f"append, {name}, {q}", _is(f"ours-{name}", lambda f, n=n: f.append_us[n]),
+        Target("append", f"append, {name}, {q}", _is(f"ours-{name}", lambda f, n=n: f.append_us[n]),
                most=most, unit="µs")
         for name in ("zarr", "tiff")
         for n, q, most in ((0, "p50", 20), (1, "p99", 200))

@@ -57,17 +57,18 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
         if size < 1:
             raise OptionError(f"Axis {name!r}: chunks and shards have at least 1 element.")
     loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()
-    made: dict[tuple[Axis, ...], tuple[Axis, ...]] = {}
+    made: dict[int, tuple[Axis, ...]] = {}  # by identity: fields share their axes
     images = []
     for image in layout.images:
-        if image.axes not in made:
+        if id(image.axes) not in made:
             chosen = _chosen(image, sizes, shards)
             if chunks == "auto":
                 shape = auto_chunk_shape(chosen, loops)[:-2]  # y and x stay as they are
                 chosen = _chosen(chosen, dict(zip(image.axis_names, shape, strict=False)), {})
             _check_shards(chosen)
-            made[image.axes] = chosen.axes
-        images.append(replace(image, axes=made[image.axes]))
+            made[id(image.axes)] = image.axes if chosen.axes == image.axes else chosen.axes
+        axes = made[id(image.axes)]
+        images.append(image if axes is image.axes else replace(image, axes=axes))
     return replace(layout, images=images)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -85,6 +86,7 @@ def plane_elements(
         yield "".join(forms[known] for known in of_each) % tuple(numbers_of_all)
 
 
+@lru_cache(maxsize=64)  # thousands of fields have the same axes
 def _forms(names: str) -> list[str]:
     """Return a Plane for each combination of facts that may be known, as a % template."""
     return [

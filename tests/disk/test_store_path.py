@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
+from pymmcore_ome.dataset import open_dataset, validate
 from pymmcore_ome.disk import Place, choose_format, local_path, write_whole
 from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
 from pymmcore_ome.stream import open_stream
@@ -42,6 +44,50 @@ def test_unknown_format_is_refused(path: str, asked: str | None) -> None:
 def test_what_is_no_local_path_is_refused(path: str) -> None:
     with pytest.raises(StorePathError):
         local_path(path)
+
+
+def test_path_through_a_parent_is_followed_as_the_system_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert local_path("../a.zarr") == (tmp_path / "a.zarr").resolve()
+    assert local_path("none/../../a.zarr") == (tmp_path / "a.zarr").resolve()
+    try:
+        (tmp_path / "link").symlink_to(tmp_path / "far" / "away", target_is_directory=True)
+    except OSError:
+        pytest.skip("links need the developer mode of Windows")
+    assert local_path("../link/../a.zarr") == (tmp_path / "far" / "a.zarr").resolve()
+    assert local_path("../link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        ("a.ome.zarr", "tensorstore"),
+        ("a.ome.zarr", "zarr-python"),
+        ("a.ome.zarr", "acquire-zarr"),
+        ("a.ome.tiff", "tiff"),
+    ],
+)
+def test_store_is_written_and_read_through_a_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, backend: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    path = f"../{name}"
+    with open_stream(path, loops({"t": 2}), backend=backend) as stream:
+        for number in (1, 2):
+            stream.append(np.full((6, 8), number, "uint16"))
+    there = tmp_path / name
+    if backend == "tiff":
+        read = tifffile.imread(there)
+    else:
+        read = zarr.open_array(there / "0", mode="r")[:]
+    assert read[:, 0, 0].tolist() == [1, 2]
+    assert open_dataset(path).images[0][1].max() == 2
+    assert validate(path, pixels=True) == []
 
 
 def test_store_is_replaced_only_when_asked(tmp_path: Path) -> None:

@@ -47,7 +47,10 @@ def choose_format(path: str | os.PathLike[str], asked: str | None = None) -> For
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:
-    """Return an absolute local path, `~` expanded.
+    """Return an absolute local path, `~` expanded, without any ``..``.
+
+    Libraries that write refuse ``..``. It is followed as the system does, through links; a link
+    that the path ends in stays one.
 
     Raises
     ------
@@ -64,6 +67,11 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in Path(text).parts):
         raise StorePathError(f"{text!r:.80} has a name of more than {_MAX_NAME_BYTES} bytes.")
     try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:
+        found = Path(text).expanduser().absolute()
+        parts = found.parts
+        if ".." in parts:
+            end = len(parts) - parts[::-1].index("..")
+            found = Path(*parts[:end]).resolve().joinpath(*parts[end:])
+    except (RuntimeError, OSError) as error:
         raise StorePathError(f"{text!r}: {error}.") from error
+    return found

@@ -44,7 +44,39 @@ REFUSED = [
         "stage_positions:\n- x: 0\n  sequence:\n    channels:\n    - {config: D, exposure: a}",
         ["line 5: stage_positions[0].sequence.channels[0].exposure"],
     ),
-    ("a.yaml", "axis_order: tq", ["line 1: axis_order"]),
+    ("a.yaml", "axis_order: tq", ["line 1: axis_order", "t, p, g, c, z", "got 'tq'"]),
+    ("a.yaml", "channels:\n- {confg: D}", ["channels.config: is missing; is 'confg' meant"]),
+    (
+        "a.yaml",
+        "time_plan: {interval: 0.1, loop: 3}",
+        ["time_plan.loops: is missing; is 'loop' meant to be it?"],
+    ),
+    ("a.yaml", "time_plan: {interval: 5s, loops: 3}", ["time_plan.interval: expected seconds"]),
+    (
+        "a.yaml",
+        "stage_positions:\n  plate: 24-wel\n  a1_center_xy: [0, 0]\n  selected_wells: [[0], [0]]",
+        [
+            "a.yaml, line 2: stage_positions.plate: there is no",
+            "did you mean '24-well'?",
+            "96-well",
+        ],
+    ),
+    (
+        "a.yaml",
+        "stage_positions:\n  plate: 24-well\n  a1_center_xy: [0, 0]\n  selected_wells: [A1, b03]",
+        ["line 4: stage_positions.selected_wells", "counted from 0: expected [[0, 1], [0, 2]]"],
+    ),
+    (
+        "a.yaml",
+        "stage_positions:\n  plate: 24-well\n  a1_center_xy: [0, 0]\n  selected_wells: [[7], [0]]",
+        ["line 4: stage_positions.selected_wells", "index 7 is out of bounds", "size 4"],
+    ),
+    (
+        "a.yaml",
+        "stage_positions: {plate: 24-well, a1_centre_xy: [0, 0]}",
+        ["stage_positions.a1_center_xy: is missing; is 'a1_centre_xy' meant to be it?"],
+    ),
+    ("a.yaml", "stage_positions: {x: 0, y: 0}", ["expected a list of positions", "or a plate"]),
 ]
 
 

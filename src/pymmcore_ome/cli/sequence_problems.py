@@ -6,6 +6,7 @@ each of them; a person wants to hear of the one that was meant: whose fields wer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
@@ -23,6 +24,7 @@ _PLANS: Final = {
 }  # fmt: skip
 #: Fields that hold whatever the user likes.
 _FREE: Final = {"metadata"}
+_WELL: Final = re.compile(r"([A-Za-z])0*([1-9]\d?)")
 
 
 def nearest_problems(error: ValidationError, fields: Mapping[str, Any]) -> list[Problem]:
@@ -32,8 +34,18 @@ def nearest_problems(error: ValidationError, fields: Mapping[str, Any]) -> list[
         where, field, kind = _located(item, fields)
         text = str(item.get("ctx", {}).get("error") or item["msg"])
         given = item["input"]
+        if where == ("stage_positions",) and isinstance(given, Mapping):
+            for place, problem in plate_problems(given):
+                tried.setdefault((*where, *place), {}).setdefault((), []).append(
+                    ((*where, *place), problem)
+                )
+            continue
         if item["type"] == "missing":
-            text = "is missing"
+            text = "is missing" + _misspelt(str(where[-1]), given)
+        elif item["type"].startswith("time_delta"):
+            text = f"expected seconds, such as 0.5, or {{minutes: 5}} (got {given!r:.80})"
+        elif item["loc"] == ("axis_order",):
+            text = f"expected some of t, p, g, c, z, each once, slowest first (got {given!r:.80})"
         elif not isinstance(given, (dict, list)):
             text = f"{text} (got {given!r:.80})"
         tried.setdefault(field, {}).setdefault(kind, []).append((where, text))
@@ -81,6 +93,50 @@ def left_out(sequence: useq.MDASequence, of: str = "") -> Iterator[str]:
     for number, position in enumerate(sequence.stage_positions):
         if position.sequence is not None:
             yield from left_out(position.sequence, f"stage_positions[{number}].sequence.")
+
+
+def plate_problems(given: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with fields that were written where positions or a plate stand.
+
+    useq itself only says that they are no plate.
+    """
+    if not set(given) & set(useq.WellPlatePlan.model_fields):
+        return [((), "expected a list of positions, such as [{x: 0, y: 0}], or a plate")]
+    try:
+        useq.WellPlatePlan.model_validate(given)
+    except ValidationError as error:
+        found = dict(nearest_problems(error, given))
+    else:
+        return [((), "this is no plate that useq takes")]
+    plate = given.get("plate")
+    if ("plate",) in found and isinstance(plate, str):
+        known = sorted(map(str, useq.registered_well_plate_keys()))
+        near = get_close_matches(plate, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        found[("plate",)] = f"there is no plate {plate!r} ({hint}plates: {', '.join(known)})"
+        found.pop(("selected_wells",), None)  # which cannot be judged without the plate
+    if ("selected_wells",) in found and (meant := _wells_by_number(given["selected_wells"])):
+        found[("selected_wells",)] = (
+            f"wells are given by row and column, counted from 0: expected {meant}"
+        )
+    return list(found.items())
+
+
+def _wells_by_number(wells: Any) -> str | None:
+    """Return names of wells, such as A1, as useq wants them; None where they are no names."""
+    names = wells if isinstance(wells, list) else [wells]
+    matches = [_WELL.fullmatch(name) if isinstance(name, str) else None for name in names]
+    found = [match for match in matches if match is not None]
+    if not names or len(found) < len(names):
+        return None
+    rows = [ord(match[1].upper()) - ord("A") for match in found]
+    return f"[{rows}, {[int(match[2]) - 1 for match in found]}]"
+
+
+def _misspelt(missing: str, given: Any) -> str:
+    """Say which of the fields that were written may be the missing one, if one is like it."""
+    near = get_close_matches(missing, given, n=1) if isinstance(given, Mapping) else []
+    return f"; is {near[0]!r} meant to be it?" if near and near[0] != missing else ""
 
 
 def _located(
@@ -136,14 +192,18 @@ def _at(fields: Any, where: Where) -> Any:
 
 
 def _distance(kind: tuple[Any, ...], given: Any) -> int:
-    """Count the fields that were written and that a kind of plan does not have."""
+    """Count the fields that were written and that a kind of plan does not have.
+
+    One that it has by a like name counts half: it may be misspelt.
+    """
     classes = [getattr(useq, part, None) for part in kind if isinstance(part, str)]
     known = [
         one.model_fields for one in classes if isinstance(one, type) and issubclass(one, BaseModel)
     ]
     if not known or not isinstance(given, Mapping):
         return 0
-    return sum(key not in known[-1] for key in given)
+    unknown = [str(key) for key in given if key not in known[-1]]
+    return sum(1 if get_close_matches(key, known[-1], n=1) else 2 for key in unknown)
 
 
 def _as_meant(given: Mapping[str, Any]) -> list[Problem]:

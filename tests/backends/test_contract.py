@@ -11,7 +11,7 @@ import zarr
 
 import pymmcore_ome as po
 from pymmcore_ome import errors
-from pymmcore_ome.backends import find_backend, zarr_python
+from pymmcore_ome.backends import find_backend, registry, zarr_python
 from pymmcore_ome.backends.acquire_zarr import AcquireZarrBackend
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
 from pymmcore_ome.backends.tiff import TiffBackend
@@ -22,6 +22,8 @@ from pymmcore_ome.testing.backend_contract import (
     ZarrContract,
     loops,
 )
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 class TestTensorstore(ZarrContract):
@@ -84,3 +86,14 @@ def test_backends_are_found_by_name() -> None:
         find_backend("hdf5", "ome-tiff")
     with pytest.raises(errors.OptionError, match="writes ome-zarr"):
         find_backend("tensorstore", "ome-tiff")
+
+
+@pytest.mark.parametrize(("name", "extra"), [("zarr-python", "zarr"), ("acquire-zarr", "acquire")])
+def test_backend_whose_library_is_missing_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, extra: str
+) -> None:
+    monkeypatch.setattr(registry, "_load", lambda entry: None)
+    with pytest.raises(errors.OptionError) as raised:
+        find_backend(name, "ome-zarr")
+    assert f'pip install "pymmcore-ome[{extra}]"' in str(raised.value)
+    assert f"\n{extra} = [" in PYPROJECT.read_text(encoding="utf-8")

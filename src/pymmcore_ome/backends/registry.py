@@ -17,6 +17,7 @@ from .port import ArrayBackend
 
 GROUP: Final = "pymmcore_ome.backends"
 _DEFAULTS: Final[dict[Format, str]] = {"ome-zarr": "tensorstore", "ome-tiff": "tiff"}
+_EXTRAS: Final = {"zarr-python": "zarr", "acquire-zarr": "acquire"}
 
 
 def available_backends() -> tuple[str, ...]:
@@ -51,7 +52,7 @@ def find_backend(
             fit = sorted(name for name, known in _loaded() if known.format == format)
             raise OptionError(
                 f"Backend {wanted!r} for {format} is not available. Available for {format}: "
-                f"{', '.join(fit) or 'none'}."
+                f"{', '.join(fit) or 'none'}.{_how_to_get(wanted)}"
             )
         chosen = found[wanted]
     if chosen.format != format:
@@ -60,6 +61,13 @@ def find_backend(
             f"{format}."
         )
     return chosen
+
+
+def _how_to_get(name: str) -> str:
+    """Say what to install for a backend that is known and whose library is not there."""
+    if name in _EXTRAS:
+        return f' It needs:  python -m pip install "pymmcore-ome[{_EXTRAS[name]}]"'
+    return ""
 
 
 def _loaded(name: str | None = None) -> Iterator[tuple[str, type[ArrayBackend]]]:

@@ -104,6 +104,7 @@ def test_number_of_pixel_files_is_that_on_disk(core: CMMCorePlus, tmp_path: Path
 
 LACKING: list[tuple[dict[str, Any], list[str]]] = [
     ({"channels": ["DAPY"]}, ["no channel 'DAPY'", "did you mean 'DAPI'?"]),
+    ({"channels": ["dapi"]}, ["no channel 'dapi'", "did you mean 'DAPI'?"]),
     ({"channels": [{"config": "DAPI", "group": "Filter"}]}, ["group 'Filter'", "Channel, System"]),
     (
         {"stage_positions": [{"x": 0, "sequence": {"channels": ["Cy5"]}}], "channels": ["DAPI"]},

@@ -270,7 +270,8 @@ def _is_among(value: Any, allowed: list[str]) -> bool:
 
 def _listed(known: Sequence[str], asked: str, what: str) -> str:
     """Say what there is, the nearest first."""
-    near = get_close_matches(asked, known, n=1, cutoff=0.6)
+    folded = {name.casefold(): name for name in known}
+    near = [folded[name] for name in get_close_matches(asked.casefold(), folded, n=1, cutoff=0.6)]
     shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}{what}: {shown or 'none'}"

@@ -176,6 +176,7 @@ def test_strict_refuses_what_is_only_warned_of_otherwise(
         (["recover", "none.ome.zarr"], "does not exist", 1),
         (["frames", "none.ome.zarr", "--to", "csv"], "does not exist", 1),
         (["frames", "none.ome.zarr", "--to", "xls"], "csv, tsv", 1),
+        (["frames", "none.ome.zarr", "--to", "my.csv"], "--output my.csv", 1),
     ],
 )  # fmt: skip
 def test_errors_are_one_readable_message(
@@ -281,6 +282,14 @@ def test_terminals_that_know_few_letters_get_what_they_know(demo_store: Path) ->
     assert done.returncode == 0, done.stderr
     assert "+-- 0  left" in done.stdout
     assert "0.325 \\xb5m" in done.stdout
+
+
+def test_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pymmcore-ome", "--version"])
+    assert ended() == 0
+    assert capsys.readouterr().out == f"pymmcore-ome {po.__version__}\n"
 
 
 def test_help_starts_without_the_heavy_libraries(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ def format_of(name: str | None, path: Path | None) -> str | None:
     if asked is None and path is not None:
         asked = path.suffix.removeprefix(".").casefold()
     if asked is not None and asked not in FORMATS:
+        if Path(asked).suffix.removeprefix(".").casefold() in FORMATS:
+            raise OptionError(
+                f"--to {asked}: --to takes a format ({', '.join(FORMATS)}). Name the file with "
+                f"--output {asked}, whose suffix chooses the format."
+            )
         raise OptionError(
             f"Frames are written as {', '.join(FORMATS)}, not as {asked!r}. Choose one with --to."
         )

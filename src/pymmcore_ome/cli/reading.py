@@ -26,7 +26,7 @@ def validate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a store; exit code 1 when anything is wrong with it."""
+    """Check a store; exit code 1 when anything is wrong with it, or missing from it."""
     from pymmcore_ome import dataset
 
     from .show import print_problems

@@ -356,6 +356,7 @@ def test_write_error_reaches_append_and_close_and_the_store(
     dataset = po.open_dataset(path)
     assert dataset.status == "failed"
     assert "No space left" in (dataset.record.reason or "")
+    assert "Make room on the disk" in (dataset.record.reason or "")
     assert len(dataset.frames()) == 3
     check_pixels(path, small_schema, {n: n for n in range(3)})
 

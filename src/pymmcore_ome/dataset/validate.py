@@ -67,7 +67,10 @@ def _arrays(dataset: Dataset) -> Iterator[str]:
 def _ending(dataset: Dataset, listed: int) -> Iterator[str]:
     record = dataset.record
     if record.status == "incomplete":
-        yield "the run has not ended: it is still being written, or its process died"
+        yield (
+            "the run has not ended: it is still being written, or its process died, and then "
+            "recover (pymmcore-ome recover on the command line) finishes it"
+        )
     elif record.status in ("failed", "canceled"):
         yield f"the run was {record.status}" + (f": {record.reason}" if record.reason else "")
     written = record.frames.get("written")

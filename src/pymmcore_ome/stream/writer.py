@@ -21,6 +21,7 @@ from pymmcore_ome.frames import frame_checksum
 from .assembly import ChunkAssembly
 from .block import Block, CellKey
 from .buffer import FrameBuffer, Parcel
+from .failures import what_to_do
 from .listing import Listing
 from .live_pixels import LivePixels
 from .options import StreamOptions
@@ -234,5 +235,5 @@ class Writer(threading.Thread):
         return WriteError(
             f"{what} at {{{at}}} (image {first.image!r}, index {first.index}) could not be "
             f"written: {error}. {self._store.left_behind}. "
-            "Check the disk."
+            f"{what_to_do(error)}."
         )

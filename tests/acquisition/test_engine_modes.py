@@ -257,6 +257,27 @@ def test_burst_that_times_out_with_a_warning_leaves_holes(
     assert "10 of 18 planned frames" in (dataset.record.reason or "")
 
 
+def test_last_frames_of_a_burst_are_fetched_though_the_camera_has_stopped(
+    core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine: the burst ends between the engine's two questions."""
+    is_running = core.isSequenceRunning
+
+    def when_it_has_ended(*camera: str) -> bool:
+        while is_running(*camera):
+            continue
+        return False
+
+    sequence = useq.MDASequence(time_plan=useq.TIntervalLoops(interval=0, loops=5))
+    monkeypatch.setattr(core, "isSequenceRunning", when_it_has_ended, raising=False)
+    output = tmp_path / "a.ome.zarr"
+    with po.install(core), listening(core) as delivered:
+        core.mda.run(sequence, output=output)
+    assert len(delivered) == 5
+    assert core.isSequenceRunning is when_it_has_ended
+    assert check(output, delivered).record.frames["written"] == 5
+
+
 @needs_0_18
 def test_camera_of_a_pair_that_loses_frames_leaves_holes_in_its_own_channel(
     make_core: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

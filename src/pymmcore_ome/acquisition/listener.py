@@ -17,6 +17,7 @@ from pymmcore_plus.mda import PMDAEngine
 
 from pymmcore_ome.metadata import Status
 
+from .burst_end import BurstEnd
 from .core_facts import CoreFacts
 from .core_watch import CoreWatch
 from .readiness import is_standard
@@ -56,6 +57,7 @@ class EngineListener:
         self._cameras = 1
         self._is_standard = is_standard(engine)
         self._watch = CoreWatch(engine)
+        self._burst_end = BurstEnd(engine)
         self._problems: list[str] = []  # of the present event, which the engine only logs
         self.error: BaseException | None = None  # what ended the run, wherever it arose
         self.close_error: Exception | None = None  # what a sink said at its end
@@ -132,7 +134,7 @@ class EngineListener:
             signal, arrived = None, 0
             while True:
                 try:
-                    with self._watch.hearing() as late:
+                    with self._watch.hearing() as late, self._burst_end:
                         payload = advance(signal)
                 except StopIteration:
                     if not arrived:  # a snap that failed: the engine only logs it

@@ -108,6 +108,8 @@ def test_pause_holds_the_run_and_resume_goes_on(
         assert panel.run_bar.pause.text() == "Resume"
         held = len(seen)
         assert held < 240
+        qtbot.wait(300)
+        assert len(seen) == held
         click(qtbot, panel.run_bar.pause)
         wait_until(lambda: not panel.is_running)
     path = tmp_path / "cells_001.ome.tiff"

@@ -29,6 +29,7 @@ Phase = Literal[
     "complete", "canceled", "failed",
 ]  # fmt: skip
 _RATE_WINDOW_S: Final = 3.0
+_PAUSE_SETTLES_S: Final = 0.2  # far longer than from the runner's wait to its frame
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class AcquisitionRun:
         self._has_begun = False
         self._cancel_asked = False
         self._pause_asked = False
+        self._paused_since: float | None = None
         self._seen: deque[tuple[float, int, int]] = deque()
         self._last_look: float | None = None
         self._active_s = 0.0
@@ -128,12 +130,15 @@ class AcquisitionRun:
     def look(self) -> RunSnapshot:
         """Return how far it is. Call it a few times a second, from one thread.
 
-        A cancel or a pause that came before the runner listened is asked for again here.
+        A cancel or a pause that the runner did not hear is asked for again here: one that came
+        before it listened, or just before a frame (the runner of pymmcore-plus 0.18 forgets it
+        there). A run is therefore called paused only when it has been so for a moment.
         """
         if not self._is_over:
             self._ask_again()
         progress = self.output.progress if self.output is not None else None
-        now, phase = self._clock(), self._phase()
+        now = self._clock()
+        phase = self._phase(now)
         if self._last_look is not None and phase in ("running", "finishing"):
             self._active_s += now - self._last_look
         self._last_look = now
@@ -168,7 +173,7 @@ class AcquisitionRun:
         elif runner.is_paused() != paused:
             runner.toggle_pause()
 
-    def _phase(self) -> Phase:
+    def _phase(self, now: float) -> Phase:
         if self._is_over:
             if self.error is not None:
                 return "failed"
@@ -179,9 +184,16 @@ class AcquisitionRun:
             return "finishing"
         if self._cancel_asked:
             return "canceling"
+        if runner != "paused":
+            self._paused_since = None
+        elif self._paused_since is None:
+            self._paused_since = now
         if self._pause_asked:
-            return "paused" if runner == "paused" else "pausing"
+            return "paused" if self._has_settled(now) else "pausing"
         return "starting" if runner in ("idle", "preparing") else "running"
+
+    def _has_settled(self, now: float) -> bool:
+        return self._paused_since is not None and now - self._paused_since >= _PAUSE_SETTLES_S
 
     def _was_canceled(self) -> bool:
         if self.summary is not None:

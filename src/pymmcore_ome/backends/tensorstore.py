@@ -1,9 +1,14 @@
-"""The tensorstore backend: OME-Zarr, asynchronous, any order of arrival (the default)."""
+"""The tensorstore backend: OME-Zarr, asynchronous, any order of arrival (the default).
+
+Small frames that are a chunk each, and not compressed, go into their files without an array: the
+file's bytes are the frame's. That is for plates, where most arrays get a few frames.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import tensorstore as ts
@@ -14,8 +19,11 @@ from pymmcore_ome.layout import ImageLayout, Layout
 
 from .options import BackendOptions
 from .port import WriteFuture
-from .zarr_array import array_document
+from .zarr_array import array_document, chunk_key
 from .zarr_backend import ZarrBackend, grown, region
+
+#: From here on it costs more to copy a frame into bytes than to open its array.
+_SMALL_BYTES: Final = 64 << 10
 
 
 class TensorstoreBackend(ZarrBackend):
@@ -32,11 +40,14 @@ class TensorstoreBackend(ZarrBackend):
         super().__init__()
         self._context = ts.Context()
         self._documents: dict[tuple[object, ...], dict[str, Any]] = {}
+        self._files: Any = None  # the store as keys and bytes
 
     def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
         # a write is then down on the disk when its future is done, which is 2 to 4 times slower
         self._context = ts.Context({"file_io_sync": options.outlasts_power})
         super().create(place, layout, options)
+        files = {"driver": "file", "path": f"{self._root.as_posix()}/"}
+        self._files = ts.KvStore.open(files, context=self._context).result()
 
     def open_array(self, image: ImageLayout, folder: Path) -> Any:
         spec: dict[str, Any] = {
@@ -63,6 +74,8 @@ class TensorstoreBackend(ZarrBackend):
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture | None:
+        if self._is_a_file(image, block):
+            return self._write_file(image, start, block)
         target = self._array(image)[region(start, block.shape)]
         # Not copied where the block lies within one chunk. Where it is cut into several,
         # tensorstore 0.1.86 takes some of its own strided views of the source for the fill
@@ -81,6 +94,28 @@ class TensorstoreBackend(ZarrBackend):
             first // chunk == (first + size - 1) // chunk
             for first, size, chunk in zip(start, block.shape, layout.chunk_shape, strict=True)
         )
+
+    def _is_a_file(self, image: int, block: NDArray[np.generic]) -> bool:
+        """Whether a block is one frame, and that frame the bytes of one file.
+
+        The file is then never written again: a place takes one frame.
+        """
+        layout = self._images[image]
+        return (
+            block.nbytes <= _SMALL_BYTES
+            and self._compression is None
+            and layout.shard_shape is None
+            and block.shape == layout.block_shape == layout.chunk_shape
+            and (sys.byteorder == "little" or block.itemsize == 1)
+        )
+
+    def _write_file(
+        self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
+    ) -> WriteFuture:
+        layout = self._images[image]
+        chunk = [first // size for first, size in zip(start, layout.chunk_shape, strict=True)]
+        written: WriteFuture = self._files.write(chunk_key(layout, chunk), block.tobytes())
+        return written
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         array = self._array(image)

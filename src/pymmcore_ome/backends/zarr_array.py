@@ -54,9 +54,19 @@ def array_document(image: ImageLayout, compression: str | None) -> dict[str, Any
     }
 
 
+def array_key(image: ImageLayout) -> str:
+    """Return the key of an image's full-resolution array in its store."""
+    return f"{image.path}/0" if image.path else "0"
+
+
 def array_folder(root: Path, image: ImageLayout) -> Path:
     """Return the folder of an image's full-resolution array."""
-    return root / image.path / "0" if image.path else root / "0"
+    return root / array_key(image)
+
+
+def chunk_key(image: ImageLayout, chunk: Iterable[int]) -> str:
+    """Return the key of a chunk, or shard, in its store (Zarr 3, "default" chunk key encoding)."""
+    return f"{array_key(image)}/c/{'/'.join(map(str, chunk))}"
 
 
 def write_array_documents(
@@ -70,15 +80,16 @@ def write_array_documents(
         key = (image.axes, image.dtype)
         if key not in known:
             known[key] = json_bytes(array_document(image, compression), indent=2)
-        group = f"{root}/{image.path}" if image.path else str(root)
+        folder = f"{root}/{array_key(image)}"
+        group = folder.rpartition("/")[0]
         parent = group.rpartition("/")[0] if image.path else group
         if parent not in made:
             os.makedirs(parent, exist_ok=True)  # noqa: PTH103
             made.add(parent)
         with suppress(FileExistsError):
             os.mkdir(group)  # noqa: PTH102
-        os.mkdir(f"{group}/0")  # noqa: PTH102
-        with open(f"{group}/0/zarr.json", "xb", buffering=0) as file:  # noqa: PTH123
+        os.mkdir(folder)  # noqa: PTH102
+        with open(f"{folder}/zarr.json", "xb", buffering=0) as file:  # noqa: PTH123
             file.write(known[key])
 
 

@@ -19,7 +19,7 @@ from pymmcore_ome.layout import ImageLayout, Layout
 from .compression import ZARR_LEVELS, Levels, parse
 from .options import BackendOptions
 from .port import ArrayBackend
-from .zarr_array import array_document, array_folder, write_array_documents
+from .zarr_array import array_document, array_folder, array_key, write_array_documents
 from .zarr_reader import ZarrReader
 
 _MAX_OPEN: Final = 128
@@ -87,9 +87,8 @@ class ZarrFolder(ArrayBackend):
 
     def is_in_place(self) -> bool:
         # thousands of images: pathlib would take longer than the system
-        groups = (f"{self._root}/{image.path}/" if image.path else f"{self._root}/"
-                  for image in self._images)  # fmt: skip
-        return all(os.path.isfile(f"{group}0/zarr.json") for group in groups)  # noqa: PTH113
+        keys = map(array_key, self._images)
+        return all(os.path.isfile(f"{self._root}/{key}/zarr.json") for key in keys)  # noqa: PTH113
 
 
 class ZarrBackend(ZarrFolder):

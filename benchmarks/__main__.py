@@ -8,16 +8,28 @@ from pathlib import Path
 
 from rich.console import Console
 
-from .figures import Rounds
+from .kept import Kept, Measured
 from .loads import GROWTH, LOADS, Load
-from .report import Row, columns, growth_rows, machine_facts, markdown, rows_of, table
+from .report import (
+    COLUMNS,
+    GROWTH_HEADS,
+    GROWTH_TITLE,
+    TARGET_HEADS,
+    growth_of,
+    growth_rows,
+    machine_facts,
+    results,
+    rows_of,
+    table,
+    title_of,
+    waiting,
+)
 from .rounds import run_rounds
 from .targets import target_rows
 
 _RESULTS = Path(__file__).parent / "results.md"
 _MEMORY = Path("/dev/shm")
-_TARGET_HEADS = ("target", "place", "wanted", "found", "")
-_GROWTH_HEADS = ("with", "", "figure", "median", "exponent")
+_MOST_GROWTH_ROUNDS = 3
 
 
 def main() -> None:
@@ -30,55 +42,37 @@ def main() -> None:
         console.print(f"{'growth':16} {', '.join(GROWTH)}: n, 4 n, 16 n")
         return
     places = _places(asked.path)
-    facts = machine_facts(places)
-    console.print(table("The machine", ("", ""), facts))
-    names = asked.loads or [*LOADS, "growth"]
+    kept = Kept(asked.output.with_suffix(".json"), machine_facts(places), adds=asked.add)
+    console.print(table("The machine", ("", ""), kept.facts))
     rounds = asked.rounds or (3 if asked.quick else 5)
     say = (lambda text: console.print(f"[dim]{text}[/]")) if asked.verbose else (lambda _: None)
-    head = [
-        "# Results\n",
-        "Written by `python -m benchmarks"
-        + (" --quick" if asked.quick else "")
-        + f"`, {rounds} rounds. What the columns mean: [README](README.md).\n",
-        markdown(("", ""), facts),
-    ]
-    found: dict[tuple[str, str], dict[str, Rounds]] = {}
-    sections: list[str] = []
 
-    def keep(title: str, heads: Row, rows: list[Row]) -> None:
-        """Show a table, and write all that there is so far: a long run may be stopped."""
-        console.print(table(title, heads, rows))
-        sections.append(f"\n## {title}\n\n" + markdown(heads, rows))
-        targets = "\n## Targets\n\n" + markdown(_TARGET_HEADS, target_rows(found))
-        asked.output.write_text("\n".join([*head, targets, *sections]), encoding="utf-8")
+    def measure(load: Load, place: str, rounds: int) -> Measured:
+        """Measure, and write all that there is so far: a long run may be stopped."""
+        before = waiting()
+        found = run_rounds(load, rounds, places[place], say)
+        measured = Measured(found, is_quick=asked.quick, waiting=before)
+        kept.add(load.name, place, measured)
+        asked.output.write_text(results(kept), encoding="utf-8")
+        return measured
 
+    names = asked.loads or [*LOADS, "growth"]
     for name in (n for n in names if n != "growth"):
         load = LOADS[name].quick() if asked.quick else LOADS[name]
-        for place, folder in places.items():
+        for place in places:
             if place not in load.places and not asked.path and len(places) > 1:
                 continue
-            found[name, place] = run_rounds(load, rounds, folder, say)
-            title = f"{load.title}{', a tenth of it' if asked.quick else ''}, in {place}"
-            keep(title, columns(), rows_of(load, found[name, place]))
+            measured = measure(load, place, rounds)
+            title = title_of(load, place, measured)
+            console.print(table(title, COLUMNS, rows_of(load, measured.found)))
     if "growth" in names:
-        rows = _grow(asked.quick, min(rounds, 3), next(iter(places.values())), say)
-        keep("What times grow with: the exponent b of a * n^b", _GROWTH_HEADS, rows)
-    console.print(table("Targets", _TARGET_HEADS, target_rows(found)))
+        for loads in GROWTH.values():
+            for load in loads[:2] if asked.quick else loads:
+                measure(load, next(iter(places)), min(rounds, _MOST_GROWTH_ROUNDS))
+        console.print(table(GROWTH_TITLE, GROWTH_HEADS, growth_rows(growth_of(kept))))
+    targets = target_rows({key: measured.found for key, measured in kept.measured.items()})
+    console.print(table("Targets", TARGET_HEADS, targets))
     console.print(f"Written to {asked.output}")
-
-
-def _grow(quick: bool, rounds: int, folder: Path, say: object) -> list[tuple[str, ...]]:
-    def size(load: Load) -> int:
-        return load.frame_count
-
-    found = {
-        what: {
-            size(load): run_rounds(load, rounds, folder, say)  # type: ignore[arg-type]
-            for load in (loads[:2] if quick else loads)
-        }
-        for what, loads in GROWTH.items()
-    }
-    return growth_rows(found)
 
 
 def _places(paths: list[Path]) -> dict[str, Path]:
@@ -98,6 +92,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--path", type=Path, action="append", default=[],
                         help="where to write, once for each disk. Default: memory, "
                         "if there is such a place, and where temporary files are")  # fmt: skip
+    parser.add_argument("--add", action="store_true",
+                        help="keep what was measured before, on this machine with these packages, "
+                        "and replace only these loads")  # fmt: skip
     parser.add_argument("--output", type=Path, default=_RESULTS)
     parser.add_argument("--verbose", action="store_true", help="say what is running")
     return parser.parse_args()

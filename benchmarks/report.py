@@ -6,7 +6,6 @@ import math
 import os
 import platform
 from collections.abc import Mapping
-from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,14 +14,17 @@ import psutil
 from rich.table import Table
 
 from .figures import Figures, Rounds
-from .loads import Load
+from .kept import Kept, Measured, Row
+from .loads import GROWTH, LOADS, Load
+from .targets import target_rows
 
 _PACKAGES = ("pymmcore-ome", "tensorstore", "tifffile", "imagecodecs", "numpy", "zarr",
              "pymmcore-plus", "ome-writers")  # fmt: skip
-_COLUMNS = ("", "frames/s", "GB/s", "ratio", "until closed", "append p50", "p99", "worst µs",
+COLUMNS = ("", "frames/s", "GB/s", "ratio", "until closed", "append p50", "p99", "worst µs",
             "open s", "close s", "CPU s", "memory MB", "files")  # fmt: skip
-
-Row = tuple[str, ...]
+TARGET_HEADS = ("target", "place", "wanted", "found", "")
+GROWTH_HEADS = ("with", "", "figure", "median", "exponent")
+GROWTH_TITLE = "What times grow with: the exponent b of a * n^b"
 
 
 def rows_of(load: Load, found: Mapping[str, Rounds]) -> list[Row]:
@@ -32,7 +34,7 @@ def rows_of(load: Load, found: Mapping[str, Rounds]) -> list[Row]:
     for name in load.contenders:
         mine = found[name]
         if not mine.rounds:
-            rows.append((name, f"cannot: {mine.why_not}", *[""] * (len(_COLUMNS) - 2)))
+            rows.append((name, f"cannot: {mine.why_not}", *[""] * (len(COLUMNS) - 2)))
             continue
         # ome-writers does not tell when pixels are down: all that is known is when it has closed
         tells = not name.startswith("ow-")
@@ -89,15 +91,53 @@ def markdown(columns: Row, rows: list[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def columns() -> Row:
-    """Return the columns of `rows_of`."""
-    return _COLUMNS
+def results(kept: Kept) -> str:
+    """Return `results.md`: the machine, the targets, and a table for each load and place."""
+    found = {key: measured.found for key, measured in kept.measured.items()}
+    text = [
+        "# Results\n",
+        "Written by `python -m benchmarks`. What the columns mean: [README](README.md).\n",
+        markdown(("", ""), kept.facts),
+        "\n## Targets\n",
+        markdown(TARGET_HEADS, target_rows(found)),
+    ]
+    for name, load in LOADS.items():
+        for (measured_load, place), measured in kept.measured.items():
+            if measured_load == name:
+                rows = rows_of(load, measured.found)
+                text += [f"\n## {title_of(load, place, measured)}\n", markdown(COLUMNS, rows)]
+    grown = growth_of(kept)
+    if grown:
+        text += [f"\n## {GROWTH_TITLE}\n", markdown(GROWTH_HEADS, growth_rows(grown))]
+    return "\n".join(text)
+
+
+def title_of(load: Load, place: str, measured: Measured) -> str:
+    """Return what a table is headed with: the load, where, and how well it was measured."""
+    rounds = "one round" if measured.rounds == 1 else f"{measured.rounds} rounds"
+    return (
+        f"{load.title}{', a tenth of it' if measured.is_quick else ''}, in {place} ({rounds}, "
+        f"{measured.day}, {measured.waiting:.1f} processes before)"
+    )
+
+
+def growth_of(kept: Kept) -> dict[str, dict[int, dict[str, Rounds]]]:
+    """Return what was found at each size that was measured, by what grows."""
+    sizes = {
+        what: {
+            load.frame_count: measured.found
+            for load in loads
+            for (name, _), measured in kept.measured.items()
+            if name == load.name
+        }
+        for what, loads in GROWTH.items()
+    }
+    return {what: found for what, found in sizes.items() if len(found) > 1}
 
 
 def machine_facts(places: Mapping[str, Path]) -> list[Row]:
     """Return what the figures depend on: processor, memory, disks, versions."""
     rows = [
-        ("date", date.today().isoformat()),
         ("system", f"{platform.system()} {platform.release()}"),
         ("processor", f"{_processor()}, {os.cpu_count()} cores"),
         ("memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
@@ -109,9 +149,12 @@ def machine_facts(places: Mapping[str, Path]) -> list[Row]:
             rows.append((name, version(name)))
         except PackageNotFoundError:
             rows.append((name, "not installed"))
-    load = psutil.getloadavg()[0] if hasattr(psutil, "getloadavg") else math.nan
-    rows.append(("load before", f"{load:.1f} processes wanted the processor"))
     return rows
+
+
+def waiting() -> float:
+    """Return how many processes want the processor, over the last minute."""
+    return psutil.getloadavg()[0] if hasattr(psutil, "getloadavg") else math.nan
 
 
 def _processor() -> str:

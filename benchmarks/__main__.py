@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -24,6 +25,7 @@ from .report import (
     title_of,
     waiting,
 )
+from .rooms import Rooms
 from .rounds import run_rounds
 from .targets import target_rows
 
@@ -50,26 +52,28 @@ def main() -> None:
     def measure(load: Load, place: str, rounds: int) -> Measured:
         """Measure, and write all that there is so far: a long run may be stopped."""
         before = waiting()
-        found = run_rounds(load, rounds, places[place], say)
+        found = run_rounds(load, rounds, rooms[place], say)
         measured = Measured(found, is_quick=asked.quick, waiting=before)
         kept.add(load.name, place, measured)
         asked.output.write_text(results(kept), encoding="utf-8")
         return measured
 
     names = asked.loads or [*LOADS, "growth"]
-    for name in (n for n in names if n != "growth"):
-        load = LOADS[name].quick() if asked.quick else LOADS[name]
-        for place in places:
-            if place not in load.places and not asked.path and len(places) > 1:
-                continue
-            measured = measure(load, place, rounds)
-            title = title_of(load, place, measured)
-            console.print(table(title, COLUMNS, rows_of(load, measured.found)))
-    if "growth" in names:
-        for loads in GROWTH.values():
-            for load in loads[:2] if asked.quick else loads:
-                measure(load, next(iter(places)), min(rounds, _MOST_GROWTH_ROUNDS))
-        console.print(table(GROWTH_TITLE, GROWTH_HEADS, growth_rows(growth_of(kept))))
+    with ExitStack() as stack:
+        rooms = {place: stack.enter_context(Rooms(path)) for place, path in places.items()}
+        for name in (n for n in names if n != "growth"):
+            load = LOADS[name].quick() if asked.quick else LOADS[name]
+            for place in places:
+                if place not in load.places and not asked.path and len(places) > 1:
+                    continue
+                measured = measure(load, place, rounds)
+                title = title_of(load, place, measured)
+                console.print(table(title, COLUMNS, rows_of(load, measured.found)))
+        if "growth" in names:
+            for loads in GROWTH.values():
+                for load in loads[:2] if asked.quick else loads:
+                    measure(load, next(iter(places)), min(rounds, _MOST_GROWTH_ROUNDS))
+            console.print(table(GROWTH_TITLE, GROWTH_HEADS, growth_rows(growth_of(kept))))
     targets = target_rows({key: measured.found for key, measured in kept.measured.items()})
     console.print(table("Targets", TARGET_HEADS, targets))
     console.print(f"Written to {asked.output}")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,13 +16,14 @@ import psutil
 
 from .figures import Figures, Rounds
 from .loads import Load
+from .rooms import Rooms
 
 _SAMPLE_S = 0.01
 _LIMIT_S = 900.0
 
 
 def run_rounds(
-    load: Load, rounds: int, parent: Path, say: Callable[[str], None] = lambda _: None
+    load: Load, rounds: int, rooms: Rooms, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Rounds]:
     """Return what every contender of a load found.
 
@@ -40,7 +39,8 @@ def run_rounds(
             if found[name].why_not:
                 continue
             say(f"{load.name}: {name}, round {number + 1} of {rounds}")
-            result = run_one(load, name, parent)
+            with rooms.room() as folder:
+                result = run_one(load, name, folder)
             if isinstance(result, str):
                 found[name].why_not = result
             else:
@@ -49,30 +49,26 @@ def run_rounds(
     return found
 
 
-def run_one(load: Load, contender: str, parent: Path) -> Figures | str:
+def run_one(load: Load, contender: str, folder: Path) -> Figures | str:
     """Run one measurement in a process of its own; return why not, where it cannot."""
-    folder = Path(tempfile.mkdtemp(prefix="pymmcore-ome-", dir=parent))
-    try:
-        if hasattr(os, "sync"):
-            os.sync()
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "benchmarks.one",
-             json.dumps(asdict(load)), contender, str(folder)],
-            cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        peak = _watch(process)
-        out, err = process.communicate()
-        if process.returncode != 0:
-            return (err.decode(errors="replace").strip().splitlines() or ["it died"])[-1][:300]
-        answer = json.loads(out.decode().strip().splitlines()[-1])
-        if "why_not" in answer:
-            return str(answer["why_not"])
-        answer["append_us"] = tuple(answer["append_us"])
-        figures = Figures(**answer)
-        figures.peak_bytes = max(figures.peak_bytes, peak)
-        return figures
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if hasattr(os, "sync"):
+        os.sync()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.one",
+         json.dumps(asdict(load)), contender, str(folder)],
+        cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    peak = _watch(process)
+    out, err = process.communicate()
+    if process.returncode != 0:
+        return (err.decode(errors="replace").strip().splitlines() or ["it died"])[-1][:300]
+    answer = json.loads(out.decode().strip().splitlines()[-1])
+    if "why_not" in answer:
+        return str(answer["why_not"])
+    answer["append_us"] = tuple(answer["append_us"])
+    figures = Figures(**answer)
+    figures.peak_bytes = max(figures.peak_bytes, peak)
+    return figures
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:

@@ -36,31 +36,31 @@ def auto(schema: StorageSchema, **shards: int) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("loops", "side", "expected"),
     [
-        # frames of 256 KiB: 8 are enough
-        ({"t": 100}, 256, {"t": 8}),
-        ({"t": None}, 256, {"t": 8}),
+        # frames of 256 KiB: 16 are enough
+        ({"t": 100}, 256, {"t": 16}),
+        ({"t": None}, 256, {"t": 16}),
         ({"t": 5}, 256, {"t": 5}),
-        ({"t": 100, "z": 3}, 256, {"t": 3, "z": 3}),
-        ({"t": 100, "z": 20}, 256, {"t": 1, "z": 8}),
-        ({"t": 100, "c": 2, "z": 2}, 256, {"t": 2, "c": 2, "z": 2}),
-        ({"t": 100, "z": 2, "c": 2}, 256, {"t": 2, "c": 2, "z": 2}),
+        ({"t": 100, "z": 3}, 256, {"t": 6, "z": 3}),
+        ({"t": 100, "z": 20}, 256, {"t": 1, "z": 16}),
+        ({"t": 100, "c": 2, "z": 2}, 256, {"t": 4, "c": 2, "z": 2}),
+        ({"t": 100, "z": 2, "c": 2}, 256, {"t": 4, "c": 2, "z": 2}),
         ({"t": 100, "p": 2, "c": 2}, 256, {"t": 1, "c": 2}),
         ({"t": 100, "p": 2}, 256, {"t": 1}),
-        ({"p": 2, "t": 100}, 256, {"t": 8}),
-        ({"t": 100, "p": 1, "c": 2}, 256, {"t": 4, "c": 2}),
-        ({"t": 100, "c": 1, "cam": 2}, 256, {"t": 4, "c": 2}),
+        ({"p": 2, "t": 100}, 256, {"t": 16}),
+        ({"t": 100, "p": 1, "c": 2}, 256, {"t": 8, "c": 2}),
+        ({"t": 100, "c": 1, "cam": 2}, 256, {"t": 8, "c": 2}),
         # cameras fold into the channels, cameras fastest
-        ({"t": 100, "c": 8, "cam": 3}, 256, {"t": 1, "c": 9}),
-        ({"t": 100, "c": 8, "z": 2, "cam": 3}, 256, {"t": 1, "c": 6, "z": 2}),
-        ({"t": 100, "cam": 2, "c": 3}, 256, {"t": 2, "c": 6}),
+        ({"t": 100, "c": 8, "cam": 3}, 256, {"t": 1, "c": 18}),
+        ({"t": 100, "c": 8, "z": 2, "cam": 3}, 256, {"t": 1, "c": 9, "z": 2}),
+        ({"t": 100, "cam": 2, "c": 3}, 256, {"t": 3, "c": 6}),
         ({"cam": 2, "t": 100, "c": 3}, 256, {"t": 1, "c": 1}),
         # frames of 2 MiB and more are chunks of their own
         ({"t": 100, "z": 9}, 725, {"t": 1, "z": 1}),
-        ({"t": 100, "z": 9}, 724, {"t": 1, "z": 2}),
+        ({"t": 100, "z": 9}, 724, {"t": 1, "z": 3}),
         # what the schema declares stays, and what is outside of it does not come in a row
         ({"t": 100, "z": Dimension(name="z", size=9, chunk_size=2)}, 256, {"t": 1, "z": 2}),
-        ({"t": 100, "z": Dimension(name="z", size=2, chunk_size=2)}, 256, {"t": 4, "z": 2}),
-        ({"t": Dimension(name="t", size=9, chunk_size=2), "z": 9}, 256, {"t": 2, "z": 4}),
+        ({"t": 100, "z": Dimension(name="z", size=2, chunk_size=2)}, 256, {"t": 8, "z": 2}),
+        ({"t": Dimension(name="t", size=9, chunk_size=2), "z": 9}, 256, {"t": 2, "z": 8}),
     ],
 )
 def test_auto_gathers_along_the_fastest_loops(
@@ -70,17 +70,17 @@ def test_auto_gathers_along_the_fastest_loops(
 
 
 def test_auto_keeps_the_samples_of_a_pixel_together() -> None:
-    assert auto(schema({"t": 100}, 256, rgb=True)) == {"t": 3, "c": 3}
+    assert auto(schema({"t": 100}, 256, rgb=True)) == {"t": 6, "c": 3}
     assert auto(schema({"t": 100, "p": 2}, 256, rgb=True)) == {"t": 1, "c": 3}
-    assert auto(schema({"t": 100, "c": 4}, 128, rgb=True)) == {"t": 3, "c": 12}
+    assert auto(schema({"t": 100, "c": 4}, 128, rgb=True)) == {"t": 6, "c": 12}
 
 
 def test_auto_chunks_divide_the_shards() -> None:
-    assert auto(schema({"t": 100}), t=30) == {"t": 10}
+    assert auto(schema({"t": 100}), t=30) == {"t": 30}
     assert auto(schema({"t": 100}), t=6) == {"t": 6}
-    assert auto(schema({"t": 100, "z": 3}), t=8) == {"t": 4, "z": 3}
+    assert auto(schema({"t": 100, "z": 3}), t=8) == {"t": 8, "z": 3}
     assert auto(schema({"t": 100, "z": 3}), z=4) == {"t": 1, "z": 2}
-    assert auto(schema({"t": 100}, rgb=True), c=1) == {"t": 8, "c": 1}
+    assert auto(schema({"t": 100}, rgb=True), c=1) == {"t": 16, "c": 1}
 
 
 def test_auto_is_one_frame_where_the_order_is_no_loop_nest() -> None:
@@ -141,6 +141,9 @@ def test_frames_of_an_auto_chunk_come_in_a_row_and_it_is_as_large_as_it_may(
     if frames > 1:
         assert prod(chunk) < least_bytes * (6 if is_folded else 2)
     if prod(chunk) >= least_bytes or is_folded:
+        return
+    if 2 * prod(image.block_shape) >= least_bytes:
+        assert frames == 1
         return
     plain = [Dimension(name=d.name, size=d.size) if d.name == "c" else d for d in nest.dimensions]
     layout = layout_of(nest.replace(dimensions=plain))

@@ -23,7 +23,7 @@ from .order import GridOrder
 Chunks = Mapping[str, int] | Literal["auto"] | None
 
 #: What ``"auto"`` aims at: smaller chunks cost more in files and requests than in bytes.
-LEAST_CHUNK_BYTES: Final = 2 << 20
+LEAST_CHUNK_BYTES: Final = 4 << 20
 
 
 def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None) -> Layout:
@@ -79,7 +79,8 @@ def auto_chunk_shape(
 
     The loops are taken from the fastest outwards, each as a whole until one is enough in
     part, as long as the frames taken are a box of the array. A loop over positions ends it:
-    frames of other images come in between. A chunk size that the schema declares stays.
+    frames of other images come in between. A chunk size that the schema declares stays. A frame
+    of half of the least is a chunk of its own: to gather it would cost a copy, for one file in two.
 
     Parameters
     ----------
@@ -96,6 +97,8 @@ def auto_chunk_shape(
     """
     best = _one_frame(image)
     unit_bytes = _nbytes(image, best)
+    if 2 * unit_bytes >= least_bytes:
+        return best
     lanes = {lane.name: lane for lane in image.lanes if lane.size != 1}
     inner: tuple[Lane, ...] = ()  # loops that are taken as a whole, be it a box already or not
     for loop in reversed(loops):

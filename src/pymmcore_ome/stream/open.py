@@ -63,9 +63,9 @@ def open_stream(
         shards. With shards, a shard must be a whole multiple of a chunk.
     chunks : ``"auto"``
         Whole frames; small ones gathered along the axes that the acquisition runs through
-        fastest, until a chunk has at least 2 MiB. Sizes that the schema declares stay. One
-        frame a chunk where positions change faster, or the order of frames is not a loop
-        nest.
+        fastest, until a chunk has at least 4 MiB; frames of 2 MiB are chunks of their own.
+        Sizes that the schema declares stay. One frame a chunk where positions change faster,
+        or the order of frames is not a loop nest.
     files : ``"one"`` | ``"per-position"``
         OME-TIFF: all images in one file, or a folder with one file each.
     bigtiff : bool

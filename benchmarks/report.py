@@ -23,7 +23,9 @@ _PACKAGES = ("pymmcore-ome", "tensorstore", "tifffile", "imagecodecs", "numpy", 
 COLUMNS = ("", "frames/s", "GB/s", "ratio", "until closed", "append p50", "p99", "worst µs",
             "open s", "close s", "CPU s", "memory MB", "files")  # fmt: skip
 TARGET_HEADS = ("target", "place", "wanted", "found", "")
-GROWTH_HEADS = ("with", "", "figure", "median", "exponent")
+GROWTH_HEADS = ("with", "", "figure", "median", "exponent", "wanted", "")
+#: What a figure may grow with at most, by what grows: 1 is linear, and a tenth is for noise.
+_MOST_EXPONENTS = {("images", "open"): 1.1, ("frames", "close"): 1.1, ("frames", "append p50"): 0.1}
 GROWTH_TITLE = "What times grow with: the exponent b of a * n^b"
 
 
@@ -71,7 +73,12 @@ def growth_rows(found: Mapping[str, Mapping[int, Mapping[str, Rounds]]]) -> list
                 shown = ", ".join(
                     f"{n:,}: {_seconds(v)}" for n, v in zip(by_size, values, strict=True)
                 )
-                rows.append((what, name, figure, shown, f"{_exponent(list(by_size), values):.2f}"))
+                found_exponent = _exponent(list(by_size), values)
+                most = _MOST_EXPONENTS.get((what, figure))
+                judged = ("", "") if most is None else (
+                    f"at most {most:g}", "met" if found_exponent <= most else "MISSED"
+                )  # fmt: skip
+                rows.append((what, name, figure, shown, f"{found_exponent:.2f}", *judged))
     return rows
 
 

@@ -7,7 +7,6 @@ file's bytes are the frame's. That is for plates, where most arrays get a few fr
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from pymmcore_ome.layout import ImageLayout, Layout
 
 from .options import BackendOptions
 from .port import WriteFuture
-from .zarr_array import array_document, chunk_key
+from .zarr_array import array_document, array_key, chunk_key
 from .zarr_backend import ZarrBackend, grown, region
 
 #: From here on it costs more to copy a frame into bytes than to open its array.
@@ -39,37 +38,36 @@ class TensorstoreBackend(ZarrBackend):
     def __init__(self) -> None:
         super().__init__()
         self._context = ts.Context()
-        self._documents: dict[tuple[object, ...], dict[str, Any]] = {}
+        self._root_spec: Any = None  # a store opens in 0.1.86 as well, in 0.1.71 a spec alone
         self._files: Any = None  # the store as keys and bytes
+        self._specs: dict[tuple[int, str], ts.Spec] = {}
 
     def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
         # a write is then down on the disk when its future is done, which is 2 to 4 times slower
         self._context = ts.Context({"file_io_sync": options.outlasts_power})
         super().create(place, layout, options)
-        files = {"driver": "file", "path": f"{self._root.as_posix()}/"}
-        self._files = ts.KvStore.open(files, context=self._context).result()
+        self._root_spec = ts.KvStore.Spec({"driver": "file", "path": f"{self._root.as_posix()}/"})
+        self._files = ts.KvStore.open(self._root_spec, context=self._context).result()
 
-    def open_array(self, image: ImageLayout, folder: Path) -> Any:
-        spec: dict[str, Any] = {
-            "driver": "zarr3",
-            "kvstore": {"driver": "file", "path": f"{folder.as_posix()}/"},
-            "recheck_cached_data": False,
-        }
+    def open_array(self, image: ImageLayout) -> Any:
         # its document is ours, and need not be read where it cannot change
         is_known = not image.unbounded_axes
-        if is_known:
-            spec["metadata"] = self._document(image)
         opened = ts.open(
-            spec, open=True, write=True, read=True, assume_metadata=is_known,
-            context=self._context,
+            self._spec(image), kvstore=self._root_spec / f"{array_key(image)}/", open=True,
+            write=True, read=True, assume_metadata=is_known, context=self._context,
         )  # fmt: skip
         return opened.result()
 
-    def _document(self, image: ImageLayout) -> dict[str, Any]:
-        key = (image.axes, image.dtype)
-        if key not in self._documents:
-            self._documents[key] = array_document(image, self._compression)
-        return self._documents[key]
+    def _spec(self, image: ImageLayout) -> ts.Spec:
+        """Return what opens an array; made once for all that are alike, which takes longest."""
+        key = (id(image.axes), image.dtype)  # shared by the fields of a plate, and kept by them
+        spec = self._specs.get(key)
+        if spec is None:
+            fields: dict[str, Any] = {"driver": "zarr3", "recheck_cached_data": False}
+            if not image.unbounded_axes:
+                fields["metadata"] = array_document(image, self._compression)
+            spec = self._specs[key] = ts.Spec(fields)
+        return spec
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pymmcore_ome.disk import write_whole
+from pymmcore_ome.disk import make_folder, write_plainly, write_whole
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import Axis, ImageLayout
+from pymmcore_ome.layout import ImageLayout
 
 from .compression import zarr_codecs
 
@@ -70,14 +69,14 @@ def chunk_key(image: ImageLayout, chunk: Iterable[int]) -> str:
 
 
 def write_array_documents(
-    root: Path, images: Iterable[ImageLayout], compression: str | None
+    root: Path, images: Sequence[ImageLayout], compression: str | None
 ) -> None:
     """Make the folder and document of the array of every image."""
-    known: dict[tuple[tuple[Axis, ...], str], bytes] = {}
+    known: dict[tuple[int, str], bytes] = {}
     made: set[str] = set()
     # thousands of images: pathlib would take longer than the system
     for image in images:
-        key = (image.axes, image.dtype)
+        key = (id(image.axes), image.dtype)  # shared by images that are alike
         if key not in known:
             known[key] = json_bytes(array_document(image, compression), indent=2)
         folder = f"{root}/{array_key(image)}"
@@ -86,11 +85,9 @@ def write_array_documents(
         if parent not in made:
             os.makedirs(parent, exist_ok=True)  # noqa: PTH103
             made.add(parent)
-        with suppress(FileExistsError):
-            os.mkdir(group)  # noqa: PTH102
+        make_folder(group)
         os.mkdir(folder)  # noqa: PTH102
-        with open(f"{folder}/zarr.json", "xb", buffering=0) as file:  # noqa: PTH123
-            file.write(known[key])
+        write_plainly(f"{folder}/zarr.json", known[key])
 
 
 def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[int]:

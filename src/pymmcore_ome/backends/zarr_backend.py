@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from pymmcore_ome.disk import Format, Place, write_whole
+from pymmcore_ome.disk import Format, Place, write_plainly, write_whole
 from pymmcore_ome.layout import ImageLayout, Layout
 
 from .compression import ZARR_LEVELS, Levels, parse
@@ -63,16 +63,17 @@ class ZarrFolder(ArrayBackend):
         write_array_documents(self._root, layout.images, options.compression)
 
     def put(self, key: str, content: Iterable[bytes]) -> None:
-        target = self._root / key
         is_root = key == _ROOT_KEY
         if not self._has_root and not is_root and not self._outlasts_power:
             # no store yet, of which anybody could read half a document
+            path, document = f"{self._root}/{key}", b"".join(content)
             try:
-                _write_plainly(target, content)
+                write_plainly(path, document)
             except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _write_plainly(target, content)
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                write_plainly(path, document)
             return
+        target = self._root / key
         if self._root.exists():  # a store that was deleted is not made anew
             target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content, sync=self._outlasts_power)
@@ -88,7 +89,7 @@ class ZarrFolder(ArrayBackend):
     def is_in_place(self) -> bool:
         # thousands of images: pathlib would take longer than the system
         keys = map(array_key, self._images)
-        return all(os.path.isfile(f"{self._root}/{key}/zarr.json") for key in keys)  # noqa: PTH113
+        return all(os.access(f"{self._root}/{key}/zarr.json", os.F_OK) for key in keys)
 
 
 class ZarrBackend(ZarrFolder):
@@ -101,7 +102,7 @@ class ZarrBackend(ZarrFolder):
         self._open: OrderedDict[int, Any] = OrderedDict()
 
     @abstractmethod
-    def open_array(self, image: ImageLayout, folder: Path) -> Any:
+    def open_array(self, image: ImageLayout) -> Any:
         """Open an array for writing."""
 
     def reader(self, image: int) -> ZarrReader:
@@ -118,8 +119,7 @@ class ZarrBackend(ZarrFolder):
     def _array(self, image: int) -> Any:
         array = self._open.get(image)
         if array is None:
-            layout = self._images[image]
-            array = self.open_array(layout, array_folder(self._root, layout))
+            array = self.open_array(self._images[image])
             self._keep(image, array)
         else:
             self._open.move_to_end(image)
@@ -129,11 +129,6 @@ class ZarrBackend(ZarrFolder):
         self._open[image] = array
         if len(self._open) > _MAX_OPEN:
             self._open.popitem(last=False)
-
-
-def _write_plainly(target: Path, content: Iterable[bytes]) -> None:
-    with target.open("wb") as file:
-        file.writelines(content)
 
 
 def region(start: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:

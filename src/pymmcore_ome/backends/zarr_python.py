@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.layout import ImageLayout
 
 from .port import WriteFuture
+from .zarr_array import array_folder
 from .zarr_backend import ZarrBackend, grown, region
 
 
@@ -39,8 +39,8 @@ class ZarrPythonBackend(ZarrBackend):
 
     name: ClassVar[str] = "zarr-python"
 
-    def open_array(self, image: ImageLayout, folder: Path) -> Any:
-        return _Arrays(zarr.open_array(folder, mode="r+"))
+    def open_array(self, image: ImageLayout) -> Any:
+        return _Arrays(zarr.open_array(array_folder(self._root, image), mode="r+"))
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]

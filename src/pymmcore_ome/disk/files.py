@@ -6,12 +6,14 @@ replaced at once) are written from Microsoft's documentation and not tested here
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+_WRITE: Final = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.05
 
@@ -39,7 +41,39 @@ def write_whole(path: Path, content: bytes | Iterable[bytes], *, sync: bool = Fa
         raise
 
 
-def _replace(source: Path, target: Path) -> None:
+def write_plainly(path: str, content: Any) -> None:
+    """Write a small file that nobody reads before it is whole.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; nothing is then left of it.
+    """
+    file = os.open(path, _WRITE, 0o666)
+    try:
+        try:
+            left = memoryview(content).cast("B")
+            while left.nbytes:
+                left = left[os.write(file, left) :]
+        finally:
+            os.close(file)  # a network disk may tell of its troubles only now
+    except OSError:
+        Path(path).unlink(missing_ok=True)
+        raise
+
+
+def make_folder(path: str) -> None:
+    """Make a folder in one that is there; it may be there already.
+
+    Raises
+    ------
+    OSError
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)  # noqa: PTH102  # thousands of them
+
+
+def _replace(source: Path | str, target: Path | str) -> None:
     """Replace, trying again for a moment where a virus scanner or a viewer holds the file."""
     for attempt in range(_ATTEMPTS):
         try:

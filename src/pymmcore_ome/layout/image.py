@@ -91,6 +91,18 @@ class ImageLayout:
     repeat_axis: int = -1
     repeat_step: int = 1
 
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """Equal for images of one layout that differ in name and place alone.
+
+        Thousands of fields of a plate share their axes: to compare these takes longer than
+        most of what is asked of an image. For as long as the layout exists.
+        """
+        return (
+            id(self.axes), id(self.plane_channels), id(self.lanes), self.dtype, self.camera,
+            self.significant_bits, self.samples, self.repeat_axis, self.repeat_step,
+        )  # fmt: skip
+
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """One channel an index of the channel axis; empty without one."""

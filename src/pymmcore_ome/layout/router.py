@@ -57,10 +57,7 @@ class FrameRouter:
                 strict=True,
             )
         )
-        self._targets = tuple(
-            (image.path, image.lanes, len(image.axes) - 2) for image in layout.images
-        )
-
+        self._images = layout.images
         self._repeats = tuple(_repeats(image) for image in layout.images)
         self._has_repeats = any(count > 1 for count in self._repeats)
 
@@ -124,9 +121,9 @@ class FrameRouter:
                 image = self._numbers[tuple(values)]
             except KeyError:
                 raise self._outside(at, None, None) from None
-        path, lanes, rank = self._targets[image]
-        index = [0] * rank
-        for name, lane_size, axis, step in lanes:
+        target = self._images[image]
+        index = [0] * (len(target.axes) - 2)
+        for name, lane_size, axis, step in target.lanes:
             if name in at:
                 matched += 1
                 value = at[name]
@@ -137,7 +134,7 @@ class FrameRouter:
                 index[axis] += value * step
         if matched != len(at):
             self._check_unknown(at, image)
-        return FrameAddress(path, tuple(index), image)
+        return FrameAddress(target.path, tuple(index), image)
 
     def by_arrival(self, number: int) -> FrameAddress:
         """Return the place of the frame that arrives as `number`, counted from 0.
@@ -186,7 +183,7 @@ class FrameRouter:
         return address._replace(index=tuple(index))
 
     def _check_unknown(self, at: Mapping[str, int], image: int) -> None:
-        names = {name for name, *_ in (*self._selectors, *self._targets[image][1])}
+        names = {name for name, *_ in (*self._selectors, *self._images[image].lanes)}
         for key, value in at.items():
             if str(key) not in names and _whole(value) != 0:
                 raise self._outside(at, str(key), None)
@@ -212,12 +209,12 @@ class FrameRouter:
 
     def _plan(self) -> str:
         if self._numbers is not None:
-            return f"{len(self._targets)} images of their own sizes"
+            return f"{len(self._images)} images of their own sizes"
         loops = [*((n, s) for n, s, _ in self._selectors), *((n, s) for n, s, *_ in self._lanes())]
         return "{" + ", ".join(f"{n}: {'unbounded' if s is None else s}" for n, s in loops) + "}"
 
     def _lanes(self) -> Any:
-        return self._targets[0][1]
+        return self._images[0].lanes
 
 
 def _repeats(image: ImageLayout) -> int:

@@ -7,15 +7,13 @@ are those of the specification, version 0.5 (https://ngff.openmicroscopy.org/0.5
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 from yaozarrs import v05
 
 from pymmcore_ome.layout import Axis, ImageLayout, Layout
-from pymmcore_ome.schema import Plate, Position
+from pymmcore_ome.schema import Plate
 from pymmcore_ome.schema.units import MICROMETERS
 
 from .colors import channel_colors
@@ -54,27 +52,39 @@ def physical_unit(axis: Axis) -> str | None:
     return axis.unit or _DEFAULT_UNITS.get(axis.kind)
 
 
+class ImageAttributes:
+    """Makes the `ome` attributes of images of one layout.
+
+    What a thousand fields of a plate have in common is made, and checked, once.
+    """
+
+    def __init__(self) -> None:
+        self._alike: dict[tuple[object, ...], dict[str, Any]] = {}
+
+    def __call__(self, image: ImageLayout) -> dict[str, Any]:
+        """Return the attributes of an image's group."""
+        key = image.likeness
+        attributes = self._alike.get(key)
+        if attributes is None:
+            attributes = self._alike[key] = _attributes_of_alike(image)
+        (multiscale,) = attributes["multiscales"]
+        (level,) = multiscale["datasets"]
+        translation = [axis_origin(image, axis) for axis in image.axes]
+        if any(translation) or image.position.x_um is not None or image.position.y_um is not None:
+            moved = {"type": "translation", "translation": translation}
+            transforms = [*level["coordinateTransformations"], moved]
+            level = {**level, "coordinateTransformations": transforms}
+        multiscale = {**multiscale, "name": image.label, "datasets": [level]}
+        return {**attributes, "multiscales": [multiscale]}
+
+
 def image_attributes(image: ImageLayout) -> dict[str, Any]:
-    """Return the `ome` attributes of an image's group."""
-    # what a thousand fields of a plate have in common is made, and checked, once
-    alike = replace(
-        image, number=0, path="", name="", label="", position=Position(), well=None, field=None
-    )
-    attributes = _attributes_of_alike(alike)
-    (multiscale,) = attributes["multiscales"]
-    (level,) = multiscale["datasets"]
-    transforms = level["coordinateTransformations"]
-    translation = [axis_origin(image, axis) for axis in image.axes]
-    if any(translation) or image.position.x_um is not None or image.position.y_um is not None:
-        moved = v05.TranslationTransformation(translation=translation)
-        transforms = [*transforms, moved.model_dump(mode="json", exclude_none=True)]
-    level = {**level, "coordinateTransformations": transforms}
-    return {**attributes, "multiscales": [{**multiscale, "name": image.label, "datasets": [level]}]}
+    """Return the `ome` attributes of one image's group."""
+    return ImageAttributes()(image)
 
 
-@lru_cache(maxsize=64)
 def _attributes_of_alike(image: ImageLayout) -> dict[str, Any]:
-    """Return the attributes without name and place; shared, so nobody may change them."""
+    """Return the attributes; those of name and place are replaced."""
     transforms = [v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])]
     document = v05.Image(
         multiscales=[

@@ -43,9 +43,23 @@ class ImageText:
         self._schema = schema
         self._date = date
         self._known: dict[tuple[object, ...], list[str]] = {}
+        self._alike: dict[tuple[object, ...], list[list[str]]] = {}
 
     def __call__(self, image: ImageLayout, number: int, shape: Sequence[int]) -> tuple[str, str]:
         """Return the element of an image, ``Image:<number>``, before and after its planes."""
+        key = (*image.likeness, *shape)
+        parts = self._alike.get(key)
+        if parts is None:
+            parts = [part.split(_NUMBER) for part in self._sized(image, shape)]
+            self._alike[key] = parts
+        before, middle, after = map(str(number).join, parts)
+        # in a TIFF an image is found by its name; in Zarr by its path, and the name is free text
+        name = image.name if image.path == image.name else image.label
+        before = before.replace(f'"{_NAME}"', quoteattr(xml_text(name), {'"': "&quot;"}))
+        return before + _stage_label(image) + middle, after
+
+    def _sized(self, image: ImageLayout, shape: Sequence[int]) -> tuple[str, str, str]:
+        """Return the parts of the element of an image of this kind and shape."""
         sizes = pixel_sizes(image, shape)
         key = (
             *((axis.name, axis.kind, axis.scale, axis.unit) for axis in image.axes),
@@ -60,12 +74,9 @@ class ImageText:
         )
         if key not in self._known:
             self._known[key] = self._parts(image, shape)
-        before, middle, after = (part.replace(_NUMBER, str(number)) for part in self._known[key])
+        before, middle, after = self._known[key]
         middle = _STACK.sub(lambda size: f' Size{size[1]}="{sizes[size[1].lower()]}"', middle, 2)
-        # in a TIFF an image is found by its name; in Zarr by its path, and the name is free text
-        name = image.name if image.path == image.name else image.label
-        before = before.replace(f'"{_NAME}"', quoteattr(xml_text(name), {'"': "&quot;"}))
-        return before + _stage_label(image) + middle, after
+        return before, middle, after
 
     def _parts(self, image: ImageLayout, shape: Sequence[int]) -> list[str]:
         instrument = self._schema.instrument
@@ -210,9 +221,9 @@ def _detector(instrument: Instrument | None, number: int) -> ome.DetectorSetting
 
 def _stage_label(image: ImageLayout) -> str:
     at = image.position
+    if at.x_um is at.y_um is at.z_um is None and image.label == image.name:
+        return ""
     coordinates = {"X": at.x_um, "Y": at.y_um, "Z": at.z_um}
     known = {axis: value for axis, value in coordinates.items() if value is not None}
-    if not known and image.label == image.name:
-        return ""
     numbers = "".join(f' {axis}="{value!r}" {axis}Unit="\u00b5m"' for axis, value in known.items())
     return f"<StageLabel Name={quoteattr(xml_text(image.label))}{numbers}/>"

@@ -13,6 +13,8 @@ def xml_text(text: str) -> str:
 
     Breaks and tabs become blanks: in an attribute they would be references (see `ome_xml`).
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(" " if c in "\t\n\r" else c if _is_sayable(c) else "\ufffd" for c in text)
 
 

@@ -38,10 +38,11 @@ class ZarrDocuments(Documents):
 
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
         layout = state.layout
+        attributes_of = ngff.ImageAttributes()
         for image in added:
             if image.path:
                 attributes = {
-                    "ome": ngff.image_attributes(image),
+                    "ome": attributes_of(image),
                     KEY: {"image": image_notes(image)},
                 }
                 yield f"{image.path}/zarr.json", _group(attributes)
@@ -83,8 +84,12 @@ def _plate_groups(layout: Layout) -> Iterator[Document]:
             wells.setdefault(image.well, []).append(image)
     for row in dict.fromkeys(row for row, _ in wells):
         yield f"{row}/zarr.json", _group({})
+    known: dict[tuple[int | None, ...], list[bytes]] = {}  # most wells have the same fields
     for (row, column), images in wells.items():
-        yield f"{row}/{column}/zarr.json", _group({"ome": ngff.well_attributes(images)})
+        fields = tuple([image.field for image in images])
+        if fields not in known:
+            known[fields] = _group({"ome": ngff.well_attributes(images)})
+        yield f"{row}/{column}/zarr.json", known[fields]
 
 
 def _group(attributes: Mapping[str, Any]) -> list[bytes]:

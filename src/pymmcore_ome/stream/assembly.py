@@ -104,12 +104,13 @@ class ChunkAssembly:
         self._moved = moved
         self._clock = clock
         self._grids: dict[int, CellGrid | None] = {}
+        self._passing: set[object] = set()  # kinds of images whose frames pass through
         self._cells: dict[CellKey, _Cell] = {}
         self._open: OrderedDict[CellKey, _Cell] = OrderedDict()  # oldest first
         self._closed: set[CellKey] = set()  # complete with holes, where a frame may still come
         self._warned: set[str] = set()
         # every image now, so that what is too large is said when the store is opened
-        alike = {id(image.axes): image.number for image in layout.images}  # shared by fields
+        alike = {image.likeness: image.number for image in layout.images}
         grids = [self._grid(number) for number in alike.values()]
         self.is_gathering = any(grids)
 
@@ -257,7 +258,11 @@ class ChunkAssembly:
         if not self._gathers:
             return None
         if number not in self._grids:
-            grid = CellGrid(self._layout.images[number], self._layout.order)
+            image = self._layout.images[number]
+            if image.likeness in self._passing:
+                self._grids[number] = None
+                return None
+            grid = CellGrid(image, self._layout.order)
             is_large = grid.nbytes > self._most_bytes
             if grid.frames > 1 and is_large:
                 self._warn(
@@ -268,6 +273,8 @@ class ChunkAssembly:
                     f"slow. Set buffer_bytes to {2 * grid.nbytes} or more, or choose smaller "
                     "chunks and shards.",
                 )
+            if grid.frames == 1 or is_large:
+                self._passing.add(image.likeness)
             self._grids[number] = None if grid.frames == 1 or is_large else grid
         return self._grids[number]
 

@@ -33,6 +33,7 @@ class Gate:
         self._images = images
         self._is_needed = is_needed
         self._grids: dict[int, CellGrid | None] = {}
+        self._alone: set[object] = set()  # kinds of images whose frames share nothing
         self._changed = threading.Condition()
         self._writing: Counter[CellKey] = Counter()
         self._reading: Counter[CellKey] = Counter()
@@ -42,8 +43,14 @@ class Gate:
         if not self._is_needed:
             return None
         if number not in self._grids:
-            grid = CellGrid(self._images[number], None)
-            self._grids[number] = None if grid.frames == 1 else grid
+            image = self._images[number]
+            if image.likeness not in self._alone:
+                grid = CellGrid(image, None)
+                if grid.frames > 1:
+                    self._grids[number] = grid
+                    return grid
+                self._alone.add(image.likeness)
+            self._grids[number] = None
         return self._grids[number]
 
     def close(self, block: Block) -> None:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 import tifffile
+from ome_types import from_xml
 
 import pymmcore_ome as po
 from pymmcore_ome.backends import TiffPages
@@ -50,15 +51,36 @@ def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     return read
 
 
+def planes_in(path: Path) -> list[Any]:
+    """Return the planes of the only image's OME-XML, as ome-types reads them."""
+    if path.is_dir():
+        xml = (path / "OME" / "METADATA.ome.xml").read_text("utf-8")
+    else:
+        with tifffile.TiffFile(path) as file:
+            xml = file.ome_metadata or ""
+    return list(from_xml(xml).images[0].pixels.planes)
+
+
 @pytest.mark.parametrize("name", ["a.ome.tiff", "a.ome.zarr"])
-def test_close_and_validate_read_the_frame_table_once(
-    tmp_path: Path, rows_read: list[None], name: str
+@pytest.mark.parametrize(("most", "read"), [(100, 0), (99, 100)])
+def test_close_reads_a_long_frame_table_once_and_validate_any(
+    tmp_path: Path,
+    rows_read: list[None],
+    name: str,
+    most: int,
+    read: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(journal, "_MOST_PLANES", most)
     stream = po.open_stream(tmp_path / name, loops({"t": 50, "c": 2}))
     for number in range(100):
-        stream.append(encoded_frame(number, (6, 8)))
+        metadata = {"delta_t_s": number / 7, "x_um": float(number)}
+        stream.append(encoded_frame(number, (6, 8)), metadata=metadata)
     stream.close()
-    assert len(rows_read) == 100
+    assert len(rows_read) == read
+    planes = planes_in(tmp_path / name)
+    assert [plane.delta_t for plane in planes] == [number / 7 for number in range(100)]
+    assert [plane.position_x for plane in planes] == list(range(100))
     rows_read.clear()
     assert po.validate(tmp_path / name) == []
     assert len(rows_read) == 100
@@ -92,8 +114,9 @@ def test_planes_take_few_bytes_of_memory_each() -> None:
         rows = ({"image": "", "index": (n,), "delta_t_s": n / 10} for n in range(count))
         tracemalloc.start()
         try:
-            for piece in plane_elements(image, (count, 6, 8), PlaneTable(rows)):
-                del piece
+            for pieces in plane_elements([image], (count, 6, 8), PlaneTable(rows)):
+                for piece in pieces:
+                    del piece
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from .planes import PlaneTable
 from .record import FrameRecord
 
 _READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
 _READ_BACK: Final = 1 << 16
+_MOST_PLANES: Final = 100_000  # 6 MB; beyond, they are read back at the end
 _UNREADABLE: Final = (ValueError, TypeError, KeyError)
 
 
@@ -38,10 +40,21 @@ class Journal:
         self._file = self._path.open("xb", buffering=0)
         self._stat = os.fstat(self._file.fileno())
         self._lines: list[bytes] = []
+        self._planes: PlaneTable | None = PlaneTable()
 
     def append(self, record: FrameRecord) -> None:
         """Add one frame. It reaches the operating system at the next `flush`."""
         self._lines.append(record.to_line())
+        if self._planes is not None:
+            self._planes.add(record.image, record.index, record.facts.columns)
+            if self._planes.frames > _MOST_PLANES:
+                self._planes = None
+
+    def planes(self) -> PlaneTable:
+        """Return what is known of the planes of every frame, once the table has its name."""
+        if self._planes is not None and self._path == self._final_path:
+            return self._planes
+        return PlaneTable(read_table(self._final_path))
 
     def flush(self, sync: bool = False) -> None:
         """Hand everything appended so far to the operating system, or down to the disk."""

@@ -21,7 +21,9 @@ from pymmcore_ome.schema.units import MICROMETERS
 from .documents import stage_coordinates
 from .ome_image import letter
 
+Stack = Sequence[ImageLayout]
 _AT_ONCE: Final = 10_000
+_STOP: Final = "\n"  # in no element
 _MANY_HOLES: Final = 100  # planes a frame, from which on holes are not listed
 _FORMS: Final = (
     ' DeltaT="%r" DeltaTUnit="s"',
@@ -48,21 +50,70 @@ def tiff_data_elements(image: ImageLayout, shape: Sequence[int], pages: PageTabl
     return "".join(texts)
 
 
+def alike(images: Iterable[ImageLayout], shapes: Sequence[Sequence[int]]) -> Iterator[Stack]:
+    """Yield the images in stacks: neighbours of one kind and shape, few planes together."""
+    stack: list[ImageLayout] = []
+    kind: tuple[object, ...] = ()
+    most = 0
+    for image in images:
+        shape = shapes[image.number]
+        now = (image.likeness, *shape)
+        if stack and (now != kind or len(stack) >= most):
+            yield stack
+            stack = []
+        if not stack:
+            kind = now
+            most = _AT_ONCE // max(1, math.prod(_plane_shape(image, shape)))
+        stack.append(image)
+    if stack:
+        yield stack
+
+
 def plane_elements(
-    image: ImageLayout, shape: Sequence[int], table: PlaneTable | None
-) -> Iterator[str]:
-    """Yield the Plane elements of an image in pieces; none when it has no frame."""
-    if table is None:
-        return
+    stack: Stack, shape: Sequence[int], table: PlaneTable | None
+) -> Iterator[Iterable[str]]:
+    """Yield the Plane elements of each image of a stack, in pieces.
+
+    None for an image that has no frame. What a plate's fields have in few planes takes far less
+    time for many of them together.
+    """
+    image = stack[0]
     planes = _plane_shape(image, shape)
-    indices, known = table.of(image.path, len(planes))
-    if not len(indices) or 0 in planes:
+    if table is None or 0 in planes:
+        yield from ((),) * len(stack)
         return
+    found = table.of([image.path for image in stack], len(planes))
+    filled = [image for image, count in zip(stack, found.counts, strict=True) if count]
+    if not filled:
+        yield from ((),) * len(stack)
+        return
+    member = np.repeat(np.arange(len(filled)), [count for count in found.counts if count])
+    indices, known = found.indices, found.values
     if image.samples > 1 and image.channel_axis is not None:
+        indices = indices.copy()
         indices[:, image.channel_axis] //= image.samples
-    facts = np.where(np.isnan(known), _planned(image, indices), known)
-    at = np.ravel_multi_index(tuple(indices.T), planes) if planes else np.zeros(len(known), int)
-    count = math.prod(planes)
+    facts = np.where(np.isnan(known), _planned(filled, member, indices), known)
+    # the image is one more axis, which no element names
+    at = np.ravel_multi_index((member, *indices.T), (len(filled), *planes))
+    if len(stack) == 1:
+        yield _elements(image, planes, at, facts)
+        return
+    text = _STOP.join(_elements(image, planes, at, facts, len(filled)))
+    texts = iter(text.split(_STOP))
+    for count in found.counts:
+        yield (next(texts),) if count else ()
+
+
+def _elements(
+    image: ImageLayout,
+    planes: tuple[int, ...],
+    at: NDArray[np.int64],
+    facts: NDArray[np.float64],
+    images: int = 1,
+) -> Iterator[str]:
+    """Yield Plane elements in pieces; of several images in one, with a stop between them."""
+    each = math.prod(planes)
+    count = each * images
     if count <= _MANY_HOLES * len(facts) + _AT_ONCE:
         listed = np.arange(count)
         values = np.full((count, len(PLANE_COLUMNS)), np.nan)
@@ -75,15 +126,18 @@ def plane_elements(
     forms = _forms("".join(names))
     for first in range(0, len(values), _AT_ONCE):
         some = values[first : first + _AT_ONCE]
+        numbers = listed[first : first + len(some)] % each
         places = np.zeros((len(some), len(planes)))
         if planes:
-            numbers = listed[first : first + len(some)]
             places = np.stack(np.unravel_index(numbers, planes), axis=1)
         is_known = ~np.isnan(some)
         of_each = (is_known @ (1 << np.arange(len(_FORMS)))).tolist()
         known_first = np.hstack([np.ones(places.shape, bool), is_known])
         numbers_of_all = np.hstack([places, some])[known_first].tolist()
-        yield "".join(forms[known] for known in of_each) % tuple(numbers_of_all)
+        texts = [forms[known] for known in of_each]
+        if images > 1:
+            texts[each::each] = [_STOP + text for text in texts[each::each]]
+        yield "".join(texts) % tuple(numbers_of_all)
 
 
 @lru_cache(maxsize=64)  # thousands of fields have the same axes
@@ -102,22 +156,24 @@ def _plane_shape(image: ImageLayout, shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(planes)
 
 
-def _planned(image: ImageLayout, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+def _planned(
+    images: Sequence[ImageLayout], member: NDArray[np.intp], indices: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Return what the plan says of each frame, for all that it did not bring itself."""
+    image = images[0]
     planned = np.full((len(indices), len(PLANE_COLUMNS)), np.nan)
-    at = image.position
-    planned[:, 2] = np.nan if at.x_um is None else at.x_um
-    planned[:, 3] = np.nan if at.y_um is None else at.y_um
-    planned[:, 4] = np.nan if at.z_um is None else at.z_um
+    at = [image.position for image in images]
+    stage = np.array([(p.x_um, p.y_um, p.z_um) for p in at], dtype=float)[member]
+    planned[:, 2:] = stage
     for number, axis in enumerate(image.axes[:-2]):
         if axis.name == "z":
             um = MICROMETERS[axis.unit or "micrometer"]
             if axis.scale is not None:
                 steps = (axis.origin or 0.0) + indices[:, number] * axis.scale
-                planned[:, 4] = (at.z_um or 0.0) + um * steps
+                planned[:, 4] = np.nan_to_num(stage[:, 2]) + um * steps
             elif axis.coords:
-                stage = np.array(stage_coordinates(image, axis), dtype=float)
-                planned[:, 4] = um * stage[indices[:, number]]
+                listed = np.array([stage_coordinates(image, axis) for image in images], float)
+                planned[:, 4] = um * listed[member, indices[:, number]]
         if axis.kind == "channel" and image.plane_channels:
             exposures = [channel.exposure_ms for channel in image.plane_channels]
             listed = np.array([np.nan if e is None else e for e in exposures], dtype=float)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Final
 
 from ome_types import model as ome
@@ -18,7 +19,7 @@ from pymmcore_ome.layout import ImageLayout
 
 from .ome_image import ABSENT, ImageText, element_text
 from .ome_instrument import instrument_element
-from .ome_planes import plane_elements, tiff_data_elements
+from .ome_planes import alike, plane_elements, tiff_data_elements
 from .ome_plate import PlateText
 from .state import StoreState
 
@@ -63,17 +64,20 @@ class OmeXml:
         if self._plate is not None:
             yield xml_bytes(self._plate(images))
         yield self._instrument
-        for number, image in enumerate(images):
-            shape = state.shapes[image.number]
-            head, tail = self._image(image, number, shape)
-            yield xml_bytes(head)
-            if state.pages is None:
-                yield ABSENT.encode()
-            else:
-                yield xml_bytes(tiff_data_elements(image, shape, state.pages))
-            for part in plane_elements(image, shape, state.planes):
-                yield xml_bytes(part)
-            yield xml_bytes(tail)
+        numbers = count()
+        for stack in alike(images, state.shapes):
+            shape = state.shapes[stack[0].number]
+            planes = plane_elements(stack, shape, state.planes)
+            for image, number, parts in zip(stack, numbers, planes, strict=False):
+                head, tail = self._image(image, number, shape)
+                yield xml_bytes(head)
+                if state.pages is None:
+                    yield ABSENT.encode()
+                else:
+                    yield xml_bytes(tiff_data_elements(image, shape, state.pages))
+                for part in parts:
+                    yield xml_bytes(part)
+                yield xml_bytes(tail)
         yield _END.encode()
 
 

@@ -15,7 +15,7 @@ from pymmcore_ome.backends import ArrayBackend, BackendOptions, PlaneReader
 from pymmcore_ome.dataset import confirm_proven, open_dataset
 from pymmcore_ome.disk import Place, StoreLock
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
-from pymmcore_ome.frames import Journal, PlaneTable, read_table
+from pymmcore_ome.frames import Journal, read_table
 from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
 from pymmcore_ome.metadata import Document, Documents, StoreRecord, StoreState, documents_of
 from pymmcore_ome.schema import StorageSchema
@@ -202,8 +202,8 @@ class Store:
                     "skipped": summary.frames_skipped,
                 },
             )
-            planes = PlaneTable(read_table(self.place.table))
-            self._put(self.documents.closed(replace(self._state(shapes), planes=planes)))
+            state = replace(self._state(shapes), planes=self.journal.planes())
+            self._put(self.documents.closed(state))
             if not is_certain:
                 self.backend.close()
                 confirm_proven(open_dataset(self.path))

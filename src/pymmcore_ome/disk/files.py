@@ -6,7 +6,6 @@ replaced at once) are written from Microsoft's documentation and not tested here
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -52,9 +51,9 @@ def write_plainly(path: str, content: Any) -> None:
     file = os.open(path, _WRITE, 0o666)
     try:
         try:
-            left = memoryview(content).cast("B")
-            while left.nbytes:
-                left = left[os.write(file, left) :]
+            left = memoryview(content)
+            while (written := os.write(file, left)) < left.nbytes:
+                left = left.cast("B")[written:]
         finally:
             os.close(file)  # a network disk may tell of its troubles only now
     except OSError:
@@ -69,8 +68,10 @@ def make_folder(path: str) -> None:
     ------
     OSError
     """
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path)  # noqa: PTH102  # thousands of them
+    try:  # noqa: SIM105  # thousands of them: suppress takes a third of the call's own time
+        os.mkdir(path)  # noqa: PTH102
+    except FileExistsError:
+        pass
 
 
 def _replace(source: Path | str, target: Path | str) -> None:

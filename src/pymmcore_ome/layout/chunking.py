@@ -46,7 +46,8 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
         raise OptionError(f"chunks must be 'auto' or sizes by axis name, got {chunks!r:.80}.")
     sizes = _sizes("chunks", None if chunks == "auto" else chunks)
     shards = _sizes("shards", shards)
-    known = dict.fromkeys(name for image in layout.images for name in image.axis_names)
+    alike = {id(image.axes): image for image in layout.images}.values()  # fields share them
+    known = dict.fromkeys(name for image in alike for name in image.axis_names)
     if layout.schema.grows and (sizes or shards):
         raise OptionError(
             "chunks and shards cannot be chosen where the number of events is not known."

@@ -57,8 +57,8 @@ def alike(images: Iterable[ImageLayout], shapes: Sequence[Sequence[int]]) -> Ite
     most = 0
     for image in images:
         shape = shapes[image.number]
-        now = (image.likeness, *shape)
-        if stack and (now != kind or len(stack) >= most):
+        now = (image.likeness, shape)
+        if stack and (len(stack) >= most or now != kind):
             yield stack
             stack = []
         if not stack:

@@ -47,12 +47,10 @@ class PlateText:
 
 
 def _sample(image: ImageLayout, number: int) -> str:
-    at = {"X": image.position.x_um, "Y": image.position.y_um}
-    where = "".join(
-        f' Position{axis}="{value!r}" Position{axis}Unit="\u00b5m"'
-        for axis, value in at.items()
-        if value is not None
-    )
+    x_um, y_um = image.position.x_um, image.position.y_um
+    where = "" if x_um is None else f' PositionX="{x_um!r}" PositionXUnit="\u00b5m"'
+    if y_um is not None:
+        where += f' PositionY="{y_um!r}" PositionYUnit="\u00b5m"'
     return (
         f'<WellSample ID="WellSample:0:{number}" Index="{number}"{where}>'
         f'<ImageRef ID="Image:{number}"/></WellSample>'

@@ -264,7 +264,8 @@ def shapes_now(layout: Layout, pages: PageTable | None) -> list[tuple[int, ...]]
     The planned ones; with a page a plane, an image that grows has as many as it has pages.
     """
     if pages is None:
-        return [image.shape for image in layout.images]
+        known = {id(image.axes): image for image in layout.images}  # shared by fields
+        return [known[id(image.axes)].shape for image in layout.images]
     return [
         (*_with_samples(image, pages.shape(image.number)), *image.shape[-2:])
         for image in layout.images[: pages.image_count]

@@ -128,10 +128,10 @@ def test_planes_take_few_bytes_of_memory_each() -> None:
 @pytest.mark.parametrize(
     ("schema", "left_out", "named"),
     [
-        (loops({"t": 3, "c": 2}), [2, 5], "the image (1, 0), the image (2, 1)"),
-        (loops({"t": 3, "c": 2}).replace(rgb=True), [4], "the image (2, 0)"),
-        (jagged(3), [1, 5], "1 (0,), 2 (1,)"),
-        (jagged(3, ordered=True), [0], "2 (0,)"),
+        (loops({"t": 3, "c": 2}), [2, 5], "t 1 c 0, t 2 c 1"),
+        (loops({"t": 3, "c": 2}).replace(rgb=True), [4], "t 2 c 0"),
+        (jagged(3), [1, 5], "image 1 (image 1) z 0, image 2 (image 2) c 1"),
+        (jagged(3, ordered=True), [0], "image 2 (image 2) c 0"),
     ],
     ids=["loops", "rgb", "jagged", "jagged in order"],
 )  # fmt: skip

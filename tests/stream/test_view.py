@@ -314,7 +314,9 @@ def test_backend_that_lets_nobody_read_keeps_the_newest_frames(tmp_path: Path) -
             np.testing.assert_array_equal(view[p, t], encoded_frame(number, SHAPE))
             if number == 10:
                 # no more than four frames are in memory, on their way and kept together
-                with pytest.raises(errors.UnreadableFrameError, match=r"index \(0,\).*acquired"):
+                with pytest.raises(
+                    errors.UnreadableFrameError, match=r"at image 0 \(Pos0\) t 0, .*acquired"
+                ):
                     view[0, 0]
                 with pytest.raises(errors.UnreadableFrameError):
                     view[:]

@@ -29,7 +29,8 @@ def pixel_problems(dataset: Dataset) -> Iterator[str]:
         if problem is not None:
             wrong += 1
             if wrong <= _SHOWN:
-                yield f"the frame at {_event(row)} ({_place(image, row)}) {problem}"
+                name = dataset.layout.frame_name(image.layout, row["index"])
+                yield f"the frame at {name} {problem}"
     if wrong > _SHOWN:
         yield f"{wrong - _SHOWN} more frames are not what was handed over"
     if unproven:
@@ -55,11 +56,3 @@ def stored_frame(image: Image, index: tuple[int, ...]) -> NDArray[Any]:
     key: list[Any] = list(index)
     key[axis] = slice(index[axis], index[axis] + samples)
     return np.moveaxis(image[tuple(key)], 0, -1)
-
-
-def _event(row: Mapping[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in row["event_index"].items()) + "}"
-
-
-def _place(image: Image, row: Mapping[str, Any]) -> str:
-    return f"image {image.path!r}, index {row['index']}" if image.path else f"index {row['index']}"

@@ -24,14 +24,15 @@ _SHOWN: Final = 3
 class _Listed:
     """The frames that the table lists for one image."""
 
-    def __init__(self, planes: tuple[int, ...]) -> None:
+    def __init__(self, layout: ImageLayout, planes: tuple[int, ...]) -> None:
+        self.layout = layout
         self.planes = planes
-        self.numbers = array("q")
+        self.count = 0
         self.indices = array("q")
         self.places: NDArray[np.int64] = np.zeros(0, np.int64)  # of frames, each once, ascending
         self.doubled: dict[int, int] = {}  # from a place that several frames have to how many
 
-    def take(self, number: int, index: tuple[int, ...]) -> bool:
+    def take(self, index: tuple[int, ...]) -> bool:
         """Note a frame of the table; return whether its index can be one of this image."""
         try:
             values = array("q", index)
@@ -39,13 +40,13 @@ class _Listed:
             return False
         if len(values) != len(self.planes):
             return False
-        self.numbers.append(number)
+        self.count += 1
         self.indices.extend(values)
         return True
 
     def settle(self) -> list[int]:
         """Find the places; return which of the frames that were taken are outside."""
-        indices = np.array(self.indices, np.int64).reshape(len(self.numbers), len(self.planes))
+        indices = np.array(self.indices, np.int64).reshape(self.count, len(self.planes))
         is_inside = ((indices >= 0) & (indices < np.array(self.planes, np.int64))).all(axis=1)
         inside = indices[is_inside]
         at = np.zeros(len(inside), np.int64)
@@ -77,27 +78,31 @@ class TableCheck:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self._images = {image.path: _Listed(image.shape[:-2]) for image in dataset.images}
+        self._layout = dataset.layout
+        self._images = {
+            image.path: _Listed(image.layout, image.shape[:-2]) for image in dataset.images
+        }
         self.count = 0
         bad_lines: list[int] = []
         misplaced = []
-        for number, row in enumerate(read_table(dataset.place.table, bad_lines)):
+        for row in read_table(dataset.place.table, bad_lines):
             self.count += 1
             listed, index = self._images.get(row["image"]), row["index"]
             if listed is None:
                 misplaced.append(
-                    f"frame {number} is in image {row['image']!r}, which the store does not have"
+                    f"the frame table lists a frame in image {row['image']!r}, which the store "
+                    "does not have"
                 )
-            elif not listed.take(number, index):
-                misplaced.append(_outside(number, index, row["image"], listed))
+            elif not listed.take(index):
+                misplaced.append(self._outside(index, listed))
         doubled = []
-        for path, listed in self._images.items():
+        for listed in self._images.values():
             rank = len(listed.planes)
             for n in listed.settle():
                 index = tuple(listed.indices[n * rank : (n + 1) * rank])
-                misplaced.append(_outside(listed.numbers[n], index, path, listed))
+                misplaced.append(self._outside(index, listed))
             doubled += [
-                f"{times} frames claim the same place: image {path!r}, index {listed.index(place)}"
+                f"{times} frames claim the same place: {self._name(listed, listed.index(place))}"
                 for place, times in listed.doubled.items()
             ]
         self.problems = [
@@ -121,7 +126,7 @@ class TableCheck:
             )
         else:
             missing = self._not_come(FrameRouter(dataset.layout))
-        shown = [f"{image or 'the image'} {index}" for image, index in islice(missing, _SHOWN)]
+        shown = [self._name(self._images[image], index) for image, index in islice(missing, _SHOWN)]
         more = ", …" if planned - found > len(shown) else ""
         yield (
             f"{planned - found} of {planned} planned frames are missing (they read as 0): "
@@ -146,6 +151,13 @@ class TableCheck:
             if self._images[address.image].place(address.index) not in taken[address.image]:
                 yield address.image, address.index
 
+    def _name(self, listed: _Listed, index: tuple[int, ...]) -> str:
+        return self._layout.frame_name(listed.layout, index)
 
-def _outside(number: int, index: object, image: str, listed: _Listed) -> str:
-    return f"frame {number} is at {index}, outside image {image!r} {listed.planes}"
+    def _outside(self, index: tuple[int, ...], listed: _Listed) -> str:
+        """Say that a row of the table is about a place that its image does not have."""
+        names = listed.layout.axis_names
+        sizes = ", ".join(f"{a}: {n}" for a, n in zip(names, listed.planes, strict=False))
+        is_whole = len(index) == len(listed.planes)
+        where = self._name(listed, index) if is_whole else f"{listed.layout.path!r} {index}"
+        return f"the frame table lists a frame at {where}, outside its image ({sizes})"

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 from pymmcore_ome.errors import OutOfOrderError
 
 from .address import FrameAddress
-from .image import ImageLayout
+from .image import ImageLayout, index_name
 from .layout import Layout
 from .order import ReplayOrder
 from .router import FrameRouter
 
-_USE: Final = "use backend='tensorstore'"
+_USE: Final = "use the backend tensorstore"
 
 
 class Arrival(NamedTuple):
@@ -110,7 +110,8 @@ def _walk(layout: Layout) -> tuple[list[str], int]:
         number = address.image_number
         last = in_order.last(number)
         if last is not None and address.index <= last:
-            late.setdefault(number, f"{address.index} after {last}")
+            image = layout.images[number]
+            late.setdefault(number, f"{layout.name_of(address)} after {index_name(image, last)}")
             continue
         in_order.take(address)
         begun.add(number)
@@ -119,12 +120,11 @@ def _walk(layout: Layout) -> tuple[list[str], int]:
             begun.discard(number)
     if not late:
         return [], most
-    first, why = min(late.items())
-    stored = ", ".join(layout.images[first].axis_names[:-2])
+    _, why = min(late.items())
     return [
         "it needs frames in the order in which they are stored, but those of "
-        f"{len(late)} of {len(layout.images)} images do not come so (image {first}: "
-        f"({stored}) {why}): acquire in the order of storage, or {_USE}"
+        f"{len(late)} of {len(layout.images)} images do not come so, {why} for one: acquire "
+        f"in the order of storage, or {_USE}"
     ], most
 
 
@@ -145,6 +145,7 @@ class InOrder:
     """Remembers the last place of every image, and refuses a place at or before it."""
 
     def __init__(self, layout: Layout) -> None:
+        self._layout = layout
         self._images = layout.images
         self._last: dict[int, tuple[int, ...]] = {}
 
@@ -181,9 +182,9 @@ class InOrder:
         # indices have the length of their image's axes, so that tuples compare as storage does
         if last is not None and address.index <= last:
             raise OutOfOrderError(
-                f"{shown}: its place (image {address.image!r}, index {address.index}) lies "
-                f"before index {last}, which is already written; this backend takes the "
-                "frames of an image only in the order of storage. It was not taken, and "
-                "nothing is lost. Acquire in the order of storage, or use "
-                "backend='tensorstore'."
+                f"{shown}: its place, {self._layout.name_of(address)}, does not come after "
+                f"{index_name(self._images[address.image_number], last)}, which is already "
+                "written; this backend takes the frames of an image only in the order of "
+                "storage. It was not taken, and "
+                f"nothing is lost. Acquire in the order of storage, or {_USE}."
             )

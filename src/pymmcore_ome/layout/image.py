@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -103,6 +104,12 @@ class ImageLayout:
             self.significant_bits, self.samples, self.repeat_axis, self.repeat_step,
         )  # fmt: skip
 
+    @property
+    def shown_name(self) -> str:
+        """What people call the image: its path, and the user's own text where that differs."""
+        is_told = self.label == self.path or self.well is not None
+        return self.path if is_told else f"{self.path} ({self.label})".lstrip()
+
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """One channel an index of the channel axis; empty without one."""
@@ -179,3 +186,8 @@ class ImageLayout:
             axis.shard_size or chunk
             for axis, chunk in zip(self.axes, self.chunk_shape, strict=True)
         )
+
+
+def index_name(image: ImageLayout, index: Sequence[int]) -> str:
+    """Return an index by axis, as people read it: ``t 3 c 0``; empty without an axis."""
+    return " ".join(f"{axis} {n}" for axis, n in zip(image.axis_names, index, strict=False))

@@ -14,7 +14,8 @@ from typing import Final
 
 from pymmcore_ome.schema import Dimension, ImagePlan, Plate, Position, StorageSchema
 
-from .image import ImageLayout
+from .address import FrameAddress
+from .image import ImageLayout, index_name
 from .lanes import ImageAxes, image_axes
 from .naming import GroupPaths, UniqueNames, combine, image_name, name_of
 from .order import FrameOrder, GridOrder, Loop, ReplayOrder
@@ -70,6 +71,20 @@ class Layout:
     def is_single(self) -> bool:
         """Whether the store itself is the one image."""
         return not self.schema.grows and self.plate is None and len(self.images) == 1
+
+    def name_of(self, address: FrameAddress) -> str:
+        """Return `frame_name` of an address."""
+        return self.frame_name(self.images[address.image_number], address.index)
+
+    def frame_name(self, image: ImageLayout, index: Sequence[int]) -> str:
+        """Return what every message calls a frame: ``image 1 (left) t 3 c 0``.
+
+        Its image, where there are several, and its index by axis, in storage order.
+        """
+        place = index_name(image, index)
+        if self.is_single:
+            return place or "the only frame"
+        return f"image {image.shown_name} {place}".rstrip()
 
 
 def layout_of(schema: StorageSchema, named: bool = False) -> Layout:

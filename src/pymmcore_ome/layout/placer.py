@@ -209,10 +209,10 @@ class Placer:
         holder = self._occupancy.holder(address)
         if holder is not None:
             held = "was skipped" if holder == SKIPPED else f"already holds frame {holder}"
+            place = self._layout.name_of(address)
             raise RepeatedFrameError(
-                f"{self._shown(index)}: its place (image {address.image!r}, "
-                f"index {address.index}) {held}. It was not taken, so that neither is lost; "
-                "give it an index of its own."
+                f"{self._shown(index)}: its place, {place}, {held}. It was not taken, so that "
+                "neither is lost; give it an index of its own."
             )
 
     def _shown(self, index: Mapping[str, int]) -> str:

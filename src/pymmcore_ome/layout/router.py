@@ -174,8 +174,8 @@ class FrameRouter:
             return address
         if repeat >= self.repeats(address):
             raise OutsidePlanError(
-                f"The index of image {address.image!r} at {address.index} comes "
-                f"{self.repeats(address)} times in the plan; this is one more."
+                f"The frame at {self.layout.name_of(address)} comes {self.repeats(address)} times "
+                "in the plan; this is one more."
             )
         image = self.layout.images[address.image_number]
         index = list(address.index)

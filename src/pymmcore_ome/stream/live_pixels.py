@@ -169,12 +169,13 @@ class LivePixels:
     ) -> UnreadableFrameError:
         first = [int(pick[n]) for pick, n in zip(planes, np.argwhere(needed)[0], strict=True)]
         index = tuple(n * step for n, step in zip(first, image.block_shape, strict=False))
+        name = self._store.layout.frame_name(image, index)
         return UnreadableFrameError(
-            f"Image {image.path!r}, index {index}, and {int(needed.sum()) - 1} more of what was "
-            f"asked for: the frame was acquired, but {self._backend.name} lets nobody read an "
-            "image before its last frame, and only the newest frames are kept in memory. Read it "
-            "when the image is full or the stream closed, ask for a view before the first frame "
-            "and raise buffer_bytes, or use backend='tensorstore'."
+            f"The frame at {name}, and {int(needed.sum()) - 1} more of what was asked for: it was "
+            f"acquired, but {self._backend.name} lets nobody read an image before its last frame, "
+            "and only the newest frames are kept in memory. Read it when the image is full or the "
+            "stream closed, ask for a view before the first frame and raise buffer_bytes, or use "
+            "the backend tensorstore."
         )
 
 

@@ -230,10 +230,11 @@ class Writer(threading.Thread):
 
     def _failure(self, block: Block, error: Exception) -> WriteError:
         first, count = block.records[0], len(block.records)
-        at = ", ".join(f"{k}: {v}" for k, v in first.event_index.items())
-        what = "The frame" if count == 1 else f"A block of {count} frames, the first"
+        layout = self._store.layout
+        name = layout.frame_name(layout.images[block.image], first.index)
+        what = f"The frame at {name}"
+        if count > 1:
+            what = f"A block of {count} frames, the first at {name},"
         return WriteError(
-            f"{what} at {{{at}}} (image {first.image!r}, index {first.index}) could not be "
-            f"written: {error}. {self._store.left_behind}. "
-            f"{what_to_do(error)}."
+            f"{what} could not be written: {error}. {self._store.left_behind}. {what_to_do(error)}."
         )

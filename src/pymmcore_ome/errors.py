@@ -30,9 +30,39 @@ the caller may go on. After a `WriteError` the stream is over.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """An option that a message tells people of; as text, it is the keyword of Python."""
+
+    name: str
+    value: object = ...
+
+    def __str__(self) -> str:
+        return f"{self.name}={'' if self.value is ... else repr(self.value)}"
+
 
 class PymmcoreOmeError(Exception):
-    """Root of every error that this package raises on purpose."""
+    """Root of every error that this package raises on purpose.
+
+    Parameters
+    ----------
+    *parts : str or Option
+        The message, one after the other. What to set is told by an `Option`, where those at a
+        terminal call it otherwise.
+    """
+
+    def __init__(self, *parts: str | Option) -> None:
+        self._parts = parts
+        super().__init__("".join(map(str, parts)))
+
+    def told(self, call: Callable[[Option], str]) -> str:
+        """Return the message with each option as the caller calls it."""
+        return "".join(
+            call(part) if isinstance(part, Option) else str(part) for part in self._parts
+        )
 
 
 class SchemaError(PymmcoreOmeError, ValueError):

@@ -186,8 +186,8 @@ def test_classic_tiff_that_would_pass_its_limit_is_refused_at_open(tmp_path: Pat
         ({"shards": {"t": 2}}, "whole frames"),
         ({"compression": "blosc"}, "zstd:-7..22, deflate:0..9, lzw"),
         ({"compression": "lzw:3"}, "lzw"),
-        ({"files": "many"}, "files must be one of"),
-        ({"bigtiff": 1}, "bigtiff True or False"),
+        ({"files": "many"}, "files must be 'one' or 'per-position'"),
+        ({"bigtiff": 1}, "bigtiff must be True or False"),
     ],
 )
 def test_options_that_tiff_has_not_are_refused_with_what_it_has(

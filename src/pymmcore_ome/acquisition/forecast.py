@@ -21,7 +21,7 @@ from pymmcore_ome.stream import StorePlan
 from .core_facts import CoreFacts
 from .microscope import pixel_size_of
 from .output import Output
-from .readiness import check_ready, is_standard
+from .readiness import HOW_TO_RUN_IT, is_standard, missing_of, unready
 from .sink import Sink
 
 #: Walking useq costs about 70 µs an event; beyond this many the estimate is useq's own.
@@ -91,8 +91,9 @@ def forecast(
         Whatever the run would be refused for: channels and devices that the microscope does
         not have, a sequence or options that cannot be stored, a path that is taken.
     """
-    if output.unready == "refuse" and is_standard(core.mda.engine):
-        check_ready(core, sequence)
+    is_checked = output.unready == "refuse" and is_standard(core.mda.engine)
+    if is_checked and (found := missing_of(core, sequence)):
+        raise unready(found, "Nothing was moved, and nothing was created.", *HOW_TO_RUN_IT)
     summary = summary_metadata(core) if image_infos is None else _summary(core, image_infos)
     seen = _after_setup(summary, sequence)
     pixel_size_um = pixel_size_of(seen)

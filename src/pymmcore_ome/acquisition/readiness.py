@@ -17,13 +17,16 @@ import useq
 from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.mda import MDAEngine
 
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.errors import AcquisitionError, Option
 
 logger = logging.getLogger("pymmcore-ome")
 #: The engine sets regions, and a sequence's setup, since pymmcore-plus 0.18.
 SETS_REGIONS: Final = hasattr(MDAEngine, "_set_event_roi")
+#: The end of a message: how it may be run all the same.
 HOW_TO_RUN_IT: Final = (
-    'Output(unready="record") runs it all the same, and marks the frames that are not as asked.'
+    " With ",
+    Option("unready", "record"),
+    " it is tried all the same, and frames that are not as asked are marked.",
 )
 
 
@@ -65,7 +68,7 @@ def refuse_unready(engine: Any, events: Iterable[useq.MDAEvent], outputs: Iterab
     """
     found = missing_of(engine.mmcore, events) if is_standard(engine) else []
     if found and any(output.unready == "refuse" for output in outputs):
-        raise unready(found, f"Nothing was created. {HOW_TO_RUN_IT}")
+        raise unready(found, "Nothing was created.", *HOW_TO_RUN_IT)
     for reason in found:
         logger.warning("The microscope cannot do what is asked of it: %s", reason)
 
@@ -104,12 +107,13 @@ def missing_of(core: CMMCorePlus, events: Iterable[useq.MDAEvent]) -> list[str]:
     return []
 
 
-def unready(reasons: Iterable[str], left: str) -> AcquisitionError:
+def unready(reasons: Iterable[str], *left: str | Option) -> AcquisitionError:
     """Return the error that names what is missing, and says what is left."""
     return AcquisitionError(
-        "The microscope cannot run this sequence:"
-        + "".join(f"\n  {reason}" for reason in reasons)
-        + f"\n{left}"
+        "The microscope cannot run this sequence:",
+        *(f"\n  {reason}" for reason in reasons),
+        "\n",
+        *left,
     )
 
 

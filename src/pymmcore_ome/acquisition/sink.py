@@ -82,7 +82,7 @@ class Sink:
             When the sequence, the camera or the path cannot be used.
         """
         if failed and self._output.unready == "refuse":
-            raise unready(failed, f"No frame was taken, nothing was created. {HOW_TO_RUN_IT}")
+            raise unready(failed, "No frame was taken, nothing was created.", *HOW_TO_RUN_IT)
         self.note(failed)
         if self._stream is not None or self._free_run is not None:
             raise AcquisitionError(

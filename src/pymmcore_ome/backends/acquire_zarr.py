@@ -54,7 +54,7 @@ class AcquireZarrBackend(ZarrFolder):
         if arrival.open_at_once > limit:
             reasons.append(
                 f"{arrival.open_at_once} images would be open at once, and here at most {limit} "
-                "can: acquire one position after the other, or use backend='tensorstore'"
+                "can: acquire one position after the other, or use the backend tensorstore"
             )
         return [f"acquire-zarr: {reason}" for reason in reasons]
 

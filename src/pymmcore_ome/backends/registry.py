@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from pymmcore_ome.disk import Format
-from pymmcore_ome.errors import OptionError
+from pymmcore_ome.errors import Option, OptionError
 
 from .port import ArrayBackend
 
@@ -57,8 +57,9 @@ def find_backend(
         chosen = found[wanted]
     if chosen.format != format:
         raise OptionError(
-            f"Backend {chosen.name!r} writes {chosen.format}, but the path or format= asks for "
-            f"{format}."
+            f"Backend {chosen.name!r} writes {chosen.format}, but the path or ",
+            Option("format"),
+            f" asks for {format}.",
         )
     return chosen
 

@@ -48,11 +48,11 @@ class ZarrFolder(ArrayBackend):
         except ValueError as error:
             reasons.append(str(error))
         if options.files != "one" or not options.bigtiff:
-            reasons.append("files= and bigtiff= are for OME-TIFF")
+            reasons.append("a file for each position, and classic TIFF, are for OME-TIFF")
         if options.outlasts_power and not cls.outlasts_power:
             reasons.append(
-                f"{cls.name} cannot promise that pixels outlast a power cut: use "
-                "backend='tensorstore', or durability='process'"
+                f"{cls.name} cannot promise that pixels outlast a power cut: use the backend "
+                "tensorstore, or the durability 'process'"
             )
         return reasons
 

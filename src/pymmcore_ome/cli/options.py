@@ -4,17 +4,59 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
+from pymmcore_ome.errors import Option
+
+
+def a_path(text: str) -> Path:
+    """Return a path on a disk; a URL would be taken for a folder of that name.
+
+    Raises
+    ------
+    typer.BadParameter
+    """
+    if "://" in text:
+        raise typer.BadParameter(f"{text} is a URL; give a path on a local or mounted disk.")
+    if not text.strip():
+        raise typer.BadParameter("the path is empty.")
+    return Path(text)
+
+
 PathArgument = Annotated[
-    Path, typer.Argument(help="An OME-Zarr store or an OME-TIFF.", show_default=False)
+    Path,
+    typer.Argument(help="An OME-Zarr store or an OME-TIFF.", show_default=False, parser=a_path),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+AsFormat = Annotated[
+    str | None,
+    typer.Option("--format", help="ome-zarr or ome-tiff, where the path's suffix does not say."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
+#: The library's options that the command has, by the library's names.
+_FLAGS: Final = {
+    "backend", "chunks", "compression", "files", "format", "overwrite", "shards", "unready",
+}  # fmt: skip
 _SIZE = re.compile(r"\s*(\w+)\s*[=:]\s*([1-9]\d*)\s*")
+
+
+class Missing(typer.BadParameter):
+    """An option was left out that the command cannot do without; says what it may be."""
+
+    def format_message(self) -> str:
+        """Return the message as it is."""
+        return self.message
+
+
+def called(option: Option) -> str:
+    """Return what an option of the library is called at a terminal: ``--overwrite``."""
+    if option.name not in _FLAGS:
+        return str(option)
+    has_value = option.value not in (..., True)
+    return f"--{option.name} {option.value}" if has_value else f"--{option.name}"
 
 
 def sizes(text: str | None) -> dict[str, int] | None:

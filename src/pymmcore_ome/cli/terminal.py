@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import sys
 from typing import Any, Final
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from pymmcore_ome.errors import PymmcoreOmeError
+
+from .options import called
+
+#: What no shell takes for anything else.
+_PLAIN: Final = re.compile(r"[\w./:,+@=-]+")
 #: Files and pipes have no width; lines there are not broken for one.
 _WIDE: Final = 160
 
@@ -35,6 +43,15 @@ def show(content: RenderableType) -> None:
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
+def quoted(word: str) -> str:
+    """Return a word as a shell takes it: in double quotes where it needs any, as all of them do."""
+    if _PLAIN.fullmatch(word):
+        return word
+    if sys.platform != "win32" and set(word) & set('"$`\\!'):
+        return shlex.quote(word)
+    return '"' + word.replace('"', '\\"') + '"'
+
+
 def print_json(told: dict[str, Any]) -> None:
     """Print one JSON object to standard output."""
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
@@ -42,7 +59,8 @@ def print_json(told: dict[str, Any]) -> None:
 
 def print_error(error: BaseException) -> None:
     """Print what went wrong to standard error, as one message."""
-    err.print(Text("Error: ", style="bold red"), Text(str(error)), sep="", soft_wrap=True)
+    text = error.told(called) if isinstance(error, PymmcoreOmeError) else str(error)
+    err.print(Text("Error: ", style="bold red"), Text(text), sep="", soft_wrap=True)
 
 
 def print_warning(text: str) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pymmcore_ome.errors import StoreExistsError, StorePathError
+from pymmcore_ome.errors import Option, StoreExistsError, StorePathError
 
 from .store_path import Format
 from .tiff_head import is_tiff, read_description
@@ -103,13 +103,15 @@ class Place:
                 continue
             if not overwrite:
                 raise StoreExistsError(
-                    f"{part} exists already. Choose another name, or replace it with "
-                    "overwrite=True (--overwrite on the command line)."
+                    f"{part} exists already. Choose another name, or replace it with ",
+                    Option("overwrite", True),
+                    ".",
                 )
             if reason := self._not_replaceable(part):
                 raise StoreExistsError(
-                    f"{part} exists and {reason}, so overwrite=True does not replace it. Move it "
-                    "away yourself, or choose another name."
+                    f"{part} exists and {reason}, so ",
+                    Option("overwrite", True),
+                    " does not replace it. Move it away yourself, or choose another name.",
                 )
 
     @contextmanager

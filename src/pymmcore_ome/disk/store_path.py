@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final, Literal
 
-from pymmcore_ome.errors import OptionError, StorePathError
+from pymmcore_ome.errors import Option, OptionError, StorePathError
 
 Format = Literal["ome-zarr", "ome-tiff"]
 
@@ -41,7 +41,9 @@ def choose_format(path: str | os.PathLike[str], asked: str | None = None) -> For
     if found is None:
         raise OptionError(
             f"{os.fspath(path)!r}: the suffix {Path(path).suffix!r} is not known. End the path "
-            "in .ome.zarr or .ome.tiff, or give format=."
+            "in .ome.zarr or .ome.tiff, or give ",
+            Option("format"),
+            ".",
         )
     return found
 

@@ -76,8 +76,9 @@ class Plan:
         RuntimeError
             When a device does not answer.
         """
-        if output is None and is_standard(self.core.mda.engine):
-            check_ready(self.core, self.sequence)
+        is_refused = output is None or output.unready == "refuse"
+        if is_refused and is_standard(self.core.mda.engine):
+            check_ready(self.core, self.sequence)  # a window cannot run it all the same
         expected = None
         with suppress(PymmcoreOmeError) if output is None else nullcontext():
             expected = forecast(

@@ -54,7 +54,9 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
         )
     for name, size in (*sizes.items(), *shards.items()):
         if name not in known:
-            raise OptionError(f"chunks or shards name axis {name!r}; the axes are {list(known)}.")
+            raise OptionError(
+                f"chunks or shards name axis {name!r}; the axes are {', '.join(known)}."
+            )
         if size < 1:
             raise OptionError(f"Axis {name!r}: chunks and shards have at least 1 element.")
     loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 from typing import Final
 
-from pymmcore_ome.errors import BufferFullError, PymmcoreOmeError, WriteError
+from pymmcore_ome.errors import BufferFullError, Option, PymmcoreOmeError, WriteError
 
 from .buffer import FrameBuffer
 
@@ -17,8 +17,9 @@ def buffer_full(frame_number: int, buffer: FrameBuffer) -> BufferFullError:
     """Return the error of a frame for which there is no room."""
     return BufferFullError(
         f"Frame {frame_number} was not taken: {buffer.bytes_held} of {buffer.budget_bytes} bytes "
-        "are waiting for the disk. Try again later, raise buffer_bytes, or wait with "
-        "when_full='block'."
+        "are waiting for the disk. Try again later, raise buffer_bytes, or wait with ",
+        Option("when_full", "block"),
+        ".",
     )
 
 

@@ -104,11 +104,10 @@ def plan_store(
     backend_class = find_backend(backend, chosen)
     if not isinstance(schema, StorageSchema):
         raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
-    if files not in FILES or not isinstance(bigtiff, bool):
-        raise OptionError(
-            f"files must be one of {', '.join(FILES)}, and bigtiff True or False; got "
-            f"{files!r:.80} and {bigtiff!r:.80}."
-        )
+    if files not in FILES:
+        raise OptionError(f"files must be {' or '.join(map(repr, FILES))}, got {files!r:.80}.")
+    if not isinstance(bigtiff, bool):
+        raise OptionError(f"bigtiff must be True or False, got {bigtiff!r:.80}.")
     if compression is not None:
         schema = schema.replace(compression=compression)
     place = Place.of_new(target, chosen, files)

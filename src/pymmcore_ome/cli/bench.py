@@ -22,25 +22,28 @@ def bench(
     ] = Path(),
     config: Annotated[
         Path | None,
-        typer.Option(help="A Micro-Manager configuration: its camera is tried, as it is set."),
+        typer.Option(
+            help='A Micro-Manager configuration, or "demo": its camera is tried, as it is set.'
+        ),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.05, help="How long each way is tried.")] = 2.5,
+    seconds: Annotated[
+        float, typer.Option(min=0.05, help="How long each way is tried, in three turns.")
+    ] = 2.0,
 ) -> None:
     """Measure how fast this disk and this camera go together, in under a minute."""
-    from .rates import raw_rate, ways, writing_rate
+    from .rates import measured
     from .source import camera_source, made_up_source
 
     out = Console(highlight=False)
     source = made_up_source() if config is None else camera_source(config, seconds)
     out.print(source.description)
-    raw = raw_rate(source, path, seconds)
+    with out.status("Trying the disk") as status:
+        raw, found = measured(source, path, seconds, lambda way: status.update(f"Writing {way}"))
+    rates = [(str(way), rate) for way, rate in found]
     out.print(
-        f"The disk at {path.resolve()} takes {raw.bytes_per_s / 1e6:,.0f} MB/s of plain writes."
+        f"The disk at {path.resolve()} takes {raw.bytes_per_s / 1e6:,.0f} MB/s of plain writes.",
+        soft_wrap=True,
     )
-    rates = []
-    for way in ways(source):
-        with out.status(f"Writing {way}"):
-            rates.append((str(way), writing_rate(way, source, path, seconds, raw)))
     out.print(_table(source, [("plain writes", raw), *rates]))
     out.print(_advice(source, rates))
 

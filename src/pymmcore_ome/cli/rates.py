@@ -1,4 +1,9 @@
-"""How fast frames reach the disk, each way that they can be written. Cleans up after itself."""
+"""How fast frames reach the disk, each way that they can be written. Cleans up after itself.
+
+The ways take turns, several times, and the system is made to find memory before each of them: a
+virtual machine gives freed memory back to its host, and the write that has to get it again is
+ten times slower than the write itself. Whoever came first would pay for all.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +11,30 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+import psutil
+from numpy.typing import NDArray
 
 import pymmcore_ome as po
 from pymmcore_ome.errors import StorePathError
 
 from .source import Source
 
+Frames = list[NDArray[Any]]
+_ROUNDS: Final = 3
+_MOST_TIMES: Final = 25  # the seconds of one way that all may take together
 _BUFFER_BYTES: Final = 256 << 20
 _SYNC_BYTES: Final = 64 << 20
 _LEAST_FRAMES: Final = 4
+_PIECE: Final = bytes(4 << 20)
+_WARM_UP_S: Final = 0.5  # no longer than this, of each turn
+_WARM_UP_MORE: Final = 1.5  # of it the host takes some back meanwhile
 
 
 class Rate(NamedTuple):
@@ -38,7 +54,7 @@ class Way(NamedTuple):
     compression: str | None
 
     def __str__(self) -> str:
-        chunks = ", chunks='auto'" if self.chunks else ""
+        chunks = f", chunks {self.chunks}" if self.chunks else ""
         return f"{self.format}, {self.backend}{chunks}, {self.compression or 'not compressed'}"
 
 
@@ -60,66 +76,119 @@ def ways(source: Source) -> list[Way]:
     return found
 
 
-def raw_rate(source: Source, parent: Path, seconds: float) -> Rate:
-    """Return how fast plain writes into one file are, down to the disk.
+def measured(
+    source: Source, parent: Path, seconds: float, tell: Callable[[str], None]
+) -> tuple[Rate, list[tuple[Way, Rate]]]:
+    """Return how fast plain writes into one file are, and each way to write; of each the median.
+
+    Parameters
+    ----------
+    source : Source
+    parent : Path
+        A folder on the disk that is tried.
+    seconds : float
+        That each way gets, in all its turns: three, or fewer where they take long.
+    tell : callable
+        Is told what is tried now.
 
     Raises
     ------
     StorePathError
         When nothing can be written there.
     """
+    turn_s = seconds / _ROUNDS
+    began = time.perf_counter()
+    tried: tuple[Way | None, ...] = (None, *ways(source))
+    tell("plain files")
+    most_bytes = int(_probe(source, parent, turn_s) * turn_s)
+    found: dict[Way | None, list[Rate]] = {way: [] for way in tried}
+    for rounds in range(1, _ROUNDS + 1):
+        for way in tried:
+            tell("plain files" if way is None else str(way))
+            found[way].append(_rate(way, source, parent, turn_s, most_bytes))
+        if (time.perf_counter() - began) * (1 + 1 / rounds) > _MOST_TIMES * seconds:
+            break  # a busy machine, or a slow disk: another round would take too long
+    rates = [(way, _median(each)) for way, each in found.items() if way is not None]
+    return _median(found[None]), rates
+
+
+def _median(rates: list[Rate]) -> Rate:
+    return sorted(rates)[len(rates) // 2]
+
+
+def _probe(source: Source, parent: Path, seconds: float) -> float:
+    """Return about how many bytes a second the disk takes, asked to take them at once."""
     nbytes = source.frames[0].nbytes
-    with _folder(parent, nbytes) as folder, (folder / "raw.bin").open("wb", buffering=0) as file:
+    with _folder(parent, nbytes) as folder, (folder / "probe").open("wb", buffering=0) as file:
         most = shutil.disk_usage(folder).free // 4
+        _warm_up(folder)
         count = unsynced = 0
         began = time.perf_counter()
         while count < _LEAST_FRAMES or time.perf_counter() - began < seconds:
             if (count + 1) * nbytes > most:
                 break
-            left = source.frames[count % len(source.frames)].data.cast("B")
-            while left.nbytes:
-                left = left[file.write(left) :]
+            _write(file, source.frames[count % len(source.frames)])
             count += 1
             unsynced += nbytes
             if unsynced >= _SYNC_BYTES:
                 os.fsync(file.fileno())
                 unsynced = 0
         os.fsync(file.fileno())
-        took_s = time.perf_counter() - began
-    return Rate(count / took_s, count * nbytes / took_s, 1.0)
+        return count * nbytes / (time.perf_counter() - began)
 
 
-def writing_rate(way: Way, source: Source, parent: Path, seconds: float, raw: Rate) -> Rate:
-    """Return how fast frames are written in this way, down to the disk.
+def _rate(way: Way | None, source: Source, parent: Path, seconds: float, most_bytes: int) -> Rate:
+    """Return how fast frames are written in one way, or (None) plainly, down to the disk.
 
     No more than the disk takes in that time is written: what the system holds back
     afterwards would be waited for.
     """
-    frames = source.frames
-    nbytes = frames[0].nbytes
+    nbytes = source.frames[0].nbytes
     with _folder(parent, nbytes) as folder:
-        room = min(int(raw.bytes_per_s * seconds), shutil.disk_usage(folder).free // 4)
+        room = min(most_bytes, shutil.disk_usage(folder).free // 4)
         count = max(_LEAST_FRAMES, room // nbytes)
-        schema = _schema(frames[0], count)
-        options: dict[str, Any] = {} if way.chunks is None else {"chunks": way.chunks}
         _sync()
-        stream = po.open_stream(
-            folder / "bench", schema, format=way.format, backend=way.backend,
-            compression=way.compression,
-            buffer_bytes=max(_BUFFER_BYTES, 4 * nbytes), **options,
-        )  # fmt: skip
+        _warm_up(folder, room)
+        write = _plain if way is None else partial(_by_stream, way)
         began = time.perf_counter()
-        done = 0
-        for number in range(count):
-            stream.append(frames[number % len(frames)], copy=False)
-            done += 1
-            if done >= _LEAST_FRAMES and time.perf_counter() - began > seconds:
-                break
-        stream.close(status="canceled")
+        done = write(folder, source.frames, count, began + seconds)
         _sync()
         took_s = time.perf_counter() - began
         stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Rate(done / took_s, done * nbytes / took_s, stored / (done * nbytes))
+
+
+def _plain(folder: Path, frames: Frames, count: int, until: float) -> int:
+    """Write frames one after the other into one file; return how many."""
+    with (folder / "plain").open("wb", buffering=0) as file:
+        for number in range(count):
+            _write(file, frames[number % len(frames)])
+            if number + 1 >= _LEAST_FRAMES and time.perf_counter() > until:
+                break
+        os.fsync(file.fileno())
+    return number + 1
+
+
+def _write(file: FileIO, frame: NDArray[Any]) -> None:
+    left = frame.data.cast("B")
+    while left.nbytes:
+        left = left[file.write(left) :]
+
+
+def _by_stream(way: Way, folder: Path, frames: Frames, count: int, until: float) -> int:
+    """Write frames as a run does; return how many."""
+    options: dict[str, Any] = {} if way.chunks is None else {"chunks": way.chunks}
+    stream = po.open_stream(
+        folder / "bench", _schema(frames[0], count), format=way.format, backend=way.backend,
+        compression=way.compression,
+        buffer_bytes=max(_BUFFER_BYTES, 4 * frames[0].nbytes), **options,
+    )  # fmt: skip
+    for number in range(count):
+        stream.append(frames[number % len(frames)], copy=False)
+        if number + 1 >= _LEAST_FRAMES and time.perf_counter() > until:
+            break
+    stream.close(status="canceled")
+    return number + 1
 
 
 def _schema(frame: Any, count: int) -> po.StorageSchema:
@@ -129,6 +198,18 @@ def _schema(frame: Any, count: int) -> po.StorageSchema:
         dtype=frame.dtype.name,
         rgb=frame.ndim > 2,
     )
+
+
+def _warm_up(folder: Path, nbytes: int | None = None) -> None:
+    """Have the system find memory for so many bytes; None: for as much as time allows."""
+    free = min(psutil.virtual_memory().available, shutil.disk_usage(folder).free) // 2
+    left = free if nbytes is None else min(int(nbytes * _WARM_UP_MORE), free)
+    path = folder / "warm-up"
+    until = time.perf_counter() + _WARM_UP_S
+    with path.open("wb", buffering=0) as file:
+        while left > 0 and time.perf_counter() < until:
+            left -= file.write(_PIECE)
+    path.unlink()
 
 
 def _sync() -> None:

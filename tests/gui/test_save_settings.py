@@ -24,6 +24,7 @@ from pymmcore_ome.gui.numbering import next_path
 from pymmcore_ome.gui.plan import Plan
 from pymmcore_ome.gui.save_settings import backends_of
 from pymmcore_ome.stream import Summary
+from pymmcore_ome.stream.failures import what_to_do
 
 from .conftest import sequence_of
 
@@ -253,6 +254,10 @@ def test_advice_on_a_full_disk_says_so_first() -> None:
     error = errors.WriteError("Frame 3 could not be written.")
     error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert advice_on(error).text.startswith("The disk is full: make room")
+    again = errors.WriteError(
+        f"It could not be: No space left on device. {what_to_do(error.__cause__)}."
+    )
+    assert advice_on(again).text.lower().count("make room") == 1
 
 
 def test_newest_frame_holds_one_and_says_what_it_is() -> None:

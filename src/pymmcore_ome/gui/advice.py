@@ -15,6 +15,7 @@ from pymmcore_ome.errors import (
     StorePathError,
     WriteError,
 )
+from pymmcore_ome.stream.failures import what_to_do
 
 _FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # no quota on Windows
 
@@ -44,7 +45,9 @@ def advice_on(error: BaseException) -> Advice:
     text = str(error) or repr(error)
     title = next((t for kind, t in _TITLES if isinstance(error, kind)), "")
     if isinstance(error, PymmcoreOmeError):
-        return Advice(title, f"{_is_disk_full(error)} {text}".strip())
+        if full := _is_disk_full(error):  # says already what to do
+            text = f"{full} {text.removesuffix(f' {what_to_do(error)}.')}"
+        return Advice(title, text)
     if isinstance(error, MemoryError):
         return Advice(
             title,

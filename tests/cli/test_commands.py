@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import pymmcore_ome as po
 from conftest import DEMO
 from pymmcore_ome.cli.app import ended
+from pymmcore_ome.cli.terminal import quoted
 from pymmcore_ome.testing import encoded_frame
 
 from .processes import command, interrupted
@@ -66,6 +68,21 @@ def test_printed_python_hints_work(demo_store: Path) -> None:
         assert "(3, 2, 5, 512, 512)" in shown.stdout or "t: 3, c: 2, z: 5" in shown.stdout
 
 
+@pytest.mark.parametrize("name", ["plain.zarr", "mit Ümläuten #1 100%.zarr", "it's $HOME `a`.zarr"])
+def test_printed_hints_are_taken_by_a_shell_whatever_the_path(
+    tmp_path: Path, small_schema: po.StorageSchema, name: str
+) -> None:
+    if sys.platform == "win32" and not name.isascii():
+        name = "mit Leerzeichen #1 100%.zarr"
+    po.open_stream(tmp_path / name, small_schema).close()
+    code = f"import pymmcore_ome as po; print(po.open_dataset({name!r}).path.name)"
+    shown = subprocess.run(
+        f"{quoted(sys.executable)} -c {quoted(code)}", shell=True, cwd=tmp_path,
+        capture_output=True, encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"}, check=False,
+    )  # fmt: skip
+    assert shown.stdout.rstrip("\n") == name, shown.stderr
+
+
 def test_demo_lists_its_sequences(tmp_path: Path) -> None:
     done = command("demo", "--list", cwd=tmp_path)
     assert done.returncode == 0
@@ -86,7 +103,7 @@ def test_run_takes_options_and_tells_a_script(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["status"] == "complete"
-    assert told["frames"] == {"planned": 10, "stored": 10, "missing": 0}
+    assert told["frames"] == {"planned": 10, "stored": 10, "missing": 0, "not_as_asked": 0}
     assert told["pixel_bytes"] == 10 * 512 * 512 * 2
     assert told["backend"] == "zarr-python"
     document = json.loads((tmp_path / "a.ome.zarr" / "0" / "zarr.json").read_text())
@@ -163,6 +180,17 @@ def test_strict_refuses_what_is_only_warned_of_otherwise(
     [
         (["run", "none.yaml", "--config", "demo", "--output", "a.zarr"], "none.yaml", 1),
         (["run", "bad.yaml", "--config", "demo", "--output", "a.zarr"], "bad.yaml, line 2", 1),
+        (["run", "folder.yaml", "--config", "demo", "--output", "a.zarr"], "is a folder", 1),
+        (["run", "open.yaml", "--config", "demo", "--output", "a.zarr"],
+         "open.yaml, line 1: this is not YAML", 1),
+        (["run", DEMO / "demo.yaml", "--config", ".", "--output", "a.zarr"], "is a folder", 1),
+        (["run", DEMO / "demo.yaml", "--config", "typo.yaml", "--output", "a.zarr"],
+         "loads no device", 1),
+        (["run", DEMO / "demo.yaml", "--config", "none.cfg", "--output", "a.zarr"],
+         "--config demo", 1),
+        (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "s3://b/a.zarr"],
+         "is a URL", 2),
+        (["info", "https://b/a.zarr"], "is a URL", 2),
         (["run", "typo.yaml", "--config", "demo", "--output", "a.zarr"], "'channels'?", 1),
         (["run", DEMO / "demo.yaml", "--config", "none.cfg", "--output", "a.zarr"], "none.cfg", 1),
         (["run", DEMO / "demo.yaml", "--config", "bad.cfg", "--output", "a.zarr"], "bad.cfg", 1),
@@ -171,7 +199,17 @@ def test_strict_refuses_what_is_only_warned_of_otherwise(
         (["run", DEMO / "demo.yaml", "--config", "bad.cfg", "--output", "a.png"], ".ome.zarr", 1),
         (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "a.zarr",
           "--chunks", "t=none"], "t=10,y=256", 2),
-        (["run", DEMO / "demo.yaml", "--output", "a.zarr"], "--config", 2),
+        (["run", DEMO / "demo.yaml", "--output", "a.zarr"], "--config demo", 2),
+        (["run", DEMO / "demo.yaml", "--config", "demo"], "--output exp.ome.zarr", 2),
+        (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "a"], "give --format.", 1),
+        (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "a.zarr", "--backend",
+          "tiff"], "the path or --format asks for ome-zarr", 1),
+        (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "there.zarr"],
+         "replace it with --overwrite.", 1),
+        (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "there.zarr", "--overwrite"],
+         "so --overwrite does not replace it", 1),
+        (["run", "dapy.yaml", "--config", "demo", "--output", "a.zarr"],
+         "With --unready record it is tried all the same", 1),
         (["info", "none.ome.zarr"], "does not exist", 1),
         (["recover", "none.ome.zarr"], "does not exist", 1),
         (["frames", "none.ome.zarr", "--to", "csv"], "does not exist", 1),
@@ -192,6 +230,9 @@ def test_errors_are_one_readable_message(
     (tmp_path / "typo.yaml").write_text("chanels: [DAPI]")
     (tmp_path / "dapy.yaml").write_text("channels: [DAPY]")
     (tmp_path / "device.yaml").write_text("setup: {properties: [[Camra, Binning, 2]]}")
+    (tmp_path / "there.zarr").mkdir()
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "open.yaml").write_text("channels: [DAPI\n")
     (tmp_path / "bad.cfg").write_text("Device,Camera,NoSuchAdapter,DCam")
     monkeypatch.setattr(sys, "argv", ["pymmcore-ome", *map(str, words)])
     assert ended() == code

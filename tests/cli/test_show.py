@@ -60,13 +60,13 @@ def test_info_shows_wells_holes_and_fits_the_terminal(plate: Path, width: int) -
     assert "3 of 6" in text
     assert "3 planned frames missing" in " ".join(text.split())
     if width > 40:
-        assert "A/2/0  1 missing: c 0" in text
-        assert "B/1/0  2 missing: c 0, c 1" in text
+        assert "image A/2/0  1 missing: c 0" in text
+        assert "image B/1/0  2 missing: c 0, c 1" in text
 
 
 def test_contents_are_plain_values_for_scripts(plate: Path) -> None:
     told = Contents.of(po.open_dataset(plate)).to_json()
-    assert told["frames"] == {"planned": 6, "stored": 3, "missing": 3}
+    assert told["frames"] == {"planned": 6, "stored": 3, "missing": 3, "not_as_asked": 0}
     assert [(i["well"], i["frames"], i["missing"]) for i in told["images"]] == [
         ("A1", 2, 0), ("A2", 1, 1), ("B1", 0, 2),
     ]  # fmt: skip

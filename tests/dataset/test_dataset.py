@@ -120,7 +120,10 @@ def edit(name: str, old: str, new: str) -> Any:
         (edit("0/0/zarr.json", '"uint16"', '"uint8"'), "dtype is uint8"),
         (edit("1/zarr.json", '"0.5"', '"9.9"'), "not valid"),
         (edit("zarr.json", '"status": "complete"', '"status": "incomplete"'), "has not ended"),
-        (edit("frames.jsonl", '"index":[2,', '"index":[7,'), "outside image"),
+        (
+            edit("frames.jsonl", '"index":[2,', '"index":[7,'),
+            "a frame at image 1 (right) t 7 c 0, outside its image (t: 3, c: 2)",
+        ),
         (edit("frames.jsonl", '"index":[2,', '"where":[2,'), "cannot be read"),
         (edit("frames.jsonl", '"image":"1"', '"image":"9"'), "does not have"),
         (edit("zarr.json", '"pymmcore_ome"', '"other"'), "not written by pymmcore-ome"),
@@ -223,3 +226,18 @@ def tiff_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
             frame = encoded_frame(n, (6, 24)).reshape(6, 8, 3)
             stream.append(frame if request.param else np.ascontiguousarray(frame[..., 0]))
     return path
+
+
+@pytest.mark.parametrize("part", ["0", "1/0", "frames.jsonl", "OME"])
+def test_part_of_a_store_is_refused_with_the_path_of_the_store(store: Path, part: str) -> None:
+    with pytest.raises(po.errors.NotAStoreError, match="is a part of the store") as raised:
+        po.open_dataset(store / part)
+    assert str(store) in str(raised.value)
+
+
+def test_frame_table_beside_a_tiff_is_a_part_of_it(
+    tmp_path: Path, small_schema: po.StorageSchema
+) -> None:
+    po.open_stream(tmp_path / "a.ome.tiff", small_schema).close()
+    with pytest.raises(po.errors.NotAStoreError, match=r"part of the store .*a\.ome\.tiff\."):
+        po.open_dataset(tmp_path / "a.ome.tiff.frames.jsonl")

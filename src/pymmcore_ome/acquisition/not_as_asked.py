@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from pymmcore_ome.frames import NOT_AS_ASKED
+
 logger = logging.getLogger("pymmcore-ome")
 _MOST_SAID: Final = 10
-
-#: Where a frame's metadata says what was not as its event asked.
-KEY: Final = "not_as_asked"
 
 
 class NotAsAsked:
@@ -54,5 +53,5 @@ class NotAsAsked:
         more = f" (and {len(others)} more)" if others else ""
         if not self._frames:
             return f"{first}{more}"
-        were = "frame was" if self._frames == 1 else "frames were"
-        return f"{self._frames} {were} not taken as asked ({KEY} in the frame table): {first}{more}"
+        were = "1 frame was" if self._frames == 1 else f"{self._frames} frames were"
+        return f"{were} not taken as asked ({NOT_AS_ASKED} in the frame table): {first}{more}"

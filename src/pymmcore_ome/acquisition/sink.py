@@ -13,6 +13,7 @@ import useq
 from numpy.typing import NDArray
 
 from pymmcore_ome.errors import AcquisitionError, FrameError
+from pymmcore_ome.frames import NOT_AS_ASKED
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary, open_stream
@@ -28,7 +29,7 @@ from .microscope import (
     frame_metadata,
     pixel_size_of,
 )
-from .not_as_asked import KEY, NotAsAsked
+from .not_as_asked import NotAsAsked
 from .readiness import HOW_TO_RUN_IT, unready
 from .useq_schema import schema_from_useq
 
@@ -155,7 +156,7 @@ class Sink:
         image.setflags(write=False)
         metadata = frame_metadata(event, meta)
         if problems:
-            metadata[KEY] = list(problems)
+            metadata[NOT_AS_ASKED] = list(problems)
         at: Mapping[str, int] = event.index
         label = meta.get("camera_device")
         if self.frames_per_event > 1 and "cam" not in at and label in self._cameras:

@@ -84,9 +84,12 @@ def _readable(error: BaseException, output: Output) -> PymmcoreOmeError:
     progress = output.progress
     saved = "Nothing was saved."
     if progress is not None:
-        saved = f"{progress.frames_written} frames are saved in {output.path}, as failed."
+        number = progress.frames_written
+        were = "1 frame is" if number == 1 else f"{number} frames are"
+        saved = f"{were} saved in {output.path}, whose status is failed."
     return AcquisitionError(
-        f"The acquisition ended with an error: {type(error).__name__}: {error} {saved}"
+        f"The acquisition ended with an error: {type(error).__name__}: "
+        f"{str(error).rstrip('. ')}. {saved}"
     )
 
 

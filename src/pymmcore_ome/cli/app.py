@@ -1,7 +1,8 @@
 """The command `pymmcore-ome`. Each command is a thin face on the library.
 
 Exit codes: 0 all is well; 1 it could not be done, or is not valid; 2 the command was wrong;
-3 a run was saved, but frames are missing; 130 a run was cancelled.
+3 a run was saved, but frames are missing; 4 all frames are there, and some were not taken as
+asked; 130 a run was cancelled.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from pymmcore_ome.dataset import Dataset, missing_frames
+from pymmcore_ome.dataset import Dataset, Refused, is_marked, missing_frames, refused_settings
 from pymmcore_ome.disk import StoreLock
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import ImageLayout, index_name
 
 from .plate_map import Filled
 
@@ -27,6 +27,9 @@ class Contents:
     dataset : Dataset
     stored, missing : mapping of image path to frames
     first_missing : mapping of image path to the first few indices
+    frames_not_as_asked : int
+    refused : list of Refused
+        The settings that were not as asked.
     is_being_written : bool
         By a program that lives.
     """
@@ -35,12 +38,16 @@ class Contents:
     stored: Mapping[str, int]
     missing: Mapping[str, int]
     first_missing: Mapping[str, list[Index]]
+    frames_not_as_asked: int
+    refused: list[Refused]
     is_being_written: bool
 
     @classmethod
     def of(cls, dataset: Dataset) -> Contents:
         """Count the frames of a store, and those that it lacks."""
-        places = {(row["image"], row["index"]) for row in dataset.frames()}
+        rows = dataset.frames()
+        places = {(row["image"], row["index"]) for row in rows}
+        marked = [row for row in rows if is_marked(row)]
         missing: Counter[str] = Counter()
         first: dict[str, list[Index]] = {}
         for image, index in missing_frames(dataset, places):
@@ -52,6 +59,8 @@ class Contents:
             Counter(image for image, _ in places),
             missing,
             first,
+            len(marked),
+            refused_settings(dataset, marked),
             dataset.status == "incomplete" and StoreLock(dataset.place).is_held(),
         )
 
@@ -100,7 +109,9 @@ class Contents:
                 "planned": dataset.layout.frame_count,
                 "stored": self.frames_stored,
                 "missing": self.frames_missing,
+                "not_as_asked": self.frames_not_as_asked,
             },
+            "not_as_asked": [one._asdict() for one in self.refused],
             "plate": None
             if plate is None
             else {"name": plate.name, "rows": plate.rows, "columns": plate.columns},
@@ -135,9 +146,7 @@ def image_to_json(image: ImageLayout, shape: Iterable[int]) -> dict[str, Any]:
     }
 
 
-def first_few(indices: Iterable[Index], axes: tuple[str, ...]) -> str:
+def first_few(indices: Iterable[Index], image: ImageLayout) -> str:
     """Return a few indices as people read them: ``t 1 c 0, t 1 c 1``."""
-    return ", ".join(
-        " ".join(f"{axis} {n}" for axis, n in zip(axes, index, strict=False)) or "the frame"
-        for index in islice(indices, _MOST_SHOWN)
-    )
+    shown = islice(indices, _MOST_SHOWN)
+    return ", ".join(index_name(image, index) or "its only frame" for index in shown)

@@ -15,10 +15,11 @@ from typing import Any, Final
 from pymmcore_ome.dataset import Dataset
 from pymmcore_ome.disk import write_whole
 from pymmcore_ome.errors import OptionError
+from pymmcore_ome.frames import NOT_AS_ASKED
 
 #: What `frames --to` knows; those that may go to a terminal are text.
 FORMATS: Final = ("csv", "tsv", "json", "jsonl", "parquet")
-_FACTS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel")
+_FACTS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel", NOT_AS_ASKED)
 Row = dict[str, Any]
 
 
@@ -48,9 +49,9 @@ def flat_rows(dataset: Dataset) -> list[Row]:
     """Return one row a frame, in order of arrival, all with the same columns.
 
     ``image`` and ``label``; the place in the array by axis (``t``, ``c``, ``z``); the index of
-    its event (``event_t``, ``event_p``, …); time, exposure, stage coordinates, channel; and
-    whatever else the frame brought. Device properties are called ``Device-Property``, as in
-    Micro-Manager; what is nested deeper is JSON.
+    its event (``event_t``, ``event_p``, …); time, exposure, stage coordinates, channel; what was
+    not as asked, or None; and whatever else the frame brought. Device properties are called
+    ``Device-Property``, as in Micro-Manager; what is nested deeper is JSON.
     """
     images = {image.path: image for image in dataset.images}
     rows: list[Row] = []
@@ -62,11 +63,13 @@ def flat_rows(dataset: Dataset) -> list[Row]:
         place = {} if image is None else dict(zip(image.axes, frame["index"], strict=False))
         event = {f"event_{axis}": n for axis, n in frame["event_index"].items()}
         more = dict(_more(frame["metadata"]))
+        marked = frame["metadata"].get(NOT_AS_ASKED)
         axes |= dict.fromkeys(place)
         events |= dict.fromkeys(event)
         rest |= dict.fromkeys(more)
         row = {"image": frame["image"], "label": None if image is None else image.label}
-        facts = {name: frame[name] for name in _FACTS}
+        facts = {name: frame.get(name) for name in _FACTS}
+        facts[NOT_AS_ASKED] = "; ".join(map(str, marked)) if isinstance(marked, list) else marked
         rows.append({**more, **row, **place, **event, **facts})  # what is ours has its name
     columns = ["image", "label", *axes, *events, *_FACTS]
     columns += [name for name in rest if name not in columns]

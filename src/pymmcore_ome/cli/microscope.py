@@ -22,9 +22,10 @@ def load_core(config: Path) -> CMMCorePlus:
     """
     if not config.is_file():
         if str(config) != DEMO:
+            what = "is a folder, not a file" if config.is_dir() else "does not exist"
             raise AcquisitionError(
-                f"The configuration {config} does not exist. Give the path of a Micro-Manager "
-                f"configuration (.cfg), or {DEMO!r} for the demo microscope."
+                f"The configuration {config} {what}. Give the path of a Micro-Manager "
+                f"configuration (.cfg), or  --config {DEMO}  for the demo microscope."
             )
         config = demo_folder() / "demo.cfg"
     logging.getLogger("pymmcore-plus").setLevel(logging.ERROR)
@@ -37,6 +38,10 @@ def load_core(config: Path) -> CMMCorePlus:
             'found: the demo camera comes with  python -m pip install "pymmcore-ome[demo]"  '
             "and others with  mmcore install."
         ) from error
+    if len(core.getLoadedDevices()) <= 1:  # Micro-Manager reads any text without a word
+        raise AcquisitionError(
+            f"The configuration {config} loads no device. Is it one of Micro-Manager (.cfg)?"
+        )
     return core
 
 

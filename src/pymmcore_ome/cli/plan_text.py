@@ -27,7 +27,7 @@ def plan_text(known: Forecast, console: Console) -> RenderableType:
     layout = plan.layout
     facts = facts_table()
     each = " or ".join(map(decimal, plan.frame_bytes)) or "nothing"
-    facts.add_row("frames", f"{known.frames} of {each} each")
+    facts.add_row("frames", f"{known.frames:,} of {each} each")
     facts.add_row("pixels", _pixels(known))
     for name, text in axis_lines(layout.images):
         facts.add_row(name, Text(text))

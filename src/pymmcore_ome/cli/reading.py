@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from pymmcore_ome.errors import StoreExistsError
+from pymmcore_ome.errors import StoreExistsError, StorePathError
 
 from .options import AsJson, Overwrite, PathArgument
 from .terminal import out, print_json, show
+
+#: Exit code of a store that is whole, and of whose frames some were not taken as asked.
+NOT_AS_ASKED: Final = 4
 
 
 def info(path: PathArgument, as_json: AsJson = False) -> None:
@@ -26,17 +29,27 @@ def validate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a store; exit code 1 when anything is wrong with it, or missing from it."""
-    from pymmcore_ome import dataset
-
-    from .show import print_problems
-
-    problems = dataset.validate(path, pixels=pixels)
+    """Check a store: exit code 1 when it is wrong or lacks frames, 4 when some are not as asked."""
+    problems, warnings = checked(path, pixels=pixels)
     if as_json:
-        print_json({"path": str(path), "valid": not problems, "problems": problems})
+        found = {"valid": not problems, "problems": problems, "warnings": warnings}
+        print_json({"path": str(path), **found})
     else:
-        print_problems(out, problems, pixels=pixels)
-    raise typer.Exit(1 if problems else 0)
+        from .show import print_problems
+
+        print_problems(out, problems, warnings, pixels=pixels)
+    raise typer.Exit(1 if problems else NOT_AS_ASKED if warnings else 0)
+
+
+def checked(path: Path, *, pixels: bool = False) -> tuple[list[str], list[str]]:
+    """Return what is wrong with a store, and what is in order but not as it was asked for."""
+    from pymmcore_ome.dataset import doubts, open_dataset, validate
+
+    problems = validate(path, pixels=pixels)
+    try:
+        return problems, doubts(open_dataset(path))
+    except StorePathError:  # no store: told as its problem
+        return problems, []
 
 
 def recover(path: PathArgument, as_json: AsJson = False) -> None:

@@ -13,9 +13,9 @@ from rich.text import Text
 from pymmcore_ome.errors import AcquisitionError
 
 from .interrupts import CANCELED
-from .options import AsJson, Overwrite, chunks, sizes
-from .reading import show_store
-from .terminal import err, out, print_json, print_warning, show
+from .options import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
+from .reading import NOT_AS_ASKED, checked, show_store
+from .terminal import err, out, print_json, print_warning, quoted, show
 
 if TYPE_CHECKING:
     from pymmcore_ome.stream import Summary
@@ -27,9 +27,13 @@ FRAMES_MISSING: Final = 3
 def demo(
     name: Annotated[str, typer.Argument(help="Which demo; --list shows all.")] = "demo",
     output: Annotated[
-        Path | None, typer.Option(help="Where to write. Default: NAME.ome.zarr.")
+        Path | None,
+        typer.Option(
+            help="Where to write. Default: NAME.ome.zarr.", parser=a_path, metavar="<path>"
+        ),
     ] = None,
     overwrite: Overwrite = False,
+    as_format: AsFormat = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the demos.")] = False,
 ) -> None:
     """Run a real acquisition on the demo camera, save it, validate it, show it."""
@@ -43,7 +47,6 @@ def demo(
     if name not in known:
         raise typer.BadParameter(f"There is no demo {name!r}: {', '.join(known)}.")
     from pymmcore_ome.acquisition import Output, forecast
-    from pymmcore_ome.dataset import validate
 
     from .acquire import acquire
     from .microscope import load_core
@@ -52,7 +55,7 @@ def demo(
     from .show import print_problems
 
     path = Path(f"{name}.ome.zarr") if output is None else output
-    target = Output(path, overwrite=overwrite)
+    target = Output(path, format=as_format, overwrite=overwrite)
     target.check()
     sequence = load_sequence(known[name][0])
     core = load_core(demo_microscope(known[name][0]))
@@ -61,19 +64,28 @@ def demo(
     out.print(f"{short(expected)}, on the demo camera.")
     summary = acquire(core, sequence, target, err, expected.duration_s)
     _report(summary, as_json=False)
-    problems = validate(summary.path)
-    print_problems(out, problems)
+    problems, warnings = checked(summary.path)
+    print_problems(out, problems, warnings)
     _print_hints(path, summary, is_zarr=target.format == "ome-zarr")
-    raise typer.Exit(_exit_code(summary) or (1 if problems else 0))
+    raise typer.Exit(_exit_code(summary, is_as_asked=not warnings) or (1 if problems else 0))
 
 
 def run(
     sequence: Annotated[Path, typer.Argument(help="A useq sequence, YAML or JSON.")],
     config: Annotated[
-        Path, typer.Option(help='A Micro-Manager configuration, or "demo" for the demo camera.')
-    ],
-    output: Annotated[Path, typer.Option(help="Where to write, ends in .ome.zarr or .ome.tiff.")],
+        Path | None,
+        typer.Option(help='Required: a Micro-Manager configuration, or "demo" for the demo one.'),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Required: a path that ends in .ome.zarr or .ome.tiff.",
+            parser=a_path,
+            metavar="<path>",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
+    as_format: AsFormat = None,
     backend: Annotated[
         str | None, typer.Option(help="tensorstore, zarr-python, acquire-zarr, or tiff.")
     ] = None,
@@ -93,11 +105,28 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse to start where there would be a warning.")
     ] = False,
+    unready: Annotated[
+        str,
+        typer.Option(
+            help='"refuse" what the microscope lacks, or "record": try it, and mark the frames.'
+        ),
+    ] = "refuse",
     as_json: AsJson = False,
 ) -> None:
     """Run a sequence on a microscope and save it. Ctrl-C cancels and leaves a valid store."""
+    if config is None:
+        raise Missing(
+            "Option --config is missing: the path of your microscope's Micro-Manager configuration "
+            "(.cfg), or  --config demo  for the demo microscope."
+        )
+    if output is None:
+        raise Missing(
+            "Option --output is missing: where to write, such as  --output exp.ome.zarr  or  "
+            "--output exp.ome.tiff."
+        )
     chosen_chunks, chosen_shards = chunks(chunk_sizes), sizes(shard_sizes)
     from pymmcore_ome.acquisition import Output, forecast
+    from pymmcore_ome.dataset import doubts, open_dataset
 
     from .acquire import acquire
     from .microscope import load_core
@@ -106,8 +135,9 @@ def run(
     from .sequence_problems import left_out
 
     target = Output(
-        output, overwrite=overwrite, backend=backend, compression=compression,
-        chunks=chosen_chunks, shards=chosen_shards, files=files,  # type: ignore[arg-type]
+        output, format=as_format, overwrite=overwrite, backend=backend, compression=compression,
+        chunks=chosen_chunks, shards=chosen_shards,
+        files=files, unready=unready,  # type: ignore[arg-type]
     )  # fmt: skip
     plan = load_sequence(sequence)
     _doubt(left_out(plan.model_copy(deep=True)), strict)
@@ -125,7 +155,7 @@ def run(
     err.print(f"{short(expected)}. Ctrl-C cancels.", soft_wrap=True)
     summary = acquire(core, plan, target, err, expected.duration_s)
     _report(summary, as_json)
-    raise typer.Exit(_exit_code(summary))
+    raise typer.Exit(_exit_code(summary, is_as_asked=not doubts(open_dataset(summary.path))))
 
 
 def _doubt(reasons: Iterable[str], strict: bool) -> None:
@@ -160,26 +190,30 @@ def _report(summary: Summary, as_json: bool) -> None:
     show_store(summary.path, as_json=False)
 
 
-def _exit_code(summary: Summary) -> int:
+def _exit_code(summary: Summary, *, is_as_asked: bool) -> int:
     if summary.status == "canceled":
         return CANCELED
     if summary.status != "complete":
         return 1
-    return FRAMES_MISSING if summary.frames_missing else 0
+    if summary.frames_missing:
+        return FRAMES_MISSING
+    return 0 if is_as_asked else NOT_AS_ASKED
 
 
 def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
     """Say how to open a store, in commands that work as they are printed."""
     from pymmcore_ome.dataset import open_dataset
 
+    name = path.as_posix()
+    code = f"import pymmcore_ome as po; print(po.open_dataset({name!r}).images)"
     hints = [
-        f"napari --plugin pymmcore-ome {path}",
-        'python -c "import pymmcore_ome as po; '
-        f"print(po.open_dataset('{path.as_posix()}').images)\"",
+        f"napari --plugin pymmcore-ome {quoted(str(path))}",
+        f"python -c {quoted(code)}",
     ]
     if is_zarr and find_spec("zarr"):
         array = "/".join(filter(None, (open_dataset(summary.path).images[0].path, "0")))
-        hints.append(f"python -c \"import zarr; print(zarr.open('{path.as_posix()}/{array}'))\"")
+        code = f"import zarr; print(zarr.open({f'{name}/{array}'!r}))"
+        hints.append(f"python -c {quoted(code)}")
     out.print("\nOpen it:", style="bold")
     for hint in hints:
         out.print(Text(f"  {hint}"), soft_wrap=True)

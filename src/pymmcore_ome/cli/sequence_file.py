@@ -30,7 +30,8 @@ def load_sequence(path: Path) -> useq.MDASequence:
         When the file is missing, is no YAML or JSON, or is no sequence; with the line.
     """
     if not path.is_file():
-        raise SequenceError(f"The sequence {path} does not exist.")
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise SequenceError(f"The sequence {path} {what}.")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -71,7 +72,10 @@ def _parsed(path: Path, text: str, is_json: bool) -> Any:
         problem = ", ".join(part for part in (error.context, error.problem) if part)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SequenceError(f"{path} is not {kind}: {error}") from error
-    shown = (text.splitlines() or [""])[min(line, len(text.splitlines())) - 1]
+    lines = text.splitlines() or [""]
+    if line > len(lines):  # the end came too early
+        line, column = len(lines), len(lines[-1]) + 1
+    shown = lines[line - 1]
     raise SequenceError(
         f"{path}, line {line}: this is not {kind}: {problem}.\n"
         f"  {shown.replace(chr(9), ' ')}\n  {' ' * (column - 1)}^"

@@ -13,19 +13,24 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from pymmcore_ome.frames import NOT_AS_ASKED
 from pymmcore_ome.layout import ImageLayout, Layout
 from pymmcore_ome.schema import Plate
 
 from .contents import Contents, first_few
 from .live import duration
 from .plate_map import Filled, plate_map
+from .terminal import quoted
 
 _MAX_IMAGES = 24
 _MAX_HOLES = 6
+_MAX_REFUSED = 6
 _MAX_ROWS = 10
+_PLACE = ("image", "label", "t", "c", "z")
 _FIRST = (
-    "image", "label", "t", "c", "z", "channel", "delta_t_s", "exposure_ms", "x_um", "y_um", "z_um",
+    *_PLACE, NOT_AS_ASKED, "channel", "delta_t_s", "exposure_ms", "x_um", "y_um", "z_um",
 )  # fmt: skip
+_MAX_REASON = 24
 _SYMBOLS = {"micrometer": "µm", "second": "s"}
 _STATUS_STYLES = {"complete": "green", "recovered": "yellow", "canceled": "yellow"}
 
@@ -36,19 +41,24 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     record = dataset.record
     planned = dataset.layout.frame_count
     facts = facts_table()
-    style = "yellow" if contents.missing else _STATUS_STYLES.get(record.status, "red")
+    style = (
+        "yellow"
+        if contents.missing or contents.refused
+        else _STATUS_STYLES.get(record.status, "red")
+    )
     status = Text(record.status, style=style)
     if contents.is_being_written:
         status.append("  a program is writing to it now", style="yellow")
     elif record.status == "incomplete":
-        status.append(f"  its program died: pymmcore-ome recover {dataset.path}", style="default")
+        status.append(
+            f"  its program died: pymmcore-ome recover {quoted(str(dataset.path))}", style="default"
+        )
     facts.add_row("status", status)
     if record.reason:
         facts.add_row("reason", Text(record.reason))
-    facts.add_row(
-        "frames", f"{contents.frames_stored} of {'any number' if planned is None else planned}"
-    )
-    for line in _holes(contents):
+    of = "any number" if planned is None else f"{planned:,}"
+    facts.add_row("frames", f"{contents.frames_stored:,} of {of}")
+    for line in (*_holes(contents), *_refused(contents)):
         facts.add_row(*line)
     facts.add_row("written", _when(record.started, record.ended))
     facts.add_row("by", Text(f"pymmcore-ome {record.version}, {record.backend}"))
@@ -69,13 +79,24 @@ def wells(
     return Padding(plate_map(plate, filled, console.width - 2, ascii_only=ascii_only), (1, 0, 1, 2))
 
 
-def print_problems(console: Console, problems: list[str], *, pixels: bool = False) -> None:
+def print_problems(
+    console: Console,
+    problems: Sequence[str],
+    warnings: Sequence[str] = (),
+    *,
+    pixels: bool = False,
+) -> None:
     """Print what `validate` found, or that all is well; `pixels`: whether they were read, too."""
     if not problems:
         checked = "documents, arrays, pixels" if pixels else "documents, arrays"
-        console.print(f"[green]Valid:[/] {checked}, frame table and plan agree.")
-    for problem in problems:
-        console.print(Text("problem: ", style="red"), Text(problem), sep="")
+        console.print(
+            Text("Valid:", style="green"),
+            f"{checked}, frame table and plan agree.",
+            soft_wrap=True,
+        )
+    for title, style, lines in (("problem", "red", problems), ("warning", "yellow", warnings)):
+        for line in lines:
+            console.print(Text(f"{title}: ", style=style), Text(line), sep="", soft_wrap=True)
 
 
 def tree(root: str, layout: Layout, shapes: Sequence[tuple[int, ...]]) -> Tree:
@@ -142,8 +163,8 @@ def axis_lines(images: Sequence[ImageLayout]) -> list[tuple[str, str]]:
 
 
 def count(number: int, what: str) -> str:
-    """Return a number of things in words: ``1 frame``, ``2 frames``."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
+    """Return a number of things in words: ``1 frame``, ``2,000 frames``."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def facts_table() -> Table:
@@ -163,11 +184,25 @@ def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
     yield "holes", Text(f"{title}, reading as 0", style="yellow")
     for path, number in islice(contents.missing.items(), _MAX_HOLES):
         image = images[path]
-        where = first_few(contents.first_missing[path], image.axes)
+        where = first_few(contents.first_missing[path], image.layout)
         more = ", …" if number > len(contents.first_missing[path]) else ""
-        yield "", Text(f"{path or '(root)'}  {number} missing: {where}{more}")
+        of = "" if contents.dataset.layout.is_single else f"image {image.layout.shown_name}  "
+        yield "", Text(f"{of}{number} missing: {where}{more}")
     if len(contents.missing) > _MAX_HOLES:
         yield "", Text(f"… and of {count(len(contents.missing) - _MAX_HOLES, 'more image')}")
+
+
+def _refused(contents: Contents) -> Iterator[tuple[str, Text]]:
+    """Yield how many frames were not taken as asked, and what was not as asked of them."""
+    if not contents.refused:
+        return
+    number = contents.frames_not_as_asked
+    title = count(number, "frame") + (" was" if number == 1 else " were")
+    yield "not as asked", Text(f"{title} taken all the same", style="yellow")
+    for one in contents.refused[:_MAX_REFUSED]:
+        yield "", Text(f"{one.problem}: {count(one.frames, 'frame')}: {one.where}")
+    if (more := len(contents.refused) - _MAX_REFUSED) > 0:
+        yield "", Text(f"… and {count(more, 'more setting')}")
 
 
 def _when(started: str | None, ended: str | None) -> str:
@@ -229,7 +264,9 @@ def frame_rows(rows: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
 
 def _by_interest(name: str) -> int:
     """Where a column stands for people: its event repeats what the place says."""
-    return 2 if name.startswith("event_") else name not in _FIRST
+    if name in _FIRST:
+        return 0 if name in _PLACE else 2 - (name == NOT_AS_ASKED)
+    return 4 if name.startswith("event_") else 3
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:
@@ -238,4 +275,6 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if isinstance(value, float):
         return f"{value + 0.0:.6g}"  # -0.0 is 0 to people
+    if name == NOT_AS_ASKED and len(str(value)) > _MAX_REASON:
+        return f"{value:.{_MAX_REASON - 1}}…"
     return "" if value is None else str(value)

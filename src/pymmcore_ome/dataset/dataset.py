@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from pymmcore_ome.disk import Place, local_path
 from pymmcore_ome.errors import NotAStoreError, SchemaError
-from pymmcore_ome.frames import read_table
+from pymmcore_ome.frames import NOT_AS_ASKED, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of
 from pymmcore_ome.metadata import Status, StoreRecord
 from pymmcore_ome.schema import Position, StorageSchema
 
 from .image import Image
 from .stored import Stored, StoredTiff, StoredZarr
+
+_DEEPEST: Final = 5  # folders between a chunk's file and the root: well, field, array
 
 
 class Dataset:
@@ -64,12 +67,16 @@ class Dataset:
         ``event_index``, ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, ``z_um``,
         ``channel``, ``metadata``.
         """
-        rows = list(read_table(self.place.table))
-        rows.sort(key=lambda row: int(row.get("arrival", 0)))
-        for row in rows:
-            row.pop("arrival", None)
-            row.pop("checksum", None)
-        return rows
+        return _in_order(read_table(self.place.table))
+
+    def not_as_asked(self) -> list[dict[str, Any]]:
+        """Return the frames that were not taken as their events asked, as `frames` lists them.
+
+        The core refused a setting, and the engine took the frame all the same: a stage did not
+        move, a channel was not set. Which, and why, is text in
+        ``frame["metadata"]["not_as_asked"]``.
+        """
+        return _in_order(row for row in read_table(self.place.table) if is_marked(row))
 
     def __repr__(self) -> str:
         return f"<Dataset {self.path.name!r} {self.status}, {len(self.images)} images>"
@@ -88,10 +95,14 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         raise NotAStoreError(f"{root} does not exist.")
     place = Place.of_existing(root)
     if place is None:
-        raise NotAStoreError(f"{root} is neither an OME-Zarr store nor an OME-TIFF.")
-    stored = StoredZarr(place) if place.format == "ome-zarr" else StoredTiff(place)
+        whole = _store_around(root)
+        what = "is neither an OME-Zarr store nor an OME-TIFF." if whole is None else whole
+        raise NotAStoreError(f"{root} {what}")
+    stored = _stored(place)
     record = StoreRecord.from_attributes(stored.page)
     if record is None:
+        if (whole := _store_around(root)) is not None:
+            raise NotAStoreError(f"{root} {whole}")
         raise NotAStoreError(
             f"{root} was not written by pymmcore-ome. Open it with a general reader, such as "
             "napari, zarr.open or tifffile."
@@ -105,6 +116,34 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         raise NotAStoreError(
             f"{root} is damaged: its description cannot be read: {error}"
         ) from error
+
+
+def is_marked(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the frame table says that its frame was not taken as asked."""
+    return bool((row.get("metadata") or {}).get(NOT_AS_ASKED))
+
+
+def _in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of the frame table in order of arrival, without what is the table's own."""
+    found = sorted(rows, key=lambda row: int(row.get("arrival", 0)))
+    for row in found:
+        row.pop("arrival", None)
+        row.pop("checksum", None)
+    return found
+
+
+def _stored(place: Place) -> Stored:
+    return StoredZarr(place) if place.format == "ome-zarr" else StoredTiff(place)
+
+
+def _store_around(path: Path) -> str | None:
+    """Say which store a path is a part of: one of its images, or its frame table; None: of none."""
+    beside = path.with_name(path.name.removesuffix(".frames.jsonl"))
+    for whole in (beside, *path.parents[:_DEEPEST]):
+        place = None if whole == path else Place.of_existing(whole)
+        if place is not None and StoreRecord.from_attributes(_stored(place).page) is not None:
+            return f"is a part of the store {whole}. Give that path."
+    return None
 
 
 def _with_found_images(schema: StorageSchema, stored: Stored) -> StorageSchema:

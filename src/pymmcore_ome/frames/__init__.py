@@ -3,9 +3,9 @@
 from .checksum import frame_checksum
 from .journal import Journal, cut_half_a_line, provisional, read_table
 from .planes import PLANE_COLUMNS, PlaneTable
-from .record import COLUMNS, FrameFacts, FrameRecord, json_bytes
+from .record import COLUMNS, NOT_AS_ASKED, FrameFacts, FrameRecord, json_bytes
 
 __all__ = [
-    "COLUMNS", "PLANE_COLUMNS", "FrameFacts", "FrameRecord", "Journal", "PlaneTable",
-    "cut_half_a_line", "frame_checksum", "json_bytes", "provisional", "read_table",
+    "COLUMNS", "NOT_AS_ASKED", "PLANE_COLUMNS", "FrameFacts", "FrameRecord", "Journal",
+    "PlaneTable", "cut_half_a_line", "frame_checksum", "json_bytes", "provisional", "read_table",
 ]  # fmt: skip

@@ -14,6 +14,8 @@ from pydantic_core import to_json
 #: Keys of a frame's metadata that have a column of their own; all other keys are kept as
 #: they are, in the record's `metadata`.
 COLUMNS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel")
+#: Where a frame's metadata says what was not as its event asked: a list of text.
+NOT_AS_ASKED: Final = "not_as_asked"
 _MAX_DEPTH: Final = 20
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,12 @@ from .qt import need_qt
 need_qt()
 
 import qtpy  # noqa: E402
-from qtpy.QtCore import QObject, Qt, Signal  # noqa: E402
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal  # noqa: E402
 from qtpy.QtGui import QColor, QPalette  # noqa: E402
 from qtpy.QtWidgets import QFileDialog  # noqa: E402
 
 from pymmcore_ome.gui import SavePanel  # noqa: E402
-from pymmcore_ome.gui.guard import Background, guarded  # noqa: E402
+from pymmcore_ome.gui.guard import Background, from_any_thread, guarded  # noqa: E402
 from pymmcore_ome.gui.note import Note, color_of  # noqa: E402
 from pymmcore_ome.gui.plan import Plan  # noqa: E402
 
@@ -227,6 +228,61 @@ def test_background_tells_of_an_error(qtbot: Any, wait_until: Wait) -> None:
     background.request(lambda: 1 // 0)
     wait_until(lambda: bool(failed))
     assert isinstance(failed[0], ZeroDivisionError)
+
+
+def test_background_that_is_let_go_is_gone_though_it_calculates(qtbot: Any) -> None:
+    """Its thread must not be who destroys it."""
+    gate, called = threading.Event(), threading.Event()
+    background = Background()
+    left = weakref.ref(background)
+    background.request(lambda: called.set() or gate.wait(GUARD_MS / 1000))
+    assert called.wait(GUARD_MS / 1000)
+    del background
+    is_left = left() is not None
+    gate.set()
+    assert not is_left
+
+
+class Bystander(QObject):
+    """Says in which thread it was called, and with what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called: list[tuple[threading.Thread, int]] = []
+
+    def call(self, value: int) -> None:
+        self.called.append((threading.current_thread(), value))
+
+
+def in_a_thread(work: Callable[..., object], *values: object) -> None:
+    thread = threading.Thread(target=work, args=values)
+    thread.start()
+    thread.join()
+
+
+def test_a_call_from_any_thread_comes_in_the_window_s_thread(qtbot: Any, wait_until: Wait) -> None:
+    bystander = Bystander()
+    call = from_any_thread(bystander.call)
+    in_a_thread(call, 1)
+    assert bystander.called == []
+    wait_until(lambda: bool(bystander.called))
+    call(2)
+    assert bystander.called == [(threading.main_thread(), 1), (threading.main_thread(), 2)]
+
+
+def test_a_call_from_any_thread_keeps_nobody_and_comes_to_nobody_who_is_gone(
+    qtbot: Any, wait_until: Wait
+) -> None:
+    kept, let_go, closed = Bystander(), Bystander(), Bystander()
+    for one in (let_go, closed, kept):
+        in_a_thread(from_any_thread(one.call), 1)
+    left, called = weakref.ref(let_go), let_go.called
+    del let_go  # `one` is `kept` now
+    assert left() is None
+    closed.deleteLater()
+    QCoreApplication.sendPostedEvents(closed, QEvent.Type.DeferredDelete)
+    wait_until(lambda: bool(kept.called))
+    assert called == closed.called == []
 
 
 class Clumsy(QObject):

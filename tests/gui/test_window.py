@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pymmcore_ome as po
 from conftest import DEMO
 from pymmcore_ome.gui import SaveSettings
 
-from .conftest import sequence_of
+from .conftest import GUARD_MS, sequence_of
 from .qt import need_qt
 
 need_qt()
@@ -89,6 +90,33 @@ def test_what_nobody_caught_is_a_message_and_not_the_end(
     assert show_window(lambda: qt_core, settings, measures_disk=False) == 0
     assert "ZeroDivisionError" in said[0]
     assert "lost" in said[1]
+
+
+def test_a_window_is_gone_when_it_is_closed_whatever_thread_lives_on(
+    qtbot: Any, qt_core: CMMCorePlus, tmp_path: Path
+) -> None:
+    """A thread keeps the hooks of its start: it must not be who destroys the window."""
+    from qtpy.QtWidgets import QApplication
+
+    gate = threading.Event()
+    threads: list[threading.Thread] = []
+    left: list[weakref.ref[AcquisitionWindow]] = []
+
+    def start_and_close() -> None:
+        (window,) = (w for w in QApplication.topLevelWidgets() if isinstance(w, AcquisitionWindow))
+        left.append(weakref.ref(window))
+        window.panel.save_panel._estimating.request(lambda: gate.wait(GUARD_MS / 1000))
+        threads.append(threading.Thread(target=gate.wait, args=(GUARD_MS / 1000,)))
+        threads[0].start()
+        window.close()
+
+    QTimer.singleShot(100, start_and_close)
+    show_window(lambda: qt_core, SaveSettings(folder=tmp_path), measures_disk=False)
+    is_alive, is_left = threads[0].is_alive(), left[0]() is not None
+    gate.set()
+    threads[0].join()
+    assert is_alive
+    assert not is_left
 
 
 def test_command_opens_the_window_and_ends_well(tmp_path: Path) -> None:

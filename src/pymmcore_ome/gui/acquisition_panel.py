@@ -23,7 +23,7 @@ from .core_signals import CoreSignals
 from .ending import ending_of
 from .estimate import Estimate, estimate_of
 from .frame_view import make_view, widget_of
-from .guard import Background, emitter, guarded
+from .guard import Background, from_any_thread, guarded
 from .icons import without_waiting
 from .message_bar import MessageBar
 from .newest_frame import NewestFrame
@@ -62,7 +62,6 @@ class AcquisitionPanel(QWidget):
 
     runStarted = Signal()
     runEnded = Signal(object)  # AcquisitionRun
-    ended = Signal()  # of a run of this panel; sent by the acquisition's thread
 
     def __init__(
         self,
@@ -166,7 +165,6 @@ class AcquisitionPanel(QWidget):
         self._signals.started.connect(self._on_sequence_started)
         self._signals.finished.connect(self._on_sequence_finished)
         self._signals.cameraChanged.connect(self._settle.start)
-        self.ended.connect(self._on_ended)
 
     # ------------------------------------------------------------------------------ before a run
 
@@ -224,7 +222,7 @@ class AcquisitionPanel(QWidget):
 
     @guarded
     def _start(self, sequence: useq.MDASequence, output: Output | None) -> None:
-        run = AcquisitionRun(self._core, sequence, output, emitter(self, "ended"))
+        run = AcquisitionRun(self._core, sequence, output, from_any_thread(self._on_ended))
         self._newest.start_again()
         run.start()
         self._run = run

@@ -1,7 +1,7 @@
 """`guarded`: an exception in a slot becomes a message, because Qt would end the program.
 
 `Background`: work that takes a while, off the window's thread, the newest request only.
-`emitter`: lets another thread send a signal of an object, and keeps nothing alive.
+`from_any_thread`: has a method called in the window's thread, and keeps nothing alive.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 logger = logging.getLogger("pymmcore-ome")
@@ -55,18 +55,16 @@ def guarded(slot: Slot) -> Slot:
 class Background(QObject):
     """Calculates in a thread, one thing at a time; of requests that wait, the last wins.
 
-    Emits `done` with a result, or `failed` with an exception, in the thread of its owner.
+    Emits `done` with a result, or `failed` with an exception, in the window's thread.
     """
 
     done = Signal(object)
     failed = Signal(object)
-    _ended = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._waiting: Callable[[], object] | None = None
         self._is_busy = False
-        self._ended.connect(self._on_ended)
 
     @property
     def is_busy(self) -> bool:
@@ -85,19 +83,11 @@ class Background(QObject):
             return
         self._is_busy = True
         threading.Thread(
-            target=self._work, args=(calculate,), name="pymmcore-ome panel", daemon=True
+            target=_calculated,
+            args=(calculate, from_any_thread(self._on_ended)),
+            name="pymmcore-ome panel",
+            daemon=True,
         ).start()
-
-    def _work(self, calculate: Callable[[], object]) -> None:
-        result, error = None, None
-        try:
-            result = calculate()
-        except Exception as raised:
-            error = raised
-        try:
-            self._ended.emit(result, error)
-        except RuntimeError:
-            return  # the window was closed, and its objects with it
 
     def _on_ended(self, result: object, error: Exception | None) -> None:
         self._is_busy = False
@@ -109,18 +99,48 @@ class Background(QObject):
             self.done.emit(result)
 
 
-def emitter(owner: QObject, name: str) -> Callable[[], None]:
-    """Return what sends a signal without arguments of an object, from any thread.
+def _calculated(calculate: Callable[[], object], tell: Callable[..., None]) -> None:
+    """Calculate, and tell of the result or the error; knows nobody who waits for it."""
+    try:
+        result = calculate()
+    except Exception as error:
+        tell(None, error)
+    else:
+        tell(result, None)
 
-    It does not keep the object: were another thread the last to keep it, a widget would be
-    destroyed there, which Qt forbids. Of an object that is gone, nothing is sent.
+
+def from_any_thread(method: Callable[..., object]) -> Callable[..., None]:
+    """Return what has a method of a QObject called in the window's thread, soon.
+
+    It keeps the object in no thread, not even while it is called: were another thread the last
+    to keep it, a widget would be destroyed there, which Qt forbids. PySide6 then ends the program
+    when a timer of the widget fires. Of an object that is gone, nothing is called.
+
+    To be made in the window's thread; to be called in any. In the window's, it calls at once.
     """
-    kept = weakref.ref(owner)
+    kept, bell = weakref.WeakMethod(method), _bell()
 
-    def emit() -> None:
-        found: Any = kept()
-        if found is not None:
-            with suppress(RuntimeError):  # its window was closed, and what Qt has of it is gone
-                getattr(found, name).emit()
+    def ring(*values: Any) -> None:
+        bell.rung.emit(kept, values)
 
-    return emit
+    return ring
+
+
+class _Bell(QObject):
+    """Is heard in the thread it was made in. Never destroyed: other threads may ring it."""
+
+    rung = Signal(object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rung.connect(self._answer)
+
+    def _answer(self, kept: weakref.WeakMethod[Callable[..., object]], values: Any) -> None:
+        method: Any = kept()
+        if method is not None and isalive(method.__self__):  # of a closed window, Qt's part is gone
+            method(*values)
+
+
+@functools.cache
+def _bell() -> _Bell:
+    return _Bell()

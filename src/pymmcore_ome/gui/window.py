@@ -14,11 +14,12 @@ from types import TracebackType
 from typing import Any, Final
 
 from pymmcore_plus import CMMCorePlus
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 
 from .acquisition_panel import AcquisitionPanel
+from .guard import from_any_thread
 from .save_settings import SaveSettings
 
 logger = logging.getLogger("pymmcore-ome")
@@ -87,27 +88,24 @@ class AcquisitionWindow(QMainWindow):
             self.close()
 
 
-class _Hooks(QObject):
+class _Hooks:
     """Takes what nobody caught to the window's message, and Ctrl-C to its end. A context manager.
 
     Without it, Qt ends the program at an exception, and hears no Ctrl-C.
     """
 
-    raised = Signal(object)
-
     def __init__(self, window: AcquisitionWindow) -> None:
-        super().__init__()  # no child of the window, which it keeps: nobody destroys a circle well
-        self._window = window
-        self.raised.connect(window.panel.report)
-        self._listening = QTimer(self)  # Python hears a signal only while it runs
+        self._uncaught = _Uncaught(from_any_thread(window.panel.report))
+        self._stop = from_any_thread(window.stop)
+        self._listening = QTimer()  # Python hears a signal only while it runs
         self._listening.setInterval(200)
-        self._listening.timeout.connect(self._listen)
+        self._listening.timeout.connect(_listen)
 
     def __enter__(self) -> None:
         self._before = sys.excepthook, threading.excepthook
-        sys.excepthook = self._catch
-        threading.excepthook = self._catch_of_thread
-        self._interrupt: Any = signal.signal(signal.SIGINT, self._on_interrupt)
+        sys.excepthook = self._uncaught.of_program
+        threading.excepthook = self._uncaught.of_thread
+        self._interrupt: Any = signal.signal(signal.SIGINT, lambda *_: self._stop())
         self._listening.start()
 
     def __exit__(self, *_: object) -> None:
@@ -115,24 +113,30 @@ class _Hooks(QObject):
         sys.excepthook, threading.excepthook = self._before
         signal.signal(signal.SIGINT, self._interrupt)
 
-    def _listen(self) -> None:
-        return
 
-    def _on_interrupt(self, *_: object) -> None:
-        self._window.stop()
+class _Uncaught:
+    """Reports what nobody caught. Holds nothing of Qt's.
 
-    def _catch(
+    Every thread keeps the hooks that were set when it was made, until it is gone itself: a hook
+    that kept the window let it be destroyed by a thread that ended later.
+    """
+
+    def __init__(self, report: Callable[[BaseException], None]) -> None:
+        self._report = report
+
+    def of_program(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         logger.critical("Nobody caught this: %s", error, exc_info=(kind, error, trace))
-        try:
-            self.raised.emit(error)
-        except RuntimeError:
-            return  # the window is gone
+        self._report(error)
 
-    def _catch_of_thread(self, args: threading.ExceptHookArgs) -> None:
+    def of_thread(self, args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
-            self._catch(args.exc_type, args.exc_value, args.exc_traceback)
+            self.of_program(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _listen() -> None:
+    return
 
 
 def application() -> QApplication:

@@ -110,7 +110,7 @@ def _calculated(calculate: Callable[[], object], tell: Callable[..., None]) -> N
 
 
 def from_any_thread(method: Callable[..., object]) -> Callable[..., None]:
-    """Return what has a method of a QObject called in the window's thread, soon.
+    """Return what has a method called in the window's thread, soon.
 
     It keeps the object in no thread, not even while it is called: were another thread the last
     to keep it, a widget would be destroyed there, which Qt forbids. PySide6 then ends the program
@@ -137,8 +137,14 @@ class _Bell(QObject):
 
     def _answer(self, kept: weakref.WeakMethod[Callable[..., object]], values: Any) -> None:
         method: Any = kept()
-        if method is not None and isalive(method.__self__):  # of a closed window, Qt's part is gone
-            method(*values)
+        if method is None:
+            return
+        owner = method.__self__
+        if isinstance(owner, QObject):  # of a closed window, Qt's part is gone
+            is_there = isalive(owner)  # type: ignore[no-untyped-call, unused-ignore]  # without Qt
+            if not is_there:
+                return
+        method(*values)
 
 
 @functools.cache

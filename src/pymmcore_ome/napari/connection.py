@@ -38,6 +38,9 @@ class Connection:
     """
 
     def __init__(self, viewer: Any, core: Any, window: Any, options: dict[str, Any]) -> None:
+        from pymmcore_ome.gui.guard import from_any_thread  # superqt's crashes with PySide6
+
+        self._in_main_thread = from_any_thread(self._tell)
         self.viewer = viewer
         self.core = core
         self.opens = True
@@ -104,11 +107,21 @@ class Connection:
 
     def _saved(self, summaries: Sequence[Summary]) -> None:
         """Hear that a run was saved; in the thread that ran it."""
-        _in_main_thread(self._tell_saved, list(summaries))
+        self._in_main_thread(self._tell_saved, list(summaries))
 
     def _failed(self, error: BaseException) -> None:
         """Hear that a run failed; in the thread that ran it."""
-        _in_main_thread(self._tell_failed, error, _is_shown_by_napari())
+        self._in_main_thread(self._tell_failed, error, _is_shown_by_napari())
+
+    def _tell(self, slot: Callable[..., None], *values: Any) -> None:
+        """Call a slot; an error of its own is told, never raised."""
+        from napari.utils.notifications import show_error
+
+        try:
+            slot(*values)
+        except Exception as failure:
+            logger.exception("What became of a run cannot be shown")
+            show_error(f"What became of a run cannot be shown: {failure}")
 
     def _tell_saved(self, summaries: Sequence[Summary]) -> None:
         from napari.utils import notifications
@@ -222,22 +235,6 @@ def _sentence(summaries: Sequence[Summary]) -> tuple[str, bool]:
         is_whole = is_whole and summary.status == "complete" and not summary.frames_missing
         parts.append(text)
     return "; ".join(parts) + ".", is_whole
-
-
-def _in_main_thread(slot: Callable[..., None], *values: Any) -> None:
-    """Call a slot in the main thread, soon; an error of its own is told, never raised there."""
-    from superqt.utils import ensure_main_thread
-
-    def guarded() -> None:
-        from napari.utils.notifications import show_error
-
-        try:
-            slot(*values)
-        except Exception as failure:
-            logger.exception("What became of a run cannot be shown")
-            show_error(f"What became of a run cannot be shown: {failure}")
-
-    ensure_main_thread(guarded, await_return=False)()
 
 
 def _is_shown_by_napari() -> bool:

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pymmcore_plus import CMMCorePlus
 
 from pymmcore_ome.schema import Dimension, StorageSchema
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo_configs"
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

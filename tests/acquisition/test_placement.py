@@ -300,7 +300,7 @@ def check_random(sequence: useq.MDASequence | None, folder: Path, by_index: bool
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=2000, suppress_health_check=QUIET)
 @given(sequence=sequences(), by_index=st.booleans())
 def test_random_sequence_lands_in_the_right_place(
     sequence: useq.MDASequence | None, by_index: bool, tmp_path: Path
@@ -309,7 +309,7 @@ def test_random_sequence_lands_in_the_right_place(
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=20_000, suppress_health_check=QUIET)
 @given(sequence=sequences(), by_index=st.booleans())
 def test_many_random_sequences_land_in_the_right_place(
     sequence: useq.MDASequence | None, by_index: bool, tmp_path: Path

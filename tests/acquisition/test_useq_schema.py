@@ -93,7 +93,7 @@ def rectangular(draw: st.DrawFn) -> useq.MDASequence:
 
 @pytest.mark.filterwarnings("ignore:Position x=.*is ignored")
 @pytest.mark.filterwarnings("ignore:Global grid plan will override")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rectangular())
 def test_every_event_of_a_rectangular_sequence_has_its_own_place(
     sequence: useq.MDASequence,
@@ -143,7 +143,7 @@ Z = {"range": 2, "step": 1}
 @pytest.mark.filterwarnings("ignore:Position x=.*is ignored")
 @pytest.mark.filterwarnings("ignore:Global grid plan will override")
 @pytest.mark.filterwarnings("ignore:Channels with skipped frames")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rectangular(), st.data())
 def test_arithmetic_and_walk_lead_to_the_same_places(
     sequence: useq.MDASequence, data: st.DataObject

@@ -47,7 +47,7 @@ def test_images_tell_their_name_axes_shape_and_position(store: Path) -> None:
     assert "complete" in repr(dataset)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_reading_is_numpy_style(store: Path, data: st.DataObject) -> None:
     image = po.open_dataset(store).images[1]
@@ -202,7 +202,7 @@ def test_axes_and_coordinates_are_what_xarray_wants(tmp_path: Path, name: str) -
     assert image.chunk_shape == (1, 1, 1, 6, 8)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_reading_a_tiff_is_numpy_style_too(tiff_store: Path, data: st.DataObject) -> None:
     image = po.open_dataset(tiff_store).images[0]

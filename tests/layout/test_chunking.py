@@ -125,7 +125,7 @@ def comes_in_a_row(layout: Layout, chunk: tuple[int, ...]) -> bool:
     return len(runs) == len(set(runs))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(nests(), st.integers(1, 400))
 def test_frames_of_an_auto_chunk_come_in_a_row_and_it_is_as_large_as_it_may(
     nest: StorageSchema, least_bytes: int

@@ -370,7 +370,7 @@ def cases(draw: st.DrawFn, kinds: str = "append skip wait") -> Case:
     return Case(sizes, chunks, shards, budget, [*steps, *late], rgb)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cases())
 def test_every_frame_is_handed_out_once_in_its_place_and_within_the_budget(case: Case) -> None:
     bench = Bench(case.sizes, case.chunks, case.shards, case.budget, rgb=case.rgb)
@@ -609,7 +609,7 @@ def test_chunks_of_images_that_nobody_knew_of_are_gathered(tmp_path: Path) -> No
     assert po.validate(path) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases("append append skip"), st.sampled_from([TensorstoreBackend, ZarrPythonBackend]))
 def test_any_chunks_budget_and_order_read_back_by_zarr_python(case: Case, backend: Any) -> None:
     plan = schema(case.sizes, rgb=case.rgb)

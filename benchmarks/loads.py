@@ -96,10 +96,11 @@ LOADS: Final = {
         Load("256", "256 x 256 x 20,000", frames=20_000, options=_SMALL),
         Load("append", "256 x 256 x 20,000, the buffer never full", frames=20_000,
              options=(*_SMALL, ("buffer_bytes", 4 * 2**30)), contenders=("ours-zarr", "ours-tiff")),
-        Load("64", "64 x 64 x 100,000", frames=100_000, side=64, options=_SMALL),
+        Load("64", "64 x 64 x 100,000", frames=100_000, side=64, options=_SMALL, most_rounds=1),
         Load(
             "copy", "2048 x 2048 x 500, the caller keeps its arrays",
             frames=500, side=2048, copy=True, contenders=("raw", "ours-zarr", "ours-tiff"),
+            most_rounds=3,
         ),
         Load(
             "checksums-2048", "2048 x 2048 x 500, with checksums and without",

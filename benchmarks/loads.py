@@ -117,7 +117,7 @@ LOADS: Final = {
         Load("plate-1536", "1,536 wells x 4 fields x 1 frame", positions=4, wells=1536, side=64,
              contenders=_PLATES, most_rounds=1),
         Load("tiff-384", "TIFF with 384 images x 30 frames", frames=30, positions=384, side=64,
-             contenders=("ow-tiff", "ours-tiff", "ours-tiff-files"), most_rounds=2),
+             contenders=("ow-tiff", "ours-tiff", "ours-tiff-files"), most_rounds=1),
         Load("planes", "200,000 planes of 32 x 32", frames=200_000, side=32, options=_SMALL,
              contenders=("raw", "ours-zarr", "ours-tiff"), most_rounds=2),
         Load("jagged", "jagged, 5,000 events of 128 x 128", frames=5_000, side=128, jagged=True,

@@ -36,10 +36,10 @@ def measure(
     for number in range(count):
         at = None if indices is None else next(indices)
         watch.timed(append, stream, frames[number % len(frames)], at)
-    drain(stream)
-    down = time.perf_counter()
+    idle_s = drain(stream) or 0.0
+    down = time.perf_counter() - idle_s
     close(stream)
-    ended = time.perf_counter()
+    ended = time.perf_counter() - idle_s
     return Figures(
         frames=count,
         nbytes=count * load.frame_bytes,

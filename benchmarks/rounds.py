@@ -18,7 +18,7 @@ from .figures import Figures, Rounds
 from .loads import Load
 from .rooms import Rooms
 
-_SAMPLE_S = 0.01
+_SAMPLE_S = 0.05  # more often, and looking takes a tenth of a core
 _LIMIT_S = 900.0
 
 

@@ -18,6 +18,8 @@ from .loads import Load, plate_names, wells_of
 from .measure import measure
 from .sequences import jagged_sequence
 
+_PATIENCE_S = 1.0  # a chunk that is compressed takes a while, and others may come before it
+
 
 def run(load: Load, contender: str, folder: Path) -> Figures:
     """Carry a load; return what was found."""
@@ -90,16 +92,20 @@ def _open_once(format_: str, folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _drain(stream: po.Stream, count: int) -> None:
-    """Wait until all pixels are down, but for chunks that the end will complete."""
+def _drain(stream: po.Stream, count: int) -> float:
+    """Wait until all pixels are down, but for chunks that the end will complete.
+
+    Return how long nothing had come down before that was sure.
+    """
     moved, before = time.perf_counter(), -1
     while (written := stream.progress.frames_written) < count:
         now = time.perf_counter()
         if written != before:
             moved, before = now, written
-        elif now - moved > 0.25:
-            return
+        elif now - moved > _PATIENCE_S:
+            return now - moved
         time.sleep(0.001)
+    return 0.0
 
 
 def _slowed(format_: str, bytes_per_s: float) -> Any:

@@ -25,7 +25,6 @@ from .report import (
     title_of,
     waiting,
 )
-from .rooms import Rooms
 from .rounds import run_rounds
 from .targets import target_rows
 
@@ -60,7 +59,9 @@ def main() -> None:
 
     names = asked.loads or [*LOADS, "growth"]
     with ExitStack() as stack:
-        rooms = {place: stack.enter_context(Rooms(path)) for place, path in places.items()}
+        rooms = {
+            place: Path(stack.enter_context(_folder_in(path))) for place, path in places.items()
+        }
         for name in (n for n in names if n != "growth"):
             load = LOADS[name].quick() if asked.quick else LOADS[name]
             for place in places:
@@ -77,6 +78,10 @@ def main() -> None:
     targets = target_rows({key: measured.found for key, measured in kept.measured.items()})
     console.print(table("Targets", TARGET_HEADS, targets))
     console.print(f"Written to {asked.output}")
+
+
+def _folder_in(path: Path) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="pymmcore-ome-", dir=path, ignore_cleanup_errors=True)
 
 
 def _places(paths: list[Path]) -> dict[str, Path]:

@@ -16,14 +16,14 @@ import psutil
 
 from .figures import Figures, Rounds
 from .loads import Load
-from .rooms import Rooms
+from .rooms import room
 
 _SAMPLE_S = 0.05  # more often, and looking takes a tenth of a core
 _LIMIT_S = 900.0
 
 
 def run_rounds(
-    load: Load, rounds: int, rooms: Rooms, say: Callable[[str], None] = lambda _: None
+    load: Load, rounds: int, parent: Path, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Rounds]:
     """Return what every contender of a load found.
 
@@ -39,7 +39,7 @@ def run_rounds(
             if found[name].why_not:
                 continue
             say(f"{load.name}: {name}, round {number + 1} of {rounds}")
-            with rooms.room() as folder:
+            with room(parent) as folder:
                 result = run_one(load, name, folder)
             if isinstance(result, str):
                 found[name].why_not = result

@@ -116,3 +116,27 @@ def test_line_that_cannot_be_read_is_left_out_and_told(tmp_path: Path, garbage: 
 
 def test_missing_table_has_no_frames(tmp_path: Path) -> None:
     assert list(read_table(tmp_path / "none.jsonl")) == []
+
+
+def test_planes_are_those_of_the_table_where_it_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "frames.jsonl")
+    journal.append(record({"delta_t_s": 1.0}))
+    journal.flush()
+
+    class Full:
+        closed = False
+
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    journal.append(record({"delta_t_s": 2.0}))
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "_file", Full())
+        with pytest.raises(OSError, match="No space"):
+            journal.flush()
+    journal.confirm()
+    (image,) = {row["image"] for row in read_table(tmp_path / "frames.jsonl")}
+    rank = len(record().index)
+    assert journal.planes().of([image], rank).values[:, 0].tolist() == [1.0]

@@ -60,10 +60,14 @@ class Journal:
         """Hand everything appended so far to the operating system, or down to the disk."""
         left = memoryview(b"".join(self._lines))
         self._lines.clear()
-        while left.nbytes:  # a write without a buffer may take a part
-            left = left[self._file.write(left) :]
-        if sync:
-            os.fsync(self._file.fileno())
+        try:
+            while left.nbytes:  # a write without a buffer may take a part
+                left = left[self._file.write(left) :]
+            if sync:
+                os.fsync(self._file.fileno())
+        except OSError:
+            self._planes = None  # the table has less than that
+            raise
 
     @property
     def is_in_place(self) -> bool:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +21,7 @@ import psutil
 from numpy.typing import NDArray
 
 import pymmcore_ome as po
+from pymmcore_ome.disk import write_all
 from pymmcore_ome.errors import StorePathError
 
 from .source import Source
@@ -127,7 +127,7 @@ def _probe(source: Source, parent: Path, seconds: float) -> float:
         while count < _LEAST_FRAMES or time.perf_counter() - began < seconds:
             if (count + 1) * nbytes > most:
                 break
-            _write(file, source.frames[count % len(source.frames)])
+            write_all(file, source.frames[count % len(source.frames)])
             count += 1
             unsynced += nbytes
             if unsynced >= _SYNC_BYTES:
@@ -162,17 +162,11 @@ def _plain(folder: Path, frames: Frames, count: int, until: float) -> int:
     """Write frames one after the other into one file; return how many."""
     with (folder / "plain").open("wb", buffering=0) as file:
         for number in range(count):
-            _write(file, frames[number % len(frames)])
+            write_all(file, frames[number % len(frames)])
             if number + 1 >= _LEAST_FRAMES and time.perf_counter() > until:
                 break
         os.fsync(file.fileno())
     return number + 1
-
-
-def _write(file: FileIO, frame: NDArray[Any]) -> None:
-    left = frame.data.cast("B")
-    while left.nbytes:
-        left = left[file.write(left) :]
 
 
 def _by_stream(way: Way, folder: Path, frames: Frames, count: int, until: float) -> int:

@@ -14,7 +14,7 @@ from .options import AsJson, Overwrite, PathArgument
 from .terminal import out, print_json, show
 
 #: Exit code of a store that is whole, and of whose frames some were not taken as asked.
-NOT_AS_ASKED: Final = 4
+FRAMES_NOT_AS_ASKED: Final = 4
 
 
 def info(path: PathArgument, as_json: AsJson = False) -> None:
@@ -38,7 +38,7 @@ def validate(
         from .show import print_problems
 
         print_problems(out, problems, warnings, pixels=pixels)
-    raise typer.Exit(1 if problems else NOT_AS_ASKED if warnings else 0)
+    raise typer.Exit(1 if problems else FRAMES_NOT_AS_ASKED if warnings else 0)
 
 
 def checked(path: Path, *, pixels: bool = False) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from pymmcore_ome.errors import AcquisitionError
 
 from .interrupts import CANCELED
 from .options import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
-from .reading import NOT_AS_ASKED, checked, show_store
+from .reading import FRAMES_NOT_AS_ASKED, checked, show_store
 from .terminal import err, out, print_json, print_warning, quoted, show
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _exit_code(summary: Summary, *, is_as_asked: bool) -> int:
         return 1
     if summary.frames_missing:
         return FRAMES_MISSING
-    return 0 if is_as_asked else NOT_AS_ASKED
+    return 0 if is_as_asked else FRAMES_NOT_AS_ASKED
 
 
 def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:

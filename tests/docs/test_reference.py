@@ -28,12 +28,12 @@ def test_command_page_names_every_option(name: str) -> None:
 
 def test_command_page_names_every_exit_code() -> None:
     from pymmcore_ome.cli.interrupts import CANCELED
-    from pymmcore_ome.cli.reading import NOT_AS_ASKED
+    from pymmcore_ome.cli.reading import FRAMES_NOT_AS_ASKED
     from pymmcore_ome.cli.running import FRAMES_MISSING
 
     page = (REFERENCE / "command.md").read_text(encoding="utf-8")
     codes = re.findall(r"^\| (\d+) \|", page.partition("## Exit codes")[2], re.MULTILINE)
-    assert codes == [str(n) for n in (0, 1, 2, FRAMES_MISSING, NOT_AS_ASKED, CANCELED)]
+    assert codes == [str(n) for n in (0, 1, 2, FRAMES_MISSING, FRAMES_NOT_AS_ASKED, CANCELED)]
 
 
 def test_python_pages_name_everything_public() -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.disk import Format, Place
+from pymmcore_ome.disk import Format, StoreLocation
 from pymmcore_ome.layout import ImageLayout, Layout, PageTable
 
-from .options import BackendOptions
 from .selection import Picks
 
 
@@ -70,7 +70,7 @@ class ArrayBackend(ABC):
         """Return every reason why this backend cannot hold the layout; empty when it can."""
 
     @abstractmethod
-    def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
+    def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
         """Make every array of the layout, without pixels, at a place that was made free.
 
         Raises
@@ -165,3 +165,29 @@ class ArrayBackend(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of every resource. Closing twice, or before `create`, is allowed."""
+
+
+Files = Literal["one", "per-position"]
+FILES: Final[tuple[Files, ...]] = ("one", "per-position")
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What a backend is asked to do.
+
+    Attributes
+    ----------
+    compression : str | None
+        Name, or ``"name:level"``.
+    files : ``"one"`` | ``"per-position"``
+        One file for all images, or one each. OME-TIFF only.
+    bigtiff : bool
+        False: classic TIFF, which ends at 4 GiB. OME-TIFF only.
+    outlasts_power : bool
+        Pixels must outlast a power cut, not only the process.
+    """
+
+    compression: str | None = None
+    files: Files = "one"
+    bigtiff: bool = True
+    outlasts_power: bool = False

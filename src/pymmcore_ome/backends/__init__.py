@@ -1,7 +1,16 @@
 """Pixels only: the port every backend implements, and one file a backend."""
 
 from .compression import TIFF_LEVELS, ZARR_LEVELS
-from .port import FILES, ArrayBackend, BackendOptions, Files, PlaneReader, WriteFuture
+from .port import (
+    FILES,
+    ArrayBackend,
+    BackendOptions,
+    Files,
+    FrameWrite,
+    PartialWriteError,
+    PlaneReader,
+    WriteFuture,
+)
 from .registry import available_backends, find_backend
 from .selection import Picks, selected_shape, split_selection
 from .tiff.file import describe_existing
@@ -16,6 +25,8 @@ __all__ = [
     "ArrayBackend",
     "BackendOptions",
     "Files",
+    "FrameWrite",
+    "PartialWriteError",
     "Picks",
     "PlaneReader",
     "TiffPages",

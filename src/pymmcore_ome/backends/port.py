@@ -7,9 +7,9 @@ frames, acquisitions or OME documents.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,40 @@ class PlaneReader(Protocol):
         """
 
 
+class FrameWrite(NamedTuple):
+    """One frame for `ArrayBackend.write_frames`.
+
+    Attributes
+    ----------
+    image : int
+        Number of the image in the layout.
+    index : tuple of int
+        In storage order, without Y and X.
+    frame : array, (height, width), or (height, width, 3) for RGB
+        C-contiguous, of the image's `frame_dtype`. It does not change until the write ends.
+    """
+
+    image: int
+    index: tuple[int, ...]
+    frame: NDArray[Any]
+
+
+class PartialWriteError(Exception):
+    """Some frames of a batch are on disk, and the next one could not be written.
+
+    Attributes
+    ----------
+    written : int
+        The first so many frames of the batch are whole on disk, and readable.
+
+    The cause is what the system raised.
+    """
+
+    def __init__(self, written: int) -> None:
+        super().__init__(written)
+        self.written = written
+
+
 class ArrayBackend(ABC):
     """Writes the pixels of one store. Used from one thread at a time, but for `reader`.
 
@@ -60,6 +94,9 @@ class ArrayBackend(ABC):
 
     #: Whether `reader` reads a frame as soon as its write is done.
     reads_at_once: ClassVar[bool] = False
+
+    #: Whether `write_frames` takes frames in batches. `write` is then not called by a stream.
+    takes_frames: ClassVar[bool] = False
 
     #: Where each plane is, for formats with a page a plane; None for the others.
     pages: PageTable | None = None
@@ -114,6 +151,19 @@ class ArrayBackend(ABC):
             Done when the pixels are down (`result` raises what went wrong), or None when
             they are down already.
         """
+
+    def write_frames(self, frames: Sequence[FrameWrite]) -> None:
+        """Write a batch of frames; they are on disk, and readable, when it returns.
+
+        Pixels first, then what points at them, so that a killed process leaves nothing
+        that reads wrong. Called where `takes_frames`, from the writer's thread.
+
+        Raises
+        ------
+        PartialWriteError
+            From the system's error. Says how many of the frames are on disk.
+        """
+        raise NotImplementedError
 
     def reader(self, image: int) -> PlaneReader | None:
         """Return what reads an image while others, or it, are still being written.

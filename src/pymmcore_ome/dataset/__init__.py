@@ -9,6 +9,16 @@ from .validation import validate
 from .warnings import Refused, refused_settings, store_warnings
 
 __all__ = [
-    "Dataset", "Image", "Refused", "axis_coords", "confirm_proven", "store_warnings", "is_marked",
-    "missing_frames", "open_dataset", "recover", "refused_settings", "validate",
+    "Dataset",
+    "Image",
+    "Refused",
+    "axis_coords",
+    "confirm_proven",
+    "is_marked",
+    "missing_frames",
+    "open_dataset",
+    "recover",
+    "refused_settings",
+    "store_warnings",
+    "validate",
 ]  # fmt: skip

@@ -30,8 +30,8 @@ __all__ = [
     "channel_colors",
     "documents_of",
     "file_name",
-    "record_of_xml",
     "physical_unit",
     "pixel_range",
+    "record_of_xml",
     "stage_coordinates",
 ]  # fmt: skip

@@ -58,7 +58,7 @@ class FrameWrite(NamedTuple):
     """
 
     image: int
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # type: ignore[assignment]  # the contract's word hides tuple.index
     frame: NDArray[Any]
 
 

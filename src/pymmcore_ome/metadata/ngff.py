@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from yaozarrs import v05
 
-from pymmcore_ome.layout import Axis, ImageLayout, Layout
+from pymmcore_ome.layout import ArraySpec, Axis, ImageLayout, Layout
 from pymmcore_ome.schema import MICROMETERS, Plate
 
 from .colors import channel_colors
@@ -58,14 +58,13 @@ class ImageAttributes:
     """
 
     def __init__(self) -> None:
-        self._alike: dict[tuple[object, ...], dict[str, Any]] = {}
+        self._of_spec: dict[ArraySpec, dict[str, Any]] = {}
 
     def __call__(self, image: ImageLayout) -> dict[str, Any]:
         """Return the attributes of an image's group."""
-        key = image.likeness
-        attributes = self._alike.get(key)
+        attributes = self._of_spec.get(image.spec)
         if attributes is None:
-            attributes = self._alike[key] = _attributes_of_alike(image)
+            attributes = self._of_spec[image.spec] = _attributes_of_alike(image)
         (multiscale,) = attributes["multiscales"]
         (level,) = multiscale["datasets"]
         translation = [axis_origin(image, axis) for axis in image.axes]

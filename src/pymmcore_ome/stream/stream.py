@@ -215,7 +215,7 @@ class Stream:
         if image is not None:
             return View(self._live, checked_image(image, len(self._layout.images)))
         growing = self._placer.growing
-        return joined(self._live, growing.axes if growing else ())
+        return joined(self._live, growing.specs if growing else ())
 
     def show_in(self, view: JoinedView) -> None:
         """Let a view show the images of this stream, which was made before it was opened."""

@@ -121,7 +121,9 @@ LAPSES: Final = (
         ("What is in memory is still written.", "What is left is removed."),
     ),
     Lapse(
-        "that is none", _any("(?:is|are|was|were) none", flags=0), "is not one; name what it is",
+        "that is none",
+        _any(r"(?<!\bthere\s)(?:is|are|was|were) none(?! of)", flags=0),
+        "is not one; name what it is",
         ("It replaces a store that is none.",),
     ),
     Lapse(
@@ -153,7 +155,7 @@ FINE: Final = (
     "It shows what is missing and what is stored. The files are all the same size.",
     "`frame` is `None`; write it with a `told` attribute, and `not_as_asked` is a column.",
     "The colors of neighbors, canceled; an optimistic, realistic cancellation, 5 micrometers.",
-    "Scale it down. A stack acquired downward. The analyses are promised.",
+    "Scale it down. A stack acquired downward. If there is none, see the analyses.",
 )
 
 
@@ -212,17 +214,20 @@ def comment_passages(file: Path) -> Iterator[tuple[int, str]]:
         yield text.count("\n", 0, match.start()) + 1, passage
 
 
-def line_passages(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield every line of a file."""
-    yield from enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+def yaml_passages(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the comments of a file, then every other line: names and titles are text, too."""
+    yield from comment_passages(file)
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.startswith("#"):
+            yield number, line
 
 
 PASSAGES: Final = {
     ".md": markdown_passages,
     ".py": python_passages,
     ".cfg": comment_passages,
-    ".yaml": comment_passages,
-    ".yml": line_passages,
+    ".yaml": yaml_passages,
+    ".yml": yaml_passages,
 }
 
 
@@ -280,6 +285,7 @@ def test_sample_of_each_kind_is_caught_in_every_kind_of_file(lapse: Lapse, tmp_p
             "a.py": f'"""A module.\n\n{sentence}\n"""\n',
             "b.py": f'"""A module."""\n\nmessage = f"{{1}} of 2. {" ".join(lines)}"\n',
             "a.cfg": "Property,a,b,c\n" + "".join(f"# {line}\n" for line in lines),
+            "a.yml": f"title: {' '.join(lines)}\n",
         }
         for name, text in texts.items():
             (tmp_path / name).write_text(text, encoding="utf-8")

@@ -23,7 +23,7 @@ from pymmcore_plus import CMMCorePlus
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QApplication, QWidget
 
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.gui import AcquisitionPanel, SavePanel, SaveSettings
 from pymmcore_ome.gui.window import application
 

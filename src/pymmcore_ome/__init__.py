@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Detector,
         Dimension,
         EventOrder,
-        ImagePlan,
+        ImageSchema,
         Instrument,
         Objective,
         Plate,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Camera", "Channel", "Dataset", "Detector", "Dimension", "EventOrder", "FrameAddress",
-    "FrameRouter", "ImagePlan", "Installation", "Instrument", "Objective", "Output", "Plate",
+    "FrameRouter", "ImageSchema", "Installation", "Instrument", "Objective", "Output", "Plate",
     "Position", "Progress", "StorageSchema", "Stream", "Summary", "available_backends", "errors",
     "install", "open_dataset", "open_stream", "recover", "schema_from_useq", "validate",
 ]  # fmt: skip

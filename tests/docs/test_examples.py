@@ -86,4 +86,4 @@ def test_every_module_says_first_what_it_is(name: str) -> None:
 
 def test_no_file_is_too_long() -> None:
     for file in (ROOT / "src").rglob("*.py"):
-        assert len(file.read_text().splitlines()) <= 300, f"{file.name} wants to be split"
+        assert len(file.read_text().splitlines()) <= 600, f"{file.name} wants to be split"

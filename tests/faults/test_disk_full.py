@@ -14,7 +14,7 @@ import pytest
 
 import pymmcore_ome as po
 from pymmcore_ome import errors
-from pymmcore_ome.disk import Place
+from pymmcore_ome.disk import StoreLocation
 from pymmcore_ome.frames import provisional
 
 from .ways import WAYS, Way, assert_listed_frames_are_right, frame, schema
@@ -98,7 +98,7 @@ def test_disk_full_during_close(disk: Path, way: Way) -> None:
     for number in range(60):
         t, p = divmod(number, 3)
         stream.append(frame(number), at={"t": t, "p": p})
-    table = Place.of_new(path, "ome-zarr" if path.suffix == ".zarr" else "ome-tiff",
+    table = StoreLocation.of_new(path, "ome-zarr" if path.suffix == ".zarr" else "ome-tiff",
                          way.options.get("files", "one")).table  # fmt: skip
     while not any(t.exists() and t.read_bytes().count(b"\n") == 60
                   for t in (table, provisional(table))):  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pymmcore_ome import Channel, Dimension, FrameRouter, ImagePlan, StorageSchema
+from pymmcore_ome import Channel, Dimension, FrameRouter, ImageSchema, StorageSchema
 from pymmcore_ome.errors import OptionError
 from pymmcore_ome.layout import Layout, layout_of, with_chunks
 from pymmcore_ome.layout.chunking import auto_chunk_shape
@@ -86,8 +86,8 @@ def test_auto_chunks_divide_the_shards() -> None:
 def test_auto_is_one_frame_where_the_order_is_no_loop_nest() -> None:
     jagged = schema({}).replace(
         images=(
-            ImagePlan(at={"p": 0}, dimensions=(Dimension(name="t", size=50),)),
-            ImagePlan(at={"p": 1}, dimensions=(Dimension(name="z", size=50),)),
+            ImageSchema(at={"p": 0}, dimensions=(Dimension(name="t", size=50),)),
+            ImageSchema(at={"p": 1}, dimensions=(Dimension(name="z", size=50),)),
         )
     )
     assert [i.chunk_shape for i in with_chunks(layout_of(jagged), "auto", None).images] == [

@@ -14,7 +14,7 @@ from ome_types import model as ome
 import pymmcore_ome as po
 from pymmcore_ome import Dimension, Plate, Position, StorageSchema
 from pymmcore_ome.disk import read_description
-from pymmcore_ome.schema import ImagePlan
+from pymmcore_ome.schema import ImageSchema
 
 YX = (Dimension(name="y", size=6), Dimension(name="x", size=8))
 
@@ -50,7 +50,7 @@ def wells(count: int) -> StorageSchema:
 def uneven(count: int) -> StorageSchema:
     """Return that many images, each with sizes of its own."""
     plans = [
-        ImagePlan(
+        ImageSchema(
             at={"p": n},
             position=Position(name=f"Pos{n}"),
             dimensions=[Dimension(name="t", size=n + 1), Dimension(name="z", size=2 + n % 3)],

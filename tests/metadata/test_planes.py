@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pymmcore_ome import Channel, Dimension, Plate, Position, StorageSchema
-from pymmcore_ome.frames import PLANE_COLUMNS, PlaneTable
+from pymmcore_ome.frames import PLANE_COLUMNS, PlaneMetadata
 from pymmcore_ome.layout import layout_of
 from pymmcore_ome.metadata import ome_planes
 from pymmcore_ome.metadata.ome_planes import alike, plane_elements
@@ -66,7 +66,7 @@ def test_planes_of_many_fields_are_those_of_each_alone(
 ) -> None:
     images = layout_of(plate(axes, rgb)).images
     shapes = [image.shape for image in images]
-    table = PlaneTable(some_frames(images))
+    table = PlaneMetadata(some_frames(images))
     alone = {image.path: "".join(*plane_elements([image], image.shape, table)) for image in images}
     monkeypatch.setattr(ome_planes, "_AT_ONCE", at_once)
     together: dict[str, str] = {}

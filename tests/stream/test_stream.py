@@ -14,7 +14,7 @@ import pytest
 import pymmcore_ome as po
 from helpers import read_by_zarr
 from pymmcore_ome import Dimension, StorageSchema, errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.testing import encoded_frame
 
 SHAPE = (6, 8)

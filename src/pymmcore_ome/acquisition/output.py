@@ -10,25 +10,31 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import useq
 from numpy.typing import NDArray
 from psygnal import Signal, SignalInstance
 
 from pymmcore_ome.backends import ArrayBackend, Files, find_backend
-from pymmcore_ome.disk import Place, choose_format, local_path
+from pymmcore_ome.disk import StoreLocation, choose_format, local_path
 from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
 from pymmcore_ome.layout import Chunks
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import Camera, StorageSchema
-from pymmcore_ome.stream import ArrayView, Progress, StorePlan, Summary, plan_store
-from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
+from pymmcore_ome.stream import (
+    CHECKPOINT_S,
+    STALL_S,
+    ArrayView,
+    Durability,
+    Progress,
+    StorePlan,
+    Summary,
+    plan_store,
+)
 
-from .core_facts import CoreFacts
-from .event_checks import EventChecks, is_described
-from .handler_warning import warn_of_unsafe_signals
-from .readiness import refuse_unready
+from .microscope import CoreFacts
+from .readiness import EventChecks, is_described, refuse_unready
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -134,7 +140,9 @@ class Output:
 
     def check(self) -> None:
         """Raise unless a store can be made at the path now; changes nothing."""
-        Place.of_new(self.path, self.format, self._options["files"]).check_free(self.overwrite)
+        StoreLocation.of_new(self.path, self.format, self._options["files"]).check_free(
+            self.overwrite
+        )
 
     def plan(self, schema: StorageSchema) -> StorePlan:
         """Return what a run that delivers this would make; changes nothing.
@@ -295,3 +303,27 @@ def tell(signal: SignalInstance, what: object) -> None:
 def _phase(runner: Any) -> str:
     """What a runner is doing; empty on pymmcore-plus before 0.18, which does not tell."""
     return str(getattr(getattr(runner, "status", None), "phase", ""))
+
+
+logger = logging.getLogger("pymmcore-ome")
+
+#: pymmcore-plus connects and disconnects the slots of a handler in the acquisition's thread, while
+#: Qt calls them in the main thread. PySide6 (6.11) does not keep what it still has to call: it then
+#: reads freed memory. PyQt6 does keep it. To be removed when either of them does otherwise.
+_UNSAFE: Final = "PySide6"
+
+
+def warn_of_unsafe_signals(events: object) -> None:
+    """Say in the log where a run that is saved by a handler may end the process.
+
+    Parameters
+    ----------
+    events : object
+        The signals of the runner.
+    """
+    if any(kind.__module__.startswith(_UNSAFE) for kind in type(events).__mro__):
+        logger.warning(
+            "The core's signals are PySide6's, which may crash the process when a run with a "
+            "handler ends. Call pymmcore_ome.install(core) once, before the run: frames then come "
+            "from the engine, and no signal is needed."
+        )

@@ -6,8 +6,10 @@ and needs no engine, runner or signal itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import useq
 from numpy.typing import NDArray
@@ -18,20 +20,18 @@ from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary, open_stream
 
-from .cameras_in_use import CamerasInUse, cameras_in_use
-from .channel_cameras import ChannelCameras
-from .core_facts import CoreFacts
+from .channel_cameras import CamerasInUse, ChannelCameras, cameras_in_use
 from .free_run import FreeRun
-from .instrument import instrument_of
 from .microscope import (
     NO_FACTS,
+    CoreFacts,
     acquisition_notes,
     frame_metadata,
+    instrument_of,
     pixel_size_of,
 )
-from .not_as_asked import NotAsAsked
 from .readiness import HOW_TO_RUN_IT, unready
-from .useq_schema import schema_from_useq
+from .useq.schema import schema_from_useq
 
 if TYPE_CHECKING:
     from .output import Output
@@ -236,3 +236,47 @@ class Sink:
 def _has_no_plan(sequence: useq.MDASequence) -> bool:
     """Whether the runner was given an iterator: it stands in a sequence of its own kind."""
     return type(sequence).__name__ == "GeneratorMDASequence"
+
+
+logger = logging.getLogger("pymmcore-ome")
+_MOST_SAID: Final = 10
+
+
+class NotAsAsked:
+    """The problems of one run.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._said: dict[str, None] = {}
+        self._frames = 0
+
+    def add(self, problems: Sequence[str], frames: int = 0) -> None:
+        """Note problems, of so many frames."""
+        if not problems:
+            return
+        self._frames += frames
+        for problem in problems:
+            if problem in self._said or len(self._said) >= _MOST_SAID:
+                continue
+            self._said[problem] = None
+            last = " (what else is wrong is in the frame table only)"
+            is_last = len(self._said) == _MOST_SAID
+            logger.warning("%s: %s%s", self._path, problem, last if is_last else "")
+
+    @property
+    def reason(self) -> str | None:
+        """What to write into the store's status; None when all was as asked."""
+        if not self._said:
+            return None
+        first, *others = self._said
+        more = f" (and {len(others)} more)" if others else ""
+        if not self._frames:
+            return f"{first}{more}"
+        were = "1 frame was" if self._frames == 1 else f"{self._frames} frames were"
+        return f"{were} not taken as asked ({NOT_AS_ASKED} in the frame table): {first}{more}"

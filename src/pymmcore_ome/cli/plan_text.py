@@ -13,8 +13,8 @@ from pymmcore_ome.acquisition import Forecast
 from pymmcore_ome.disk import default_buffer_bytes
 
 from .contents import image_to_json
-from .live import duration
 from .plate_map import Filled
+from .progress_bar import duration
 from .show import axis_lines, count, facts_table, tree, wells
 
 #: More files than this are slow to copy, to back up and to delete.

@@ -6,8 +6,8 @@ The table is read once, into plain arrays: there may be millions of frames.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator
+from itertools import islice, product
 from typing import Final
 
 import numpy as np
@@ -161,3 +161,34 @@ class TableCheck:
         is_whole = len(index) == len(listed.planes)
         where = self._name(listed, index) if is_whole else f"{listed.layout.path!r} {index}"
         return f"the frame table lists a frame at {where}, outside its image ({sizes})"
+
+
+#: An image's path, and an index in storage order without y and x.
+Where = tuple[str, tuple[int, ...]]
+
+
+def missing_frames(dataset: Dataset, stored: Collection[Where]) -> Iterator[Where]:
+    """Yield the planned places that hold no frame, in the order of the plan.
+
+    Nothing where the number of frames was not planned. Places that the sequence leaves out
+    (a channel at every second time point) are no holes.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    stored : collection of (path, index)
+        The places that the frame table lists.
+    """
+    planned = dataset.layout.frame_count
+    if planned is None or planned == len(stored):
+        return
+    if dataset.layout.order is None:  # all places of all images, in no order of time
+        expected: Iterator[Where] = (
+            (image.path, index)
+            for image in dataset.layout.images
+            for index in product(*map(range, image.shape[:-2]))
+            if image.samples == 1 or not index[image.channel_axis or 0] % image.samples
+        )
+    else:
+        expected = ((at.image, at.index) for at in FrameRouter(dataset.layout))
+    yield from (place for place in expected if place not in stored)

@@ -13,7 +13,7 @@ import filelock
 
 from pymmcore_ome.errors import StoreExistsError
 
-from .place import Place
+from .location import StoreLocation
 
 
 class StoreLock:
@@ -25,7 +25,7 @@ class StoreLock:
         The folder that holds the frame table must exist.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StoreLocation) -> None:
         self._place = place
         self._path = place.table.with_name(f"{place.table.name}.lock")
         self._lock = filelock.FileLock(self._path, timeout=0, thread_local=False)

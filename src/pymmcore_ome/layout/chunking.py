@@ -16,7 +16,7 @@ import numpy as np
 from pymmcore_ome.errors import OptionError
 from pymmcore_ome.schema import Dimension
 
-from .image import Axis, ImageLayout, Lane
+from .array_spec import Axis, AxisStride, ImageLayout
 from .layout import Layout
 from .order import GridOrder
 
@@ -102,59 +102,67 @@ def auto_chunk_shape(
     unit_bytes = _nbytes(image, best)
     if 2 * unit_bytes >= least_bytes:
         return best
-    lanes = {lane.name: lane for lane in image.lanes if lane.size != 1}
-    inner: tuple[Lane, ...] = ()  # loops that are taken as a whole, be it a box already or not
+    strides = {stride.name: stride for stride in image.axis_strides if stride.size != 1}
+    inner: tuple[
+        AxisStride, ...
+    ] = ()  # loops that are taken as a whole, be it a box already or not
     for loop in reversed(loops):
         if loop.size == 1 or (loop.makes_images and loop.kind == "camera"):
             continue  # frames of another camera in between cost memory, but no second write
         taken_bytes = unit_bytes * prod(step.size or 1 for step in inner)
         if loop.kind == "position" or max(taken_bytes, _nbytes(image, best)) >= least_bytes:
             break
-        lane = lanes[loop.name]
-        if image.axes[lane.axis].chunk_size:
-            if not _is_held(lane, image):
+        stride = strides[loop.name]
+        if image.axes[stride.axis].chunk_size:
+            if not _is_held(stride, image):
                 break
             continue
         wanted = ceil(least_bytes / taken_bytes)
-        for count in _counts(lane, wanted, image.axes[lane.axis].shard_size):
-            box = _box(image, (*inner, lane._replace(size=count)))
+        for count in _counts(stride, wanted, image.axes[stride.axis].shard_size):
+            box = _box(image, (*inner, stride._replace(size=count)))
             if box is not None:
                 best = box
-                if count != lane.size:
+                if count != stride.size:
                     return best
                 break
-        if lane.size is None:
+        if stride.size is None:
             break
-        inner = (*inner, lane)
+        inner = (*inner, stride)
     return best
 
 
-def _counts(lane: Lane, wanted: int, shard: int | None) -> Iterator[int]:
+def _counts(stride: AxisStride, wanted: int, shard: int | None) -> Iterator[int]:
     """Yield how many steps of a loop to try: the least that is enough first, then fewer."""
-    most = lane.size or max(2, wanted)
+    most = stride.size or max(2, wanted)
     if shard is not None:
-        most = min(most, shard // lane.step)
+        most = min(most, shard // stride.step)
     first = min(max(2, wanted), most)
     yield from range(first, most + 1)
     yield from range(first - 1, 1, -1)
 
 
-def _box(image: ImageLayout, taken: Sequence[Lane]) -> tuple[int, ...] | None:
+def _box(image: ImageLayout, taken: Sequence[AxisStride]) -> tuple[int, ...] | None:
     """Return the chunk that holds these steps and no others; None when there is none.
 
     Cameras and channels share an axis: what is taken must be a run of it from 0, and so must
     every chunk after the first.
     """
     shape = list(_one_frame(image))
-    for axis in {lane.axis for lane in taken}:
+    for axis in {stride.axis for stride in taken}:
         size = shape[axis]
-        for lane in sorted((lane for lane in taken if lane.axis == axis), key=lambda a: a.step):
-            if lane.step != size:
+        for stride in sorted(
+            (stride for stride in taken if stride.axis == axis), key=lambda a: a.step
+        ):
+            if stride.step != size:
                 return None
-            size *= lane.size or 1
-        names = {lane.name for lane in taken}
-        others = (lane for lane in image.lanes if lane.axis == axis and lane.name not in names)
-        if any(lane.step % size for lane in others if lane.size != 1):
+            size *= stride.size or 1
+        names = {stride.name for stride in taken}
+        others = (
+            stride
+            for stride in image.axis_strides
+            if stride.axis == axis and stride.name not in names
+        )
+        if any(stride.step % size for stride in others if stride.size != 1):
             return None
         if (image.axes[axis].shard_size or size) % size:
             return None
@@ -162,10 +170,12 @@ def _box(image: ImageLayout, taken: Sequence[Lane]) -> tuple[int, ...] | None:
     return tuple(shape)
 
 
-def _is_held(lane: Lane, image: ImageLayout) -> bool:
-    """Whether the declared chunk of the lane's axis holds the whole loop, and that loop alone."""
-    alone = all(o.size == 1 for o in image.lanes if o.axis == lane.axis and o.name != lane.name)
-    return alone and image.chunk_shape[lane.axis] == image.axes[lane.axis].size
+def _is_held(stride: AxisStride, image: ImageLayout) -> bool:
+    """Whether the declared chunk of the stride's axis holds the whole loop, and that loop alone."""
+    alone = all(
+        o.size == 1 for o in image.axis_strides if o.axis == stride.axis and o.name != stride.name
+    )
+    return alone and image.chunk_shape[stride.axis] == image.axes[stride.axis].size
 
 
 def _one_frame(image: ImageLayout) -> tuple[int, ...]:

@@ -12,11 +12,9 @@ from itertools import product
 from math import prod
 from typing import Final
 
-from pymmcore_ome.schema import Dimension, ImagePlan, Plate, Position, StorageSchema
+from pymmcore_ome.schema import Dimension, ImageSchema, Plate, Position, StorageSchema
 
-from .address import FrameAddress
-from .image import ImageLayout, index_name
-from .lanes import ImageAxes, image_axes
+from .array_spec import FrameAddress, ImageAxes, ImageLayout, image_axes, index_name
 from .naming import GroupPaths, UniqueNames, combine, image_name, name_of
 from .order import FrameOrder, GridOrder, Loop, ReplayOrder
 
@@ -158,7 +156,7 @@ def _parts(dim: Dimension) -> Sequence[Position]:
     return [name_of(camera) for camera in dim.cameras] or dim.positions
 
 
-def _plan_name(plan: ImagePlan) -> tuple[str, str]:
+def _plan_name(plan: ImageSchema) -> tuple[str, str]:
     parts = [(axis, value, Position()) for axis, value in plan.at.items() if axis != "cam"]
     if plan.position.name:
         parts = [("p", 0, plan.position)]
@@ -193,7 +191,7 @@ class _ImageMaker:
                 plane_channels=axes.channels,
                 well=well,
                 field=field,
-                lanes=axes.lanes,
+                axis_strides=axes.axis_strides,
                 camera=camera,
                 significant_bits=axes.kind.significant_bits,
                 samples=axes.kind.samples,

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError, SchemaError
-from pymmcore_ome.schema import StorageSchema
+from pymmcore_ome.schema import (
+    Camera,
+    Channel,
+    Dimension,
+    ImageSchema,
+    Position,
+    StorageSchema,
+    safe_name,
+)
 
-from .address import FrameAddress
-from .image import ImageLayout
+from .array_spec import FrameAddress, FrameKind, ImageAxes, ImageLayout, image_axes
 from .layout import Layout, layout_of
+from .naming import UniqueNames, image_name, name_of
 
 
 class FrameRouter:
@@ -123,7 +131,7 @@ class FrameRouter:
                 raise self._outside(at, None, None) from None
         target = self._images[image]
         index = [0] * (len(target.axes) - 2)
-        for name, lane_size, axis, step in target.lanes:
+        for name, lane_size, axis, step in target.axis_strides:
             if name in at:
                 matched += 1
                 value = at[name]
@@ -183,7 +191,7 @@ class FrameRouter:
         return address._replace(index=tuple(index))
 
     def _check_unknown(self, at: Mapping[str, int], image: int) -> None:
-        names = {name for name, *_ in (*self._selectors, *self._images[image].lanes)}
+        names = {name for name, *_ in (*self._selectors, *self._images[image].axis_strides)}
         for key, value in at.items():
             if str(key) not in names and _whole(value) != 0:
                 raise self._outside(at, str(key), None)
@@ -214,7 +222,7 @@ class FrameRouter:
         return "{" + ", ".join(f"{n}: {'unbounded' if s is None else s}" for n, s in loops) + "}"
 
     def _lanes(self) -> Any:
-        return self._images[0].lanes
+        return self._images[0].axis_strides
 
 
 def _repeats(image: ImageLayout) -> int:
@@ -231,3 +239,228 @@ def _whole(value: Any) -> int:
         return operator.index(value)
     except TypeError:
         return -1
+
+
+class Growth(NamedTuple):
+    """A place that was found, in an image that there is (`number`) or has yet to be made."""
+
+    number: int | None
+    selected: dict[str, int]
+    place: tuple[int, ...]
+    channel: int
+    kind: FrameKind
+
+
+class GrowingRouter:
+    """Maps frames to places, making images as they are needed.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of a schema with ``grows=True``. Its list of images is appended to; one thread at a
+        time.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._schema = layout.schema
+        self._cameras, loops = _cameras_and_loops(self._schema)
+        self._axes = [
+            image_axes(self._schema, loops, camera=camera) for camera in self._cameras or (None,)
+        ]
+        self._lanes = [{lane.name: lane for lane in axes.axis_strides} for axes in self._axes]
+        self._images = layout.images
+        self._keys: dict[tuple[tuple[str, int], ...], int] = {}
+        self._positions: list[Position] = []
+        self._channels: list[dict[int, str]] = []
+        self._names = UniqueNames()
+
+    @property
+    def axes(self) -> list[ImageAxes]:
+        """The axes of an image, one for each camera that differs."""
+        return self._axes
+
+    def find(self, at: Mapping[str, int]) -> Growth:
+        """Return where the frame of an index goes; nothing is made yet.
+
+        Raises
+        ------
+        OutsidePlanError
+            When a value is negative or no whole number, or beyond the number of cameras.
+        """
+        camera = self._camera(at)
+        axes, axis_strides = self._axes[camera], self._lanes[camera]
+        index = [0] * (len(axes.axes) - 2)
+        selected = {}
+        for name, given in at.items():
+            value, key = _checked(at, name, given), str(name)
+            lane = axis_strides.get(key)
+            if lane is None:
+                selected[key] = value
+            elif lane.size is not None and value >= lane.size:
+                raise OutsidePlanError(
+                    f"Frame at {dict(at)}: {key} runs from 0 to {lane.size - 1}."
+                )
+            else:
+                index[lane.axis] += value * lane.step
+        number = self._keys.get(_selector(selected))
+        return Growth(number, selected, tuple(index), int(at.get("c", 0)), axes.kind)
+
+    def address(self, found: Growth) -> FrameAddress | None:
+        """Return the address of a place that was found; None: its image has yet to be made."""
+        if found.number is None:
+            return None
+        return FrameAddress(self._images[found.number].path, found.place, found.number)
+
+    def take(self, found: Growth, about: Mapping[str, Any]) -> FrameAddress:
+        """Return the address of a place that was found; its image is made if there is none.
+
+        Parameters
+        ----------
+        found : Growth
+        about : mapping
+            The frame's metadata; ``pos_name``, ``x_um``, ``y_um``, ``z_um`` describe a new
+            image, ``channel`` an index of the channel axis.
+        """
+        number = found.number
+        if number is None:
+            number = self._add(found.selected, about)
+            self._keys[_selector(found.selected)] = number
+        if about.get("channel"):
+            self._channels[number].setdefault(found.channel, str(about["channel"]))
+        return FrameAddress(self._images[number].path, found.place, number)
+
+    def final_schema(self, shapes: list[tuple[int, ...]]) -> StorageSchema:
+        """Return the schema with every image as it came to be, for the store to keep."""
+        plans = [
+            self._plan(image, shape)
+            # an image whose first frame could not be written has no array, and no plan
+            for image, shape in zip(self._images, shapes, strict=False)
+        ]
+        return self._schema.replace(images=tuple(plans))
+
+    def _plan(self, image: ImageLayout, shape: tuple[int, ...]) -> ImageSchema:
+        number = image.number
+        return grown_plan(
+            self._schema,
+            at=dict(next(key for key, value in self._keys.items() if value == number)),
+            position=self._positions[number],
+            sizes=dict(zip(image.axis_names, shape, strict=True)),
+            channels=self._channels[number],
+            camera=image.camera,
+        )
+
+    def _camera(self, at: Mapping[str, int]) -> int:
+        """Return the number of the camera that delivered a frame, where cameras differ."""
+        if not self._cameras:
+            return 0
+        camera = _checked(at, "cam", at.get("cam", 0))
+        if camera >= len(self._cameras):
+            raise OutsidePlanError(
+                f"Frame at {dict(at)}: cam runs from 0 to {len(self._cameras) - 1}."
+            )
+        return camera
+
+    def _add(self, selected: dict[str, int], about: Mapping[str, Any]) -> int:
+        number = len(self._images)
+        text = about.get("pos_name")
+        parts = [("p", selected.get("p", 0), Position(name=safe_name(text) if text else None))]
+        parts += [(k, v, Position()) for k, v in sorted(selected.items()) if k not in ("p", "cam")]
+        place = image_name(parts)[0]
+        camera = self._camera(selected) if self._cameras else None
+        if camera is not None:
+            parts = [("p", 0, Position(name=place)), ("cam", 0, name_of(self._cameras[camera]))]
+        name = self._names.claim(image_name(parts)[0])
+        position = new_position(name if camera is None else place, about)
+        axes = self._axes[camera or 0]
+        self._images.append(
+            ImageLayout(
+                number=number,
+                path=name if self.layout.named else str(number),
+                name=name,
+                label=position.label or name,
+                axes=axes.axes,
+                dtype=axes.kind.dtype,
+                position=position,
+                axis_strides=axes.axis_strides,
+                camera=camera,
+                significant_bits=axes.kind.significant_bits,
+                samples=axes.kind.samples,
+            )
+        )
+        self._positions.append(position)
+        self._channels.append({})
+        return number
+
+
+def grown_plan(
+    schema: StorageSchema,
+    *,
+    at: Mapping[str, int],
+    position: Position,
+    sizes: Mapping[str, int],
+    channels: Mapping[int, str],
+    camera: int | None,
+) -> ImageSchema:
+    """Return an image of a growing schema as it came to be.
+
+    Parameters
+    ----------
+    schema : StorageSchema
+    at, position : of the plan
+    sizes : mapping of str to int
+        Of its array, by axis.
+    channels : mapping of int to str
+        Names by number, as far as they are known; cameras and samples left out.
+    camera : int or None
+        Number of its camera, where cameras have images of their own.
+    """
+    cameras, loops = _cameras_and_loops(schema)
+    own = None if camera is None else cameras[camera]
+    steps = {lane.name: lane.step for lane in image_axes(schema, loops, camera=own).axis_strides}
+    dims = []
+    for dim in loops:
+        size = dim.size
+        if size is None:
+            size = max(1, -(-sizes[dim.name] // steps[dim.name]))
+        named = channels if dim.kind == "channel" else {}
+        if not named:  # an axis may have millions of places
+            dims.append(dim.replace(size=size))
+            continue
+        coords = [Channel(name=named.get(n, f"Channel {n}")) for n in range(size)]
+        dims.append(Dimension(name=dim.name, coords=coords))
+    plan = ImageSchema(at=dict(at), position=position, dimensions=dims)
+    return plan if own is None else plan.replace(at={**plan.at, "cam": camera}, camera=own)
+
+
+def new_position(name: str, about: Mapping[str, Any]) -> Position:
+    """Return the position of a new image, from the metadata of its first frame."""
+    text = about.get("pos_name")
+    return Position(
+        name=name,
+        label=text if text and text != name else None,
+        **{k: float(about[k]) for k in ("x_um", "y_um") if about.get(k) is not None},
+    )
+
+
+def _cameras_and_loops(schema: StorageSchema) -> tuple[tuple[Camera, ...], list[Dimension]]:
+    """Return the cameras that have images of their own, and the loops within an image."""
+    dims = schema.frame_dimensions
+    split = next((d for d in dims if d.kind == "camera" and d.makes_images), None)
+    return () if split is None else split.cameras, [d for d in dims if d is not split]
+
+
+def _selector(selected: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((key, value) for key, value in selected.items() if value))
+
+
+def _checked(at: Mapping[str, int], name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise OutsidePlanError(
+            f"Frame at {dict(at)}: {name} is {value!r}; an index is a whole number from 0."
+        )
+    return number

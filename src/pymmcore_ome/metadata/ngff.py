@@ -13,8 +13,7 @@ import numpy as np
 from yaozarrs import v05
 
 from pymmcore_ome.layout import Axis, ImageLayout, Layout
-from pymmcore_ome.schema import Plate
-from pymmcore_ome.schema.units import MICROMETERS
+from pymmcore_ome.schema import MICROMETERS, Plate
 
 from .colors import channel_colors
 

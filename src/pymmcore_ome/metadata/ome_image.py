@@ -11,14 +11,14 @@ from xml.sax.saxutils import quoteattr
 from ome_types import model as ome
 
 from pymmcore_ome.layout import Axis, ImageLayout
-from pymmcore_ome.schema import Channel, Instrument, StorageSchema
+from pymmcore_ome.schema import Channel, Instrument, Objective, StorageSchema
 
 from .colors import channel_colors
 from .ngff import physical_unit
-from .ome_instrument import DETECTOR, INSTRUMENT, OBJECTIVE
-from .xml_text import RESERVED, xml_text
 
 ABSENT: Final = "<MetadataOnly/>"
+#: Characters that stand for other text while a document is put together; no user's text has them.
+RESERVED: Final = ("\ue000", "\ue001")
 _NUMBER, _NAME = RESERVED  # stand for the image's number and name
 _PIXEL_TYPES: Final = {"float32": "float", "float64": "double"}
 _SI: Final = {
@@ -227,3 +227,62 @@ def _stage_label(image: ImageLayout) -> str:
     known = {axis: value for axis, value in coordinates.items() if value is not None}
     numbers = "".join(f' {axis}="{value!r}" {axis}Unit="\u00b5m"' for axis, value in known.items())
     return f"<StageLabel Name={quoteattr(xml_text(image.label))}{numbers}/>"
+
+
+def xml_text(text: str) -> str:
+    """Return the text as one line, without characters that XML 1.0 cannot hold.
+
+    Breaks and tabs become blanks: in an attribute they would be references (see `ome_xml`).
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if c in "\t\n\r" else c if _is_sayable(c) else "\ufffd" for c in text)
+
+
+def _is_sayable(c: str) -> bool:
+    return c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= RESERVED[-1]
+
+
+INSTRUMENT: Final = "Instrument:0"
+OBJECTIVE: Final = "Objective:0:0"
+DETECTOR: Final = "Detector:0:{}"
+
+
+def instrument_element(instrument: Instrument) -> ome.Instrument:
+    """Return the element; every image refers to it."""
+    has_microscope = instrument.name or instrument.manufacturer
+    return ome.Instrument(
+        id=INSTRUMENT,
+        microscope=(
+            ome.Microscope(
+                model=_text(instrument.name), manufacturer=_text(instrument.manufacturer)
+            )
+            if has_microscope
+            else None
+        ),
+        objectives=[] if instrument.objective is None else [_objective(instrument.objective)],
+        detectors=[
+            ome.Detector(
+                id=DETECTOR.format(number),
+                model=_text(detector.model or detector.name),
+                manufacturer=_text(detector.manufacturer),
+                gain=detector.gain,
+                offset=detector.offset,
+            )
+            for number, detector in enumerate(instrument.detectors)
+        ],
+    )
+
+
+def _objective(objective: Objective) -> ome.Objective:
+    return ome.Objective(
+        id=OBJECTIVE,
+        model=_text(objective.name),
+        manufacturer=_text(objective.manufacturer),
+        nominal_magnification=objective.magnification,
+        lens_na=objective.numerical_aperture,
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else xml_text(value)

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.frames import PLANE_COLUMNS, PlaneTable
+from pymmcore_ome.frames import PLANE_COLUMNS, PlaneMetadata
 from pymmcore_ome.layout import ImageLayout, PageTable, Run
-from pymmcore_ome.schema.units import MICROMETERS
+from pymmcore_ome.schema import MICROMETERS
 
 from .documents import stage_coordinates
 from .ome_image import letter
@@ -70,7 +70,7 @@ def alike(images: Iterable[ImageLayout], shapes: Sequence[Sequence[int]]) -> Ite
 
 
 def plane_elements(
-    stack: Stack, shape: Sequence[int], table: PlaneTable | None
+    stack: Stack, shape: Sequence[int], table: PlaneMetadata | None
 ) -> Iterator[Iterable[str]]:
     """Yield the Plane elements of each image of a stack, in pieces.
 

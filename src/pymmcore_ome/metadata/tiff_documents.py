@@ -16,9 +16,8 @@ from pymmcore_ome.disk import TIFF_FOLDER_KEY
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, Layout
 
-from .documents import Document, Documents, image_notes
+from .documents import Document, Documents, StoreState, image_notes
 from .ome_xml import OmeXml, xml_bytes
-from .state import StoreState
 from .store_record import KEY
 
 #: The document that goes into the one file as its ImageDescription.
@@ -69,7 +68,7 @@ def file_name(image: ImageLayout) -> str:
     return f"{image.number}.ome.tiff"
 
 
-def page_of_xml(xml: bytes) -> Mapping[str, Any] | None:
+def record_of_xml(xml: bytes) -> Mapping[str, Any] | None:
     """Return our own page from an OME-XML, or None where there is none."""
     start = xml.rfind(_START.encode())
     end = xml.find(_END.encode(), start)

@@ -13,9 +13,8 @@ from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, Layout
 
 from . import ngff
-from .documents import Document, Documents, image_notes
+from .documents import Document, Documents, StoreState, image_notes
 from .ome_xml import OmeXml
-from .state import StoreState
 from .store_record import KEY
 
 XML_KEY: Final = "OME/METADATA.ome.xml"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.backends.selection import split_selection
+from pymmcore_ome.backends import split_selection
 from pymmcore_ome.dataset import Image
 
 

@@ -13,9 +13,7 @@ import numpy as np
 
 from pymmcore_ome.dataset import Dataset, Image
 from pymmcore_ome.layout import Axis
-from pymmcore_ome.metadata import KEY, axis_origin
-from pymmcore_ome.metadata.colors import channel_colors
-from pymmcore_ome.metadata.ngff import physical_unit, pixel_range
+from pymmcore_ome.metadata import KEY, axis_origin, channel_colors, physical_unit, pixel_range
 
 from .arrays import LazyArray, Stack
 from .pictures import Picture, pictures_of

@@ -12,7 +12,7 @@ from math import ceil, prod
 import numpy as np
 
 from pymmcore_ome.backends import FILES, ArrayBackend, BackendOptions, Files, find_backend
-from pymmcore_ome.disk import Place, choose_format, local_path
+from pymmcore_ome.disk import StoreLocation, choose_format, local_path
 from pymmcore_ome.errors import OptionError, SchemaError
 from pymmcore_ome.layout import Chunks, FrameRouter, ImageLayout, Layout, layout_of, with_chunks
 from pymmcore_ome.metadata import documents_of
@@ -23,7 +23,7 @@ from pymmcore_ome.schema import StorageSchema
 class StorePlan:
     """Where a store goes, what it holds, and who writes it. Made by `plan_store`."""
 
-    place: Place
+    place: StoreLocation
     layout: Layout
     backend: type[ArrayBackend]
     options: BackendOptions
@@ -110,7 +110,7 @@ def plan_store(
         raise OptionError(f"bigtiff must be True or False, got {bigtiff!r:.80}.")
     if compression is not None:
         schema = schema.replace(compression=compression)
-    place = Place.of_new(target, chosen, files)
+    place = StoreLocation.of_new(target, chosen, files)
     named = chosen == "ome-tiff"
     if named and chunks == "auto":
         chunks = None  # a page is a frame

@@ -1,4 +1,4 @@
-"""`ChunkLocks`, `PendingFrames`: no chunk is read while it is replaced, no frame held long."""
+"""`ChunkLocks` and `PendingFrames`: no chunk is read while it is replaced."""
 
 from __future__ import annotations
 

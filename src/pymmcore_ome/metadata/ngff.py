@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from yaozarrs import v05
 
-from pymmcore_ome.layout import Axis, ImageLayout, Layout
+from pymmcore_ome.layout import ArraySpec, Axis, ImageLayout, Layout
 from pymmcore_ome.schema import Plate
 
 from .axes import axis_origin, physical_unit
@@ -50,14 +50,13 @@ class ImageAttributes:
     """
 
     def __init__(self) -> None:
-        self._alike: dict[tuple[object, ...], dict[str, Any]] = {}
+        self._of_spec: dict[ArraySpec, dict[str, Any]] = {}
 
     def __call__(self, image: ImageLayout) -> dict[str, Any]:
         """Return the attributes of an image's group."""
-        key = image.likeness
-        attributes = self._alike.get(key)
+        attributes = self._of_spec.get(image.spec)
         if attributes is None:
-            attributes = self._alike[key] = _attributes_of_alike(image)
+            attributes = self._of_spec[image.spec] = _attributes_of_alike(image)
         (multiscale,) = attributes["multiscales"]
         (level,) = multiscale["datasets"]
         translation = [axis_origin(image, axis) for axis in image.axes]

@@ -46,7 +46,7 @@ class ImageText:
 
     def __call__(self, image: ImageLayout, number: int, shape: Sequence[int]) -> tuple[str, str]:
         """Return the element of an image, ``Image:<number>``, before and after its planes."""
-        key = (*image.likeness, *shape)
+        key = (image.spec, *shape)
         parts = self._alike.get(key)
         if parts is None:
             parts = [part.split(_NUMBER) for part in self._sized(image, shape)]

@@ -50,9 +50,5 @@ def frame_problem(image: Image, row: Mapping[str, Any]) -> str | None:
 
 def stored_frame(image: Image, index: tuple[int, ...]) -> NDArray[Any]:
     """Return a frame as it was handed over: (height, width), or (height, width, 3) for RGB."""
-    samples, axis = image.layout.samples, image.layout.channel_axis
-    if samples == 1 or axis is None:
-        return image[index]
-    key: list[Any] = list(index)
-    key[axis] = slice(index[axis], index[axis] + samples)
-    return np.moveaxis(image[tuple(key)], 0, -1)
+    spec = image.layout.spec
+    return spec.block_to_frame(np.asarray(image[spec.frame_key(index)]))

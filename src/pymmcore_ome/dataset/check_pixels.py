@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.frames import frame_checksum, read_table
@@ -51,4 +50,4 @@ def frame_problem(image: Image, row: Mapping[str, Any]) -> str | None:
 def stored_frame(image: Image, index: tuple[int, ...]) -> NDArray[Any]:
     """Return a frame as it was handed over: (height, width), or (height, width, 3) for RGB."""
     spec = image.layout.spec
-    return spec.block_to_frame(np.asarray(image[spec.frame_key(index)]))
+    return spec.block_to_frame(image[spec.block_key(index)])

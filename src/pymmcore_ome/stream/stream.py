@@ -436,8 +436,8 @@ def check_fit(
 
 def with_channel(facts: FrameFacts, layout: Layout, address: FrameAddress) -> FrameFacts:
     """Return the facts with the channel's name, where the frame did not bring one."""
-    image = layout.images[address.image_number]
-    if "channel" in facts.columns or image.channel_axis is None or not image.channels:
+    spec = layout.images[address.image_number].spec
+    if "channel" in facts.columns or spec.channel_axis is None or not spec.channels:
         return facts
-    name = image.channels[address.index[image.channel_axis]].name
+    name = spec.channels[address.index[spec.channel_axis]].name
     return facts._replace(columns={**facts.columns, "channel": name})

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.layout import ChunkGrid, FrameAddress, ImageLayout, Layout, boxes
+from pymmcore_ome.layout import ArraySpec, ChunkGrid, FrameAddress, ImageLayout, Layout, boxes
 
 from .buffer import ArrayPool, QueuedFrame, SkippedFrames
 from .options import CHECKPOINT_S
@@ -57,9 +57,9 @@ class Block(NamedTuple):
     def of_frame(cls, queued: QueuedFrame, image: ImageLayout, chunk: ChunkKey | None) -> Self:
         """Return a frame alone, without a copy."""
         start = end = (*queued.index, 0, 0)
-        if image.unbounded_axes:
-            end = tuple([a + b for a, b in zip(start, image.block_shape, strict=True)])
-        pixels = frame_pixels(queued.frame, image)
+        if image.spec.unbounded_axes:
+            end = tuple([a + b for a, b in zip(start, image.spec.block_shape, strict=True)])
+        pixels = image.spec.frame_to_block(queued.frame)
         pooled = queued.frame if queued.is_pooled else None
         return cls(image.number, start, end, pixels, (queued,), chunk, False, pooled)
 
@@ -68,20 +68,6 @@ class Block(NamedTuple):
         return self.pixels[
             tuple(slice(size - first) for size, first in zip(shape, self.start, strict=True))
         ]
-
-
-def frame_pixels(frame: NDArray[Any], image: ImageLayout) -> NDArray[Any]:
-    """Return a frame with all axes of its image, in storage order."""
-    if image.samples > 1:
-        frame = np.moveaxis(frame, -1, 0)
-    return frame.reshape(image.block_shape)
-
-
-def _as_frame(pixels: NDArray[Any], image: ImageLayout) -> NDArray[Any]:
-    """Return a block of one frame as its camera delivers it; a view, always."""
-    if image.samples == 1:
-        return pixels.reshape(image.frame_shape)
-    return np.moveaxis(pixels.reshape(image.samples, *pixels.shape[-2:]), 0, -1)
 
 
 logger = logging.getLogger("pymmcore-ome")
@@ -159,13 +145,13 @@ class ChunkAssembler:
         self._checkpoint_s = checkpoint_s
         self._clock = clock
         self._grids: dict[int, ChunkGrid | None] = {}
-        self._passing: set[object] = set()  # kinds of images whose frames pass through
+        self._passing: set[ArraySpec] = set()  # whose frames pass through
         self._cells: dict[ChunkKey, _Cell] = {}
         self._open: OrderedDict[ChunkKey, _Cell] = OrderedDict()  # oldest first
         self._closed: set[ChunkKey] = set()  # complete with holes, where a frame may still come
         self._warned: set[str] = set()
         # every image now, so that what is too large is said when the store is opened
-        alike = {image.likeness: image.number for image in layout.images}
+        alike = {image.spec: image.number for image in layout.images}
         grids = [self._grid(number) for number in alike.values()]
         self.is_gathering = any(grids)
 
@@ -203,15 +189,15 @@ class ChunkAssembler:
             yield from self._make_room(grid)
             shape = grid.elements(cell.places.shape)
             shape = (*shape, *grid.image.shape[-2:])
-            cell.pixels = self._pool.acquire(shape, np.dtype(grid.image.dtype))
+            cell.pixels = self._pool.acquire(shape, grid.image.spec.frame_dtype)
             cell.opened_at = self._clock()
             self._open[key] = cell
             self.open_bytes += cell.pixels.nbytes
         if grid.is_plain:
             held = cell.pixels[spot.place]
         else:
-            region = _region(grid.elements(spot.place), grid.image.block_shape[:-2])
-            held = _as_frame(cell.pixels[region], grid.image)
+            spec = grid.image.spec
+            held = spec.block_to_frame(cell.pixels[spec.block_key(grid.elements(spot.place))])
         np.copyto(held, queued.frame)
         if queued.is_pooled:
             self._pool.release(queued.frame)
@@ -310,7 +296,7 @@ class ChunkAssembler:
             return None
         if number not in self._grids:
             image = self._layout.images[number]
-            if image.likeness in self._passing:
+            if image.spec in self._passing:
                 self._grids[number] = None
                 return None
             grid = ChunkGrid(image, self._layout.order)
@@ -325,7 +311,7 @@ class ChunkAssembler:
                     "chunks and shards.",
                 )
             if grid.frames == 1 or is_large:
-                self._passing.add(image.likeness)
+                self._passing.add(image.spec)
             self._grids[number] = None if grid.frames == 1 or is_large else grid
         return self._grids[number]
 

@@ -20,6 +20,7 @@ from typing import Any, Final, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from pymmcore_ome.disk import default_buffer_bytes
 from pymmcore_ome.errors import (
     FrameError,
     OptionError,
@@ -40,7 +41,7 @@ from .buffer import (
     write_error,
 )
 from .live import LivePixels
-from .options import StreamOptions
+from .options import SaveOptions
 from .progress import Progress, Summary
 from .store import Store
 from .views import ArrayView, JoinedView, View, checked_image, joined
@@ -60,7 +61,7 @@ class Stream:
     any other error.
     """
 
-    def __init__(self, store: Store, options: StreamOptions) -> None:
+    def __init__(self, store: Store, options: SaveOptions) -> None:
         layout = store.layout
         self._options = options
         self._stalled: StalledError | None = None
@@ -69,7 +70,8 @@ class Stream:
         self._placer = Placement(layout, in_order=store.backend.is_sequential)
         self._pool = ArrayPool()
         self._live = LivePixels(store)
-        self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s, self._live.frames.add)
+        budget_bytes = options.buffer_bytes or default_buffer_bytes()
+        self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.add)
         self._writer = Writer(self._buffer, store, self._live, options, self._pool)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
@@ -211,7 +213,7 @@ class Stream:
         if image is not None:
             return View(self._live, checked_image(image, len(self._layout.images)))
         growing = self._placer.growing
-        return joined(self._live, growing.axes if growing else ())
+        return joined(self._live, growing.specs if growing else ())
 
     def show_in(self, view: JoinedView) -> None:
         """Let a view show the images of this stream, which was made before it was opened."""
@@ -430,7 +432,7 @@ def check_fit(
 
 def channel_of(layout: Layout, address: FrameAddress) -> str | None:
     """Return the name of a frame's channel, by the plan; None where it has none."""
-    image = layout.images[address.image_number]
-    if image.channel_axis is None or not image.channels:
+    spec = layout.images[address.image_number].spec
+    if spec.channel_axis is None or not spec.channels:
         return None
-    return image.channels[address.index[image.channel_axis]].name
+    return spec.channels[address.index[spec.channel_axis]].name

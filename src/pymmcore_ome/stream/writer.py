@@ -20,7 +20,7 @@ from pymmcore_ome.frames import frame_checksum
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame, what_to_do
 from .chunks import Block, ChunkAssembler, ChunkKey
 from .live import LivePixels
-from .options import StreamOptions
+from .options import SaveOptions
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 512
@@ -47,7 +47,7 @@ class Writer(threading.Thread):
         buffer: FrameBuffer,
         store: Store,
         live: LivePixels,
-        options: StreamOptions,
+        options: SaveOptions,
         pool: ArrayPool,
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
@@ -187,7 +187,7 @@ class Writer(threading.Thread):
         try:
             self._add_images(number)
             pixels = block.pixels
-            if self._images[number].unbounded_axes:
+            if self._images[number].spec.unbounded_axes:
                 self._grow(number, block.end)
                 pixels = block.pixels_within(self.shapes[number])
             self._locks.lock(number, at)
@@ -244,10 +244,10 @@ class Writer(threading.Thread):
         number = queued.image_number
         if number >= len(self.shapes):
             self._add_images(number)
-        image = self._images[number]
-        if image.unbounded_axes:
+        spec = self._images[number].spec
+        if spec.unbounded_axes:
             start = (*queued.index, 0, 0)
-            self._grow(number, [a + b for a, b in zip(start, image.block_shape, strict=True)])
+            self._grow(number, [a + b for a, b in zip(start, spec.block_shape, strict=True)])
 
     def _add_images(self, number: int) -> None:
         while number >= len(self.shapes):
@@ -258,7 +258,7 @@ class Writer(threading.Thread):
     def _grow(self, number: int, end: Sequence[int]) -> None:
         shape = self.shapes[number]
         larger = list(shape)
-        for axis in self._images[number].unbounded_axes:
+        for axis in self._images[number].spec.unbounded_axes:
             larger[axis] = max(shape[axis], end[axis])
         if tuple(larger) != shape:
             self._store.grow(number, tuple(larger))
@@ -322,7 +322,7 @@ class FrameCommitter:
         Listed so far.
     """
 
-    def __init__(self, store: Store, options: StreamOptions) -> None:
+    def __init__(self, store: Store, options: SaveOptions) -> None:
         self.frames = 0
         self.bytes = 0
         self._store = store

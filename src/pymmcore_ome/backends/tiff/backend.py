@@ -128,12 +128,14 @@ class TiffBackend(ArrayBackend):
         PartialWriteError
             Of these frames alone.
         """
-        by_file: dict[TiffFile, list[int]] = {}
+        by_file: dict[int, list[int]] = {}
+        has_one_file = len(self._files) == 1
         for number, frame in enumerate(frames):
-            by_file.setdefault(self._file(frame.image), []).append(number)
+            by_file.setdefault(0 if has_one_file else frame.image, []).append(number)
         missing: set[int] = set()
         cause: Exception | None = None
-        for file, numbers in by_file.items():
+        for image, numbers in by_file.items():
+            file = self._file(image)
             pages = [
                 (self.pages.page(frames[n].image, frames[n].index), strips[n]) for n in numbers
             ]

@@ -104,7 +104,7 @@ class Bench:
         assert sorted(numbers) == sorted(self.expected.values())
         expected = {n: np.zeros_like(array) for n, array in self.arrays.items()}
         for (image, *index), number in self.expected.items():
-            axis = self.layout.images[image].channel_axis
+            axis = self.layout.images[image].spec.channel_axis
             where: list[Any] = list(index)
             block = frame_of(number, self.layout.schema.rgb)
             if self.layout.schema.rgb:
@@ -114,7 +114,7 @@ class Bench:
             expected[image][tuple(where)] = block
         for n, array in self.arrays.items():
             np.testing.assert_array_equal(array, expected[n])
-            for axis in self.layout.images[n].unbounded_axes:
+            for axis in self.layout.images[n].spec.unbounded_axes:
                 reached = [key[1 + axis] for key in self.expected if key[0] == n]
                 assert array.shape[axis] == max(reached) + 1
 
@@ -125,7 +125,7 @@ class Bench:
             image = self.layout.images[block.image]
             array = self.arrays.setdefault(block.image, np.zeros(image.shape, image.dtype))
             grow = [
-                (0, max(0, end - have) if n in image.unbounded_axes else 0)
+                (0, max(0, end - have) if n in image.spec.unbounded_axes else 0)
                 for n, (end, have) in enumerate(zip(block.end, array.shape, strict=True))
             ]
             array = self.arrays[block.image] = np.pad(array, grow)

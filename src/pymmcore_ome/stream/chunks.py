@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.frames import FrameRecord
-from pymmcore_ome.layout import ChunkGrid, FrameAddress, ImageLayout, Layout, boxes
+from pymmcore_ome.layout import ArraySpec, ChunkGrid, FrameAddress, ImageLayout, Layout, boxes
 
 from .buffer import ArrayPool, QueuedFrame, SkippedFrames
 from .options import CHECKPOINT_S
@@ -62,9 +62,9 @@ class Block(NamedTuple):
         """Return a frame alone, without a copy."""
         frame, address, record, is_slot = parcel
         start = end = (*address.index, 0, 0)
-        if image.unbounded_axes:
-            end = tuple([a + b for a, b in zip(start, image.block_shape, strict=True)])
-        pixels = frame_pixels(frame, image)
+        if image.spec.unbounded_axes:
+            end = tuple([a + b for a, b in zip(start, image.spec.block_shape, strict=True)])
+        pixels = image.spec.frame_to_block(frame)
         slot = frame if is_slot else None
         return cls(image.number, start, end, pixels, (record,), frame.nbytes, cell, False, slot)
 
@@ -73,13 +73,6 @@ class Block(NamedTuple):
         return self.pixels[
             tuple(slice(size - first) for size, first in zip(shape, self.start, strict=True))
         ]
-
-
-def frame_pixels(frame: NDArray[Any], image: ImageLayout) -> NDArray[Any]:
-    """Return a frame with all axes of its image, in storage order."""
-    if image.samples > 1:
-        frame = np.moveaxis(frame, -1, 0)
-    return frame.reshape(image.block_shape)
 
 
 logger = logging.getLogger("pymmcore-ome")
@@ -162,13 +155,13 @@ class ChunkAssembly:
         self._moved = moved
         self._clock = clock
         self._grids: dict[int, ChunkGrid | None] = {}
-        self._passing: set[object] = set()  # kinds of images whose frames pass through
+        self._passing: set[ArraySpec] = set()  # whose frames pass through
         self._cells: dict[CellKey, _Cell] = {}
         self._open: OrderedDict[CellKey, _Cell] = OrderedDict()  # oldest first
         self._closed: set[CellKey] = set()  # complete with holes, where a frame may still come
         self._warned: set[str] = set()
         # every image now, so that what is too large is said when the store is opened
-        alike = {image.likeness: image.number for image in layout.images}
+        alike = {image.spec: image.number for image in layout.images}
         grids = [self._grid(number) for number in alike.values()]
         self.is_gathering = any(grids)
 
@@ -206,18 +199,18 @@ class ChunkAssembly:
             yield from self._make_room(grid)
             shape = grid.elements(cell.places.shape)
             shape = (*shape, *grid.image.shape[-2:])
-            cell.pixels = self._slots.take(shape, np.dtype(grid.image.dtype))
+            cell.pixels = self._slots.take(shape, grid.image.spec.frame_dtype)
             cell.opened_at = self._clock()
             self._open[key] = cell
             self.open_bytes += cell.pixels.nbytes
         if grid.is_plain:
             plane = cell.pixels[spot.place]
             np.copyto(plane, parcel.frame)
-            held = plane.reshape(grid.image.block_shape)
+            held = plane.reshape(grid.image.spec.block_shape)
         else:
-            region = _region(grid.elements(spot.place), grid.image.block_shape[:-2])
+            region = _region(grid.elements(spot.place), grid.image.spec.frame_step)
             held = cell.pixels[region]
-            held[...] = frame_pixels(parcel.frame, grid.image)
+            held[...] = grid.image.spec.frame_to_block(parcel.frame)
         if self._moved is not None:
             self._moved(number, index, held)
         if parcel.is_slot:
@@ -317,7 +310,7 @@ class ChunkAssembly:
             return None
         if number not in self._grids:
             image = self._layout.images[number]
-            if image.likeness in self._passing:
+            if image.spec in self._passing:
                 self._grids[number] = None
                 return None
             grid = ChunkGrid(image, self._layout.order)
@@ -332,7 +325,7 @@ class ChunkAssembly:
                     "chunks and shards.",
                 )
             if grid.frames == 1 or is_large:
-                self._passing.add(image.likeness)
+                self._passing.add(image.spec)
             self._grids[number] = None if grid.frames == 1 or is_large else grid
         return self._grids[number]
 

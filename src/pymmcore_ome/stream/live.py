@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends import Picks, PlaneReader, selected_shape
 from pymmcore_ome.errors import UnreadableFrameError
-from pymmcore_ome.layout import ChunkGrid, ImageLayout, PlaneSet, boxes
+from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, PlaneSet, boxes
 
 from .buffer import QueuedFrame
-from .chunks import Block, CellKey, frame_pixels
+from .chunks import Block, CellKey
 from .store import Store
 
 Plane = tuple[int, ...]  # an index in storage order, without y and x, counted in frames
@@ -48,30 +48,16 @@ class Snapshot(NamedTuple):
 class _Image:
     """What is known of one image."""
 
-    __slots__ = ("extent", "frames", "is_plain", "newest", "planes", "taken", "unit")
+    __slots__ = ("extent", "frames", "newest", "planes", "spec", "taken")
 
-    def __init__(self, layout: ImageLayout) -> None:
-        self.unit = layout.block_shape[:-2]
-        self.is_plain = all(step == 1 for step in self.unit)  # which saves much, once a frame
-        sizes = [
-            None if axis.size is None else axis.size // unit
-            for axis, unit in zip(layout.axes, self.unit, strict=False)
-        ]
-        self.planes = PlaneSet(sizes)
+    def __init__(self, spec: ArraySpec) -> None:
+        self.spec = spec
+        sizes = zip(spec.axes, spec.plane_shape(), strict=False)
+        self.planes = PlaneSet([None if axis.size is None else size for axis, size in sizes])
         self.frames: dict[Plane, NDArray[Any]] = {}
-        self.extent = [0] * len(self.unit)
+        self.extent = [0] * len(spec.frame_step)
         self.taken = 0
         self.newest: tuple[int, ...] | None = None
-
-    def plane(self, index: Sequence[int]) -> Plane:
-        if self.is_plain:
-            return tuple(index)
-        return tuple(i // unit for i, unit in zip(index, self.unit, strict=True))
-
-    def index(self, plane: Plane) -> tuple[int, ...]:
-        if self.is_plain:
-            return plane
-        return tuple(n * unit for n, unit in zip(plane, self.unit, strict=True))
 
 
 class PendingFrames:
@@ -109,18 +95,18 @@ class PendingFrames:
             What the budget leaves free, this frame counted.
         """
         number, index = parcel.address.image_number, parcel.address.index
-        layout = self._layouts[number]
-        pixels = frame_pixels(parcel.frame, layout)
+        spec = self._layouts[number].spec
+        pixels = spec.frame_to_block(parcel.frame)
         with self._lock:
             image = self._image(number)
-            plane = image.plane(index)
+            plane = spec.plane_index(index)
             image.frames[plane] = pixels
             image.planes.add(plane)
             image.taken += 1
             image.newest = index
             self._newest = (self._newest[0] + 1, number, index)
-            for axis in layout.unbounded_axes:
-                end = index[axis] + image.unit[axis]
+            for axis in spec.unbounded_axes:
+                end = index[axis] + spec.frame_step[axis]
                 if end > image.extent[axis]:
                     image.extent[axis] = end
                     self.version += 1
@@ -132,7 +118,7 @@ class PendingFrames:
         """The pixels of a frame in flight are somewhere else now, where they stay."""
         with self._lock:
             image = self._image(number)
-            plane = image.plane(index)
+            plane = image.spec.plane_index(index)
             if plane in image.frames:
                 image.frames[plane] = pixels
 
@@ -143,7 +129,7 @@ class PendingFrames:
             for block in blocks:
                 image = self._image(block.image)
                 for record in block.records:
-                    plane = image.plane(record.index)
+                    plane = image.spec.plane_index(record.index)
                     if not keeps:
                         image.frames.pop(plane, None)
                     elif plane in image.frames:
@@ -168,15 +154,14 @@ class PendingFrames:
                     lost = {
                         plane
                         for plane in image.planes
-                        if (number, image.index(plane)) not in proven
+                        if (number, image.spec.plane_start(plane)) not in proven
                     }
                 for plane in lost:
                     image.planes.remove(plane)
                 image.frames.clear()
                 if lost:
                     reach = [max(axis, default=-1) + 1 for axis in zip(*image.planes, strict=True)]
-                    ends = zip(reach or [0] * len(image.unit), image.unit, strict=True)
-                    image.extent = [planes * unit for planes, unit in ends]
+                    image.extent = list(image.spec.plane_start(reach or [0] * len(image.extent)))
                     self.version += 1
             self._kept.clear()
             self._kept_bytes = 0
@@ -209,13 +194,13 @@ class PendingFrames:
         """Whether a frame was taken for this place."""
         with self._lock:
             image = self._images.get(number)
-            return image is not None and image.plane(index) in image.planes
+            return image is not None and image.spec.plane_index(index) in image.planes
 
     def shape(self, number: int) -> tuple[int, ...]:
         """Shape of an image, to the last frame that was taken where it grows."""
         layout = self._layouts[number]
         image = self._images.get(number)
-        if image is None or not layout.unbounded_axes:
+        if image is None or not layout.spec.unbounded_axes:
             return layout.shape
         return tuple(
             extent if axis.size is None else axis.size
@@ -236,7 +221,7 @@ class PendingFrames:
     def _image(self, number: int) -> _Image:
         image = self._images.get(number)
         if image is None:
-            image = self._images[number] = _Image(self._layouts[number])
+            image = self._images[number] = _Image(self._layouts[number].spec)
             self.version += 1
         return image
 
@@ -263,7 +248,7 @@ class ChunkLocks:
         self._images = images
         self._is_needed = is_needed
         self._grids: dict[int, ChunkGrid | None] = {}
-        self._alone: set[object] = set()  # kinds of images whose frames share nothing
+        self._alone: set[ArraySpec] = set()  # whose frames share nothing
         self._changed = threading.Condition()
         self._writing: Counter[CellKey] = Counter()
         self._reading: Counter[CellKey] = Counter()
@@ -274,12 +259,12 @@ class ChunkLocks:
             return None
         if number not in self._grids:
             image = self._images[number]
-            if image.likeness not in self._alone:
+            if image.spec not in self._alone:
                 grid = ChunkGrid(image, None)
                 if grid.frames > 1:
                     self._grids[number] = grid
                     return grid
-                self._alone.add(image.likeness)
+                self._alone.add(image.spec)
             self._grids[number] = None
         return self._grids[number]
 
@@ -428,7 +413,7 @@ class LivePixels:
             When the store was deleted, moved or replaced.
         """
         image = self.images[number]
-        unit = image.block_shape[:-2]
+        unit = image.spec.frame_step
         block = np.zeros(selected_shape(picks, rows, columns), image.dtype)
         if not block.size:
             return block
@@ -522,8 +507,7 @@ class LivePixels:
         self, image: ImageLayout, planes: Picks, needed: NDArray[np.bool_]
     ) -> UnreadableFrameError:
         first = [int(pick[n]) for pick, n in zip(planes, np.argwhere(needed)[0], strict=True)]
-        index = tuple(n * step for n, step in zip(first, image.block_shape, strict=False))
-        name = self._store.layout.frame_name(image, index)
+        name = self._store.layout.frame_name(image, image.spec.plane_start(first))
         return UnreadableFrameError(
             f"The frame at {name}, and {int(needed.sum()) - 1} more of what was asked for: it was "
             f"acquired, but {self._backend.name} lets nobody read an image before its last frame, "

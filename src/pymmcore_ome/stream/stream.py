@@ -217,7 +217,7 @@ class Stream:
         if image is not None:
             return View(self._live, checked_image(image, len(self._layout.images)))
         growing = self._placer.growing
-        return joined(self._live, growing.axes if growing else ())
+        return joined(self._live, growing.specs if growing else ())
 
     def show_in(self, view: JoinedView) -> None:
         """Let a view show the images of this stream, which was made before it was opened."""
@@ -436,8 +436,8 @@ def check_fit(
 
 def with_channel(facts: FrameFacts, layout: Layout, address: FrameAddress) -> FrameFacts:
     """Return the facts with the channel's name, where the frame did not bring one."""
-    image = layout.images[address.image_number]
-    if "channel" in facts.columns or image.channel_axis is None or not image.channels:
+    spec = layout.images[address.image_number].spec
+    if "channel" in facts.columns or spec.channel_axis is None or not spec.channels:
         return facts
-    name = image.channels[address.index[image.channel_axis]].name
+    name = spec.channels[address.index[spec.channel_axis]].name
     return facts._replace(columns={**facts.columns, "channel": name})

@@ -128,7 +128,7 @@ class Writer(threading.Thread):
             self._add_images(number)
             self._grow(number, block.end)
             pixels = block.pixels
-            if self._images[number].unbounded_axes:
+            if self._images[number].spec.unbounded_axes:
                 pixels = block.pixels_within(self.shapes[number])
             self._gate.close(block)
             try:
@@ -157,11 +157,11 @@ class Writer(threading.Thread):
             self.shapes.append(image.shape)
 
     def _grow(self, number: int, end: tuple[int, ...]) -> None:
-        if not self._images[number].unbounded_axes:
+        if not self._images[number].spec.unbounded_axes:
             return
         shape = self.shapes[number]
         larger = list(shape)
-        for axis in self._images[number].unbounded_axes:
+        for axis in self._images[number].spec.unbounded_axes:
             larger[axis] = max(shape[axis], end[axis])
         if tuple(larger) != shape:
             self._store.grow(number, tuple(larger))

@@ -15,20 +15,19 @@ from typing import Any
 from pymmcore_ome.backends.compression import zarr_codecs
 from pymmcore_ome.disk import make_folder, write_plainly, write_whole
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import ArraySpec, ImageLayout
 
 
 def array_document(image: ImageLayout, compression: str | None) -> dict[str, Any]:
     """Return the array document of an image's full-resolution array."""
+    spec = image.spec
     codecs = zarr_codecs(compression, image.dtype)
-    stored = image.chunk_shape
-    if image.shard_shape is not None:
-        stored = image.shard_shape
+    if spec.shard_shape is not None:
         codecs = [
             {
                 "name": "sharding_indexed",
                 "configuration": {
-                    "chunk_shape": list(image.chunk_shape),
+                    "chunk_shape": list(spec.chunk_shape),
                     "codecs": codecs,
                     "index_codecs": [
                         {"name": "bytes", "configuration": {"endian": "little"}},
@@ -43,7 +42,7 @@ def array_document(image: ImageLayout, compression: str | None) -> dict[str, Any
         "node_type": "array",
         "shape": list(image.shape),
         "data_type": image.dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(stored)}},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(spec.write_shape)}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": 0,
         "codecs": codecs,
@@ -71,13 +70,12 @@ def write_array_documents(
     root: Path, images: Sequence[ImageLayout], compression: str | None
 ) -> None:
     """Make the folder and document of the array of every image."""
-    known: dict[tuple[int, str], bytes] = {}
+    of_spec: dict[ArraySpec, bytes] = {}
     made: set[str] = set()
     # thousands of images: pathlib would take longer than the system
     for image in images:
-        key = (id(image.axes), image.dtype)  # shared by images that are alike
-        if key not in known:
-            known[key] = json_bytes(array_document(image, compression), indent=2)
+        if image.spec not in of_spec:
+            of_spec[image.spec] = json_bytes(array_document(image, compression), indent=2)
         folder = f"{root}/{array_key(image)}"
         group = folder.rpartition("/")[0]
         parent = group.rpartition("/")[0] if image.path else group
@@ -86,7 +84,7 @@ def write_array_documents(
             made.add(parent)
         make_folder(group)
         os.mkdir(folder)  # noqa: PTH102
-        write_plainly(f"{folder}/zarr.json", known[key])
+        write_plainly(f"{folder}/zarr.json", of_spec[image.spec])
 
 
 def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[int]:

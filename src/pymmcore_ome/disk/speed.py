@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 _BLOCK_BYTES: Final = 4 << 20
 _SYNC_BYTES: Final = 64 << 20
 _MAX_BYTES: Final = 512 << 20
@@ -63,6 +61,8 @@ def measure_disk(folder: Path, max_s: float = _MAX_S) -> float:
 
 def warm_up(folder: Path, nbytes: int, max_s: float = _WARM_UP_S) -> None:
     """Make the system find memory for so many bytes, by a file that is removed again."""
+    import psutil
+
     free = min(psutil.virtual_memory().available, shutil.disk_usage(folder).free) // 2
     left = min(int(nbytes * _WARM_UP_MARGIN), free)
     piece = bytes(_BLOCK_BYTES)

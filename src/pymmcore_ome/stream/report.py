@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from rich import filesize
-
 from .progress import Summary
 
 
@@ -70,6 +68,8 @@ def _other_reasons(summary: Summary) -> str:
 
 def size_text(nbytes: float) -> str:
     """Return bytes in decimal units, such as ``"1.5 GB"``."""
+    from rich import filesize
+
     return filesize.decimal(round(nbytes))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from pymmcore_ome.dataset import Dataset, Refused, is_marked, missing_frames, refused_settings
+from pymmcore_ome.dataset import Dataset, Refused, TableCheck, refused_settings
 from pymmcore_ome.disk import StoreLock
 from pymmcore_ome.layout import ImageLayout, index_name
 
@@ -45,18 +45,17 @@ class Contents:
     @classmethod
     def of(cls, dataset: Dataset) -> Contents:
         """Count the frames of a store, and those that it lacks."""
-        rows = dataset.frames()
-        places = {(row["image"], row["index"]) for row in rows}
-        marked = [row for row in rows if is_marked(row)]
+        table = TableCheck(dataset)
+        marked = dataset.not_as_asked()
         missing: Counter[str] = Counter()
         first: dict[str, list[Index]] = {}
-        for image, index in missing_frames(dataset, places):
+        for image, index in table.missing():
             missing[image] += 1
             if missing[image] <= _MOST_SHOWN:
                 first.setdefault(image, []).append(index)
         return cls(
             dataset,
-            Counter(image for image, _ in places),
+            table.stored,
             missing,
             first,
             len(marked),

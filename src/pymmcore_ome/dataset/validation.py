@@ -43,10 +43,12 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
         listed = sum(1 for _ in read_table(dataset.place.table))
         return [*problems, *_ending(dataset, listed)]
     table = TableCheck(dataset)
+    missing = table.missing_problem()
     return [
         *table.problems,
+        *([] if missing is None else [missing]),
         *(pixel_problems(dataset) if pixels else ()),
-        *_ending(dataset, table.count),
+        *_ending(dataset, table.row_count),
     ]
 
 

@@ -60,7 +60,7 @@ class Contents:
             first,
             len(marked),
             refused_settings(dataset, marked),
-            dataset.status == "incomplete" and StoreLock(dataset.place).is_held(),
+            dataset.status == "incomplete" and StoreLock(dataset.location).is_held(),
         )
 
     @property
@@ -96,7 +96,7 @@ class Contents:
         plate = dataset.layout.plate
         return {
             "path": str(dataset.path),
-            "format": dataset.place.format,
+            "format": dataset.location.format,
             "status": record.status,
             "reason": record.reason,
             "being_written": self.is_being_written,

@@ -1,4 +1,4 @@
-"""Reading back: datasets and validation. It writes nothing."""
+"""Reading back, validation and recovery. Only `recover` and `confirm_proven` write."""
 
 from .check_table import TableCheck
 from .dataset import Dataset, open_dataset

@@ -110,7 +110,7 @@ class TableCheck:
         self.row_count = 0
         bad_lines: list[int] = []
         misplaced = []
-        for row in read_table(dataset.place.table, bad_lines):
+        for row in read_table(dataset.location.table, bad_lines):
             self.row_count += 1
             listed = self._images.get(row["image"])
             if listed is None:
@@ -124,8 +124,9 @@ class TableCheck:
         for listed in self._images.values():
             misplaced += [self._outside(index, listed) for index in listed.count_planes()]
             doubled += [
-                f"{times} frames claim the same place: {self._name(listed, listed.index(number))}"
-                for number, times in listed.doubled.items()
+                f"the frame table lists {count} frames at "
+                f"{self._name(listed, listed.index(number))}"
+                for number, count in listed.doubled.items()
             ]
         self.problems = [
             *(f"line {number} of the frame table cannot be read" for number in bad_lines),

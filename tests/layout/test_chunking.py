@@ -132,7 +132,7 @@ def test_frames_of_an_auto_chunk_come_in_a_row_and_it_is_as_large_as_it_may(
 ) -> None:
     layout = layout_of(nest)
     image = layout.images[0]
-    chunk = auto_chunk_shape(image, nest.frame_dimensions, least_bytes)
+    chunk = auto_chunk_shape(image.spec, nest.frame_dimensions, least_bytes)
     assert all(0 < n <= size for n, size in zip(chunk, image.shape, strict=True))
     assert chunk[-2:] == (2, 2)
     assert comes_in_a_row(layout, chunk)

@@ -1,4 +1,4 @@
-"""`ChunkLocks` and `PendingFrames`: no chunk is read while it is replaced, no frame held for long."""
+"""`ChunkLocks` and `PendingFrames`: no chunk is read while it is replaced."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 import useq
 from psygnal import Signal
@@ -20,7 +20,10 @@ from pymmcore_plus import CMMCorePlus
 from pymmcore_ome.disk import format_of_suffix
 from pymmcore_ome.errors import AcquisitionError, OptionError, RunningError
 from pymmcore_ome.metadata import Status
+from pymmcore_ome.schema import Camera
+from pymmcore_ome.stream import SaveOptionsDict, lists_options
 
+from .destination import Unready
 from .listener import EngineListener
 from .output import Output, tell
 from .readiness import refuse_unready
@@ -261,7 +264,14 @@ def _kept(method: Callable[..., Any]) -> Callable[..., Any]:
 _installed: weakref.WeakKeyDictionary[Any, Installation] = weakref.WeakKeyDictionary()
 
 
-def install(core: CMMCorePlus | None = None, **options: Any) -> Installation:
+@lists_options
+def install(
+    core: CMMCorePlus | None = None,
+    *,
+    cameras: Sequence[Camera] | None = None,
+    unready: Unready = "refuse",
+    **options: Unpack[SaveOptionsDict],
+) -> Installation:
     """Let string paths of `core.mda.run` and `core.run_mda` be saved by this package.
 
     Installing again on the same core returns the same installation, with the new options.
@@ -270,8 +280,10 @@ def install(core: CMMCorePlus | None = None, **options: Any) -> Installation:
     ----------
     core : CMMCorePlus, optional
         None: ``CMMCorePlus.instance()``.
+    cameras, unready
+        Defaults for string paths, as `Output`; so are all that follow.
     **options
-        Defaults for string paths, as the keyword arguments of `Output`.
+        As `SaveOptions`.
 
     Returns
     -------
@@ -290,12 +302,13 @@ def install(core: CMMCorePlus | None = None, **options: Any) -> Installation:
     core = CMMCorePlus.instance() if core is None else core
     if not hasattr(core, "mda"):
         raise AcquisitionError(f"install takes a CMMCorePlus, got {core!r:.80}.")
-    Output("check.ome.zarr", **options)  # options that no output knows are refused here
-    found = _installed.get(core.mda)
-    if found is not None:
-        found.install_again(options)
-        return found
-    installation = _installed[core.mda] = Installation(core, options)
+    defaults: dict[str, Any] = {"cameras": cameras, "unready": unready, **options}
+    Output("check.ome.zarr", **defaults)  # unknown options are refused here
+    installed = _installed.get(core.mda)
+    if installed is not None:
+        installed.install_again(defaults)
+        return installed
+    installation = _installed[core.mda] = Installation(core, defaults)
     return installation
 
 

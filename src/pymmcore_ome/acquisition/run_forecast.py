@@ -99,7 +99,7 @@ def forecast(
     planned = sequence.model_copy(deep=True)
     if pixel_size_um:
         _set_field_of_view(planned, seen, pixel_size_um)
-    schema = Sink(output).plan(planned, seen, CoreFacts.of_engine(core.mda.engine))
+    schema = Sink(output.destination).plan(planned, seen, CoreFacts.of_engine(core.mda.engine))
     if schema is None:
         raise AcquisitionError("Nobody knows how many events an iterator will bring.")
     plan = output.plan(schema)

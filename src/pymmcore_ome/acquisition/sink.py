@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import useq
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ from pymmcore_ome.errors import AcquisitionError, FrameError
 from pymmcore_ome.frames import NOT_AS_ASKED
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
-from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary, open_stream
+from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary
 
-from .channel_cameras import CamerasInUse, ChannelCameras, cameras_in_use
+from .cameras_in_use import CamerasInUse, cameras_in_use
+from .destination import Destination
 from .free_run import FreeRun
 from .microscope import (
     NO_FACTS,
@@ -31,23 +32,21 @@ from .microscope import (
     pixel_size_of,
 )
 from .readiness import HOW_TO_RUN_IT, unready
+from .useq.channel_cameras import ChannelCameras
 from .useq.schema import schema_from_useq
-
-if TYPE_CHECKING:
-    from .output import Output
 
 
 class Sink:
-    """Writes one run to one store, by the options of an `Output`."""
+    """Writes one run to one store."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
         self._stream: Stream | None = None
         self._free_run: FreeRun | None = None
         self._by_channel: ChannelCameras | None = None
         self._cameras: list[str] = []
         self._notes: dict[str, Any] = {}
-        self._not_as_asked = NotAsAsked(output.path)
+        self._not_as_asked = NotAsAsked(destination.path)
         self.summary: Summary | None = None
         self.view: ArrayView | None = None  # of all images; from set-up on
 
@@ -82,18 +81,18 @@ class Sink:
         PymmcoreOmeError
             When the sequence, the camera or the path cannot be used.
         """
-        if failed and self._output.unready == "refuse":
+        if failed and self._destination.unready == "refuse":
             raise unready(failed, "No frame was taken, nothing was created.", *HOW_TO_RUN_IT)
         self.note(failed)
         if self._stream is not None or self._free_run is not None:
             raise AcquisitionError(
-                f"Another run was started while {self._output.path} is still being written. "
+                f"Another run was started while {self._destination.path} is still being written. "
                 "Start it when the first run has finished."
             )
         self._notes = acquisition_notes(sequence, summary)
         schema = self.plan(sequence, summary, facts)
         if self._free_run is not None:
-            self._output.check()
+            self._destination.check()
             self.view = self._free_run.view()
         elif schema is not None:
             self._open(schema)
@@ -114,9 +113,9 @@ class Sink:
             When the sequence or the camera cannot be used.
         """
         has_plan = not _has_no_plan(sequence)
-        if self._output.cameras:
-            names = [camera.name for camera in self._output.cameras]
-            in_use = CamerasInUse(list(self._output.cameras), names)
+        if self._destination.cameras:
+            names = [camera.name for camera in self._destination.cameras]
+            in_use = CamerasInUse(list(self._destination.cameras), names)
         else:
             in_use = cameras_in_use(sequence if has_plan else None, summary, facts)
         self._by_channel = in_use.by_channel
@@ -223,9 +222,7 @@ class Sink:
         return is_set_up and self.summary is None
 
     def _open(self, schema: StorageSchema) -> None:
-        self._stream = open_stream(
-            self._output.path, schema, acquisition=self._notes, **self._output.stream_options()
-        )
+        self._stream = self._destination.open(schema, self._notes)
         if isinstance(self.view, JoinedView):
             self._stream.show_in(self.view)
         else:

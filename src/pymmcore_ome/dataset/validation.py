@@ -8,7 +8,6 @@ from pathlib import Path
 from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
-import yaozarrs
 
 from pymmcore_ome.backends import TiffPages
 from pymmcore_ome.disk import read_description
@@ -99,12 +98,14 @@ def document_problems(dataset: Dataset) -> Iterator[str]:
 def _zarr(dataset: Dataset) -> Iterator[str]:
     if not dataset.images:
         return  # a store that grows, before its first frame
+    import yaozarrs  # here, because opening a dataset does not need it
+
     try:
         yaozarrs.validate_zarr_store(str(dataset.path))
     except (ValueError, OSError) as error:
         yield f"the OME-Zarr documents are not valid: {error}"
-    if dataset.schema.grows and dataset.status == "incomplete":
-        return  # the XML is written at its end
+    if dataset.status == "incomplete":
+        return  # its OME-XML is written when the stream is closed
     try:
         xml = (dataset.path / XML_KEY).read_bytes()
     except OSError as error:

@@ -1,6 +1,6 @@
 """From a schema to images, arrays, chunks and addresses. Pure: no I/O, no threads."""
 
-from .array_spec import Axis, FrameAddress, ImageAxes, ImageLayout, index_name
+from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
 from .chunk_grid import ChunkGrid, boxes
 from .chunking import Chunks, with_chunks
 from .layout import Layout, layout_of
@@ -8,9 +8,11 @@ from .naming import image_name
 from .page_table import PageTable, Run
 from .placement import Occupancy, Placement, PlaneSet
 from .router import FrameRouter, GrowingRouter, grown_plan, new_position
-from .sequential import Arrival, InOrder, arrival_of, plane_count, plane_steps
+from .sequential import Arrival, InOrder, arrival_of
 
 __all__ = [
+    "AXIS_RANK",
+    "ArraySpec",
     "Arrival",
     "Axis",
     "ChunkGrid",
@@ -18,7 +20,6 @@ __all__ = [
     "FrameAddress",
     "FrameRouter",
     "GrowingRouter",
-    "ImageAxes",
     "ImageLayout",
     "InOrder",
     "Layout",
@@ -34,7 +35,5 @@ __all__ = [
     "index_name",
     "layout_of",
     "new_position",
-    "plane_count",
-    "plane_steps",
     "with_chunks",
 ]  # fmt: skip

@@ -43,16 +43,16 @@ class ChunkGrid:
 
     def __init__(self, image: ImageLayout, order: FrameOrder | None) -> None:
         self.image = image
-        self._unit = image.block_shape[:-2]
+        self._unit = image.spec.frame_step
         self.is_plain = prod(self._unit) == 1
-        units = image.shard_shape or image.chunk_shape
+        units = image.spec.write_shape
         # whole storage units and whole frames: an RGB frame may span several units
         self._cell = tuple(
             min(lcm(unit, frame), axis.size or lcm(unit, frame))
             for unit, frame, axis in zip(units, self._unit, image.axes, strict=False)
         )
         self.frames = prod(self._cell) // prod(self._unit)
-        self.nbytes = prod(self._cell) * prod(image.shape[-2:]) * np.dtype(image.dtype).itemsize
+        self.nbytes = prod(self._cell) * prod(image.shape[-2:]) * image.spec.frame_dtype.itemsize
         self._order = order if isinstance(order, GridOrder) and order.is_sparse else None
 
     def spot(self, index: tuple[int, ...]) -> Spot:
@@ -103,9 +103,9 @@ class ChunkGrid:
     def _event_index(self, index: list[int]) -> dict[str, int]:
         """Return the t, c and z of an element: each is the slowest loop of its axis."""
         return {
-            lane.name: index[lane.axis] // lane.step
-            for lane in self.image.axis_strides
-            if lane.name in ("t", "c", "z")
+            stride.name: index[stride.axis] // stride.step
+            for stride in self.image.spec.axis_strides
+            if stride.name in ("t", "c", "z")
         }
 
 

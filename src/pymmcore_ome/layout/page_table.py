@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .array_spec import ImageLayout
+from .array_spec import ArraySpec, ImageLayout
 
 
 class Run(NamedTuple):
@@ -38,8 +38,7 @@ class PageTable:
         self._counts = [0]
         self._apart = apart
         self._numbers: list[NDArray[np.uint32]] = []
-        self._samples: list[int] = []
-        self._channel_axis: list[int] = []
+        self._specs: list[ArraySpec] = []
 
     @property
     def image_count(self) -> int:
@@ -56,11 +55,10 @@ class PageTable:
         shape : sequence of int
             Its shape in storage order, Y and X included.
         """
-        if self._apart and self._samples:
+        if self._apart and self._specs:
             self._counts.append(0)
-        self._samples.append(image.samples)
-        self._channel_axis.append(-1 if image.channel_axis is None else image.channel_axis)
-        planes = self._plane_shape(len(self._samples) - 1, shape)
+        self._specs.append(image.spec)
+        planes = image.spec.plane_shape(shape)
         count = int(np.prod(planes, dtype=np.int64))
         self._numbers.append(self._new_pages(-1, count).reshape(planes))
         return count
@@ -90,14 +88,13 @@ class PageTable:
             numbers[start : start + count] = np.arange(page, page + count)
         if (numbers < 0).any():
             raise ValueError("some planes have no page")
-        self._samples.append(image.samples)
-        self._channel_axis.append(-1 if image.channel_axis is None else image.channel_axis)
+        self._specs.append(image.spec)
         self._numbers.append(numbers.reshape(tuple(planes)).astype(np.uint32))
 
     def grow(self, image: int, shape: Sequence[int]) -> int:
         """Give pages to the planes of a larger image that has none yet; return how many."""
         old = self._numbers[image]
-        planes = self._plane_shape(image, shape)
+        planes = self._specs[image].plane_shape(shape)
         larger = np.zeros(planes, np.uint32)
         is_new = np.ones(planes, bool)
         known = tuple(slice(size) for size in old.shape)
@@ -118,11 +115,7 @@ class PageTable:
 
     def page(self, image: int, index: Sequence[int]) -> int:
         """Return the page of the plane at an index in storage order, without Y and X."""
-        samples = self._samples[image]
-        if samples > 1:
-            axis = self._channel_axis[image]
-            index = [*index[:axis], index[axis] // samples, *index[axis + 1 :]]
-        return int(self._numbers[image][tuple(index)])
+        return int(self._numbers[image][self._specs[image].plane_index(index)])
 
     def runs(self, image: int, planes: Sequence[int]) -> list[Run]:
         """Return the pages of an image's first planes along each axis, neighbours together."""
@@ -145,12 +138,6 @@ class PageTable:
         """Yield the page of each of an image's first planes along each axis."""
         for index in np.ndindex(*planes):
             yield Run(int(self._numbers[image][index]), index, 1)
-
-    def _plane_shape(self, image: int, shape: Sequence[int]) -> tuple[int, ...]:
-        planes = list(shape[:-2])
-        if self._samples[image] > 1:
-            planes[self._channel_axis[image]] //= self._samples[image]
-        return tuple(planes)
 
     def _new_pages(self, file: int, count: int) -> NDArray[np.uint32]:
         first = self._counts[file]

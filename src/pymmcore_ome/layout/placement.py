@@ -109,11 +109,11 @@ class Placement:
         if self._in_order is not None and address is not None:
             self._in_order.check(address, self._shown(index))
         if growth is not None:
-            kind = growth.kind
-            return Found(index, address, kind.shape, np.dtype(kind.dtype), False, growth)
-        assert address is not None
-        image = self._layout.images[address.image_number]
-        return Found(index, address, image.frame_shape, image.frame_dtype, at is None, None)
+            spec = growth.spec
+        else:
+            assert address is not None
+            spec = self._layout.images[address.image_number].spec
+        return Found(index, address, spec.frame_shape, spec.frame_dtype, at is None, growth)
 
     def take(self, found: Found, about: Mapping[str, Any]) -> FrameAddress:
         """Take the place that was found last, and return its address.
@@ -253,7 +253,7 @@ class Occupancy:
         if places is None:
             image = self._images[address.image_number]
             count = prod(image.shape[:-2])
-            if len(image.unbounded_axes) > 1 or count > _MAX_PLACES:
+            if len(image.spec.unbounded_axes) > 1 or count > _MAX_PLACES:
                 self._scattered[address] = frame_number
                 return
             places = array("I", bytes(4 * count))
@@ -279,7 +279,9 @@ class Occupancy:
     def _make_steps(self, image_number: int) -> tuple[int, ...]:
         """Return the step of each axis, the unbounded one slowest so that it may grow."""
         image = self._images[image_number]
-        order = sorted(range(len(image.axes) - 2), key=lambda n: (n not in image.unbounded_axes, n))
+        order = sorted(
+            range(len(image.axes) - 2), key=lambda n: (n not in image.spec.unbounded_axes, n)
+        )
         steps = [0] * len(order)
         step = 1
         for axis in reversed(order):

@@ -21,7 +21,7 @@ from pymmcore_ome.schema import (
     safe_name,
 )
 
-from .array_spec import FrameAddress, FrameKind, ImageAxes, ImageLayout, image_axes
+from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec
 from .layout import Layout, layout_of
 from .naming import UniqueNames, image_name, name_of
 
@@ -66,8 +66,7 @@ class FrameRouter:
             )
         )
         self._images = layout.images
-        self._repeats = tuple(_repeats(image) for image in layout.images)
-        self._has_repeats = any(count > 1 for count in self._repeats)
+        self._has_repeats = any(spec.repeats > 1 for spec in layout.specs)
 
     def __len__(self) -> int:
         """Number of planned frames; TypeError for an unbounded plan, as for any iterator."""
@@ -130,15 +129,16 @@ class FrameRouter:
             except KeyError:
                 raise self._outside(at, None, None) from None
         target = self._images[image]
-        index = [0] * (len(target.axes) - 2)
-        for name, lane_size, axis, step in target.axis_strides:
+        spec = target.spec
+        index = [0] * (len(spec.axes) - 2)
+        for name, loop_size, axis, step in spec.axis_strides:
             if name in at:
                 matched += 1
                 value = at[name]
                 if type(value) is not int:
                     value = _whole(value)
-                if value < 0 or (lane_size is not None and value >= lane_size):
-                    raise self._outside(at, name, lane_size)
+                if value < 0 or (loop_size is not None and value >= loop_size):
+                    raise self._outside(at, name, loop_size)
                 index[axis] += value * step
         if matched != len(at):
             self._check_unknown(at, image)
@@ -168,7 +168,7 @@ class FrameRouter:
 
     def repeats(self, address: FrameAddress) -> int:
         """How often the index of this place may come."""
-        return self._repeats[address.image_number]
+        return self._images[address.image_number].spec.repeats
 
     def repeated(self, address: FrameAddress, repeat: int) -> FrameAddress:
         """Return the place of a repeat of the index, 0 being the first.
@@ -185,13 +185,13 @@ class FrameRouter:
                 f"The frame at {self.layout.name_of(address)} comes {self.repeats(address)} times "
                 "in the plan; this is one more."
             )
-        image = self.layout.images[address.image_number]
+        spec = self._images[address.image_number].spec
         index = list(address.index)
-        index[image.repeat_axis] += repeat * image.repeat_step
+        index[spec.repeat_axis] += repeat * spec.repeat_step
         return address._replace(index=tuple(index))
 
     def _check_unknown(self, at: Mapping[str, int], image: int) -> None:
-        names = {name for name, *_ in (*self._selectors, *self._images[image].axis_strides)}
+        names = {name for name, *_ in (*self._selectors, *self._images[image].spec.axis_strides)}
         for key, value in at.items():
             if str(key) not in names and _whole(value) != 0:
                 raise self._outside(at, str(key), None)
@@ -218,19 +218,11 @@ class FrameRouter:
     def _plan(self) -> str:
         if self._numbers is not None:
             return f"{len(self._images)} images of their own sizes"
-        loops = [*((n, s) for n, s, _ in self._selectors), *((n, s) for n, s, *_ in self._lanes())]
+        loops = [
+            *((n, s) for n, s, _ in self._selectors),
+            *((n, s) for n, s, *_ in self._images[0].spec.axis_strides),
+        ]
         return "{" + ", ".join(f"{n}: {'unbounded' if s is None else s}" for n, s in loops) + "}"
-
-    def _lanes(self) -> Any:
-        return self._images[0].axis_strides
-
-
-def _repeats(image: ImageLayout) -> int:
-    """How often an index of this image may come."""
-    if image.repeat_axis < 0:
-        return 1
-    size = image.axes[image.repeat_axis].size
-    return 1 if size is None else size // image.repeat_step
 
 
 def _whole(value: Any) -> int:
@@ -248,7 +240,7 @@ class Growth(NamedTuple):
     selected: dict[str, int]
     place: tuple[int, ...]
     channel: int
-    kind: FrameKind
+    spec: ArraySpec
 
 
 class GrowingRouter:
@@ -265,10 +257,13 @@ class GrowingRouter:
         self.layout = layout
         self._schema = layout.schema
         self._cameras, loops = _cameras_and_loops(self._schema)
-        self._axes = [
-            image_axes(self._schema, loops, camera=camera) for camera in self._cameras or (None,)
+        self._specs = [
+            array_spec(self._schema, loops, camera=camera, camera_number=number)
+            for number, camera in enumerate(self._cameras)
+        ] or [array_spec(self._schema, loops)]
+        self._strides = [
+            {stride.name: stride for stride in spec.axis_strides} for spec in self._specs
         ]
-        self._lanes = [{lane.name: lane for lane in axes.axis_strides} for axes in self._axes]
         self._images = layout.images
         self._keys: dict[tuple[tuple[str, int], ...], int] = {}
         self._positions: list[Position] = []
@@ -276,9 +271,9 @@ class GrowingRouter:
         self._names = UniqueNames()
 
     @property
-    def axes(self) -> list[ImageAxes]:
-        """The axes of an image, one for each camera that differs."""
-        return self._axes
+    def specs(self) -> list[ArraySpec]:
+        """The array of an image, one for each camera that differs."""
+        return self._specs
 
     def find(self, at: Mapping[str, int]) -> Growth:
         """Return where the frame of an index goes; nothing is made yet.
@@ -289,22 +284,22 @@ class GrowingRouter:
             When a value is negative or no whole number, or beyond the number of cameras.
         """
         camera = self._camera(at)
-        axes, axis_strides = self._axes[camera], self._lanes[camera]
-        index = [0] * (len(axes.axes) - 2)
+        spec, strides = self._specs[camera], self._strides[camera]
+        index = [0] * (len(spec.axes) - 2)
         selected = {}
         for name, given in at.items():
             value, key = _checked(at, name, given), str(name)
-            lane = axis_strides.get(key)
-            if lane is None:
+            stride = strides.get(key)
+            if stride is None:
                 selected[key] = value
-            elif lane.size is not None and value >= lane.size:
+            elif stride.size is not None and value >= stride.size:
                 raise OutsidePlanError(
-                    f"Frame at {dict(at)}: {key} runs from 0 to {lane.size - 1}."
+                    f"Frame at {dict(at)}: {key} runs from 0 to {stride.size - 1}."
                 )
             else:
-                index[lane.axis] += value * lane.step
+                index[stride.axis] += value * stride.step
         number = self._keys.get(_selector(selected))
-        return Growth(number, selected, tuple(index), int(at.get("c", 0)), axes.kind)
+        return Growth(number, selected, tuple(index), int(at.get("c", 0)), spec)
 
     def address(self, found: Growth) -> FrameAddress | None:
         """Return the address of a place that was found; None: its image has yet to be made."""
@@ -347,7 +342,7 @@ class GrowingRouter:
             position=self._positions[number],
             sizes=dict(zip(image.axis_names, shape, strict=True)),
             channels=self._channels[number],
-            camera=image.camera,
+            camera=image.spec.camera,
         )
 
     def _camera(self, at: Mapping[str, int]) -> int:
@@ -372,22 +367,9 @@ class GrowingRouter:
             parts = [("p", 0, Position(name=place)), ("cam", 0, name_of(self._cameras[camera]))]
         name = self._names.claim(image_name(parts)[0])
         position = new_position(name if camera is None else place, about)
-        axes = self._axes[camera or 0]
-        self._images.append(
-            ImageLayout(
-                number=number,
-                path=name if self.layout.named else str(number),
-                name=name,
-                label=position.label or name,
-                axes=axes.axes,
-                dtype=axes.kind.dtype,
-                position=position,
-                axis_strides=axes.axis_strides,
-                camera=camera,
-                significant_bits=axes.kind.significant_bits,
-                samples=axes.kind.samples,
-            )
-        )
+        path = name if self.layout.named else str(number)
+        spec = self._specs[camera or 0]
+        self._images.append(ImageLayout(spec, number, path, name, position.label or name, position))
         self._positions.append(position)
         self._channels.append({})
         return number
@@ -417,7 +399,8 @@ def grown_plan(
     """
     cameras, loops = _cameras_and_loops(schema)
     own = None if camera is None else cameras[camera]
-    steps = {lane.name: lane.step for lane in image_axes(schema, loops, camera=own).axis_strides}
+    spec = array_spec(schema, loops, camera=own)
+    steps = {stride.name: stride.step for stride in spec.axis_strides}
     dims = []
     for dim in loops:
         size = dim.size

@@ -7,12 +7,11 @@ comes. They move no frame and reorder none.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from typing import Final, NamedTuple
 
 from pymmcore_ome.errors import OutOfOrderError
 
-from .array_spec import FrameAddress, ImageLayout, index_name
+from .array_spec import ArraySpec, FrameAddress, index_name
 from .layout import Layout
 from .order import ReplayOrder
 from .router import FrameRouter
@@ -35,17 +34,6 @@ class Arrival(NamedTuple):
     open_at_once: int
 
 
-def plane_steps(image: ImageLayout) -> tuple[int, ...]:
-    """Return how many planes one step along each axis (y and x left out) moves in storage."""
-    sizes = [axis.size or 1 for axis in image.axes[:-2]]
-    return tuple(prod(sizes[number + 1 :]) for number in range(len(sizes)))
-
-
-def plane_count(image: ImageLayout) -> int | None:
-    """Return the number of planes of an image; None when an axis grows."""
-    return None if image.unbounded_axes else prod(image.shape[:-2])
-
-
 def arrival_of(layout: Layout) -> Arrival:
     """Tell how the frames of a plan arrive, with every reason why that is not in order.
 
@@ -62,38 +50,37 @@ def arrival_of(layout: Layout) -> Arrival:
     if isinstance(layout.order, ReplayOrder):
         late, open_at_once = _walk(layout)
         return Arrival(reasons + late, open_at_once)
-    return Arrival(reasons + _loop_reasons(layout.images[0]), _open_at_once(layout))
+    return Arrival(reasons + _loop_reasons(layout.images[0].spec), _open_at_once(layout))
 
 
 def _axis_reasons(layout: Layout) -> Iterator[str]:
-    for image in layout.images:
-        if any(number > 0 for number in image.unbounded_axes):
-            grows = image.axis_names[image.unbounded_axes[0]]
+    for spec in layout.specs:
+        if any(number > 0 for number in spec.unbounded_axes):
+            grows = spec.axis_names[spec.unbounded_axes[0]]
             yield (
                 f"only the slowest stored axis can be unbounded, which is "
-                f"{image.axis_names[0]!r}, not {grows!r}: give {grows!r} a size, or {_USE}"
+                f"{spec.axis_names[0]!r}, not {grows!r}: give {grows!r} a size, or {_USE}"
             )
-        channel = image.channel_axis
-        if image.samples > 1 and channel is not None and plane_steps(image)[channel] > 1:
-            inner = [axis.name for axis in image.axes[channel + 1 : -2] if axis.size != 1]
+        channel = spec.channel_axis
+        if spec.samples > 1 and channel is not None and spec.slice_steps[channel] > 1:
+            inner = [axis.name for axis in spec.axes[channel + 1 : -2] if axis.size != 1]
             yield (
                 f"the red, green and blue of a frame must be stored next to each other, but "
                 f"{', '.join(inner)} lies between them: {_USE}"
             )
 
 
-def _loop_reasons(image: ImageLayout) -> list[str]:
-    steps = plane_steps(image)
+def _loop_reasons(spec: ArraySpec) -> list[str]:
     within = 0  # how far all faster loops together move
     in_order = True
-    for lane in reversed(image.axis_strides):
-        step = lane.step * steps[lane.axis]
-        in_order &= lane.size == 1 or step > within
-        within += step * ((lane.size or 1) - 1)
+    for stride in reversed(spec.axis_strides):
+        step = stride.step * spec.slice_steps[stride.axis]
+        in_order &= stride.size == 1 or step > within
+        within += step * ((stride.size or 1) - 1)
     if in_order:
         return []
-    come = ", ".join(lane.name for lane in image.axis_strides if lane.size != 1)
-    stored = ", ".join(axis.name for axis in image.axes[:-2] if axis.size != 1)
+    come = ", ".join(stride.name for stride in spec.axis_strides if stride.size != 1)
+    stored = ", ".join(axis.name for axis in spec.axes[:-2] if axis.size != 1)
     return [
         f"it needs frames in the order in which they are stored, but they come as ({come}) and "
         f"are stored as ({stored}): acquire in the order of storage, or {_USE}"
@@ -158,10 +145,10 @@ class InOrder:
 
     def is_full(self, image: int) -> bool:
         """Whether the last place of an image is taken."""
-        layout, last = self._images[image], self._last.get(image)
-        if last is None or layout.unbounded_axes:
+        spec, last = self._images[image].spec, self._last.get(image)
+        if last is None or spec.unbounded_axes:
             return False
-        ends = zip(last, layout.block_shape, layout.shape[:-2], strict=False)
+        ends = zip(last, spec.frame_step, spec.shape, strict=False)
         return all(at + size == end for at, size, end in ends)
 
     def check(self, address: FrameAddress, shown: str) -> None:

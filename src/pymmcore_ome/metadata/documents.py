@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pymmcore_ome.frames import PlaneMetadata
-from pymmcore_ome.layout import Axis, ImageLayout, Layout, PageTable
+from pymmcore_ome.layout import ImageLayout, Layout, PageTable
 
-from .ngff import in_unit_of
+from .axes import stage_coordinates
 from .store_record import StoreRecord
 
 Document = tuple[str, Iterable[bytes]]
@@ -55,12 +55,6 @@ def image_notes(image: ImageLayout) -> dict[str, object]:
         }
         notes["units"] = {name: axis.unit for name, axis in uneven.items() if axis.unit is not None}
     return notes
-
-
-def stage_coordinates(image: ImageLayout, axis: Axis) -> list[float | str]:
-    """Return an axis' listed coordinates, as the stage has them."""
-    base = in_unit_of(axis, image.position.z_um or 0.0) if axis.name == "z" else 0.0
-    return [c + base if isinstance(c, float) else c for c in axis.coords or ()]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pymmcore_ome.frames import PLANE_COLUMNS, PlaneMetadata
 from pymmcore_ome.layout import ImageLayout, PageTable, Run
 from pymmcore_ome.schema import MICROMETERS
 
-from .documents import stage_coordinates
+from .axes import stage_coordinates
 from .ome_image import letter
 
 Stack = Sequence[ImageLayout]

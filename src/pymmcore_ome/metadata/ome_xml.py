@@ -19,7 +19,7 @@ from pymmcore_ome.layout import ImageLayout
 from pymmcore_ome.schema import Plate
 
 from .documents import StoreState
-from .ome_image import ABSENT, ImageText, element_text, instrument_element, xml_text
+from .ome_image import ABSENT, ImageText, element_text, instrument_element, root_text, xml_text
 from .ome_planes import alike, plane_elements, tiff_data_elements
 
 CREATOR: Final = "pymmcore-ome"
@@ -42,8 +42,7 @@ class OmeXml:
     def __init__(self, state: StoreState) -> None:
         self._state = state
         schema = state.layout.schema
-        root = ome.OME(creator=CREATOR).to_xml(indent=0, include_schema_location=True)
-        self._head = xml_bytes(_HEAD + root.rstrip().removesuffix("/>") + ">")
+        self._head = xml_bytes(_HEAD + root_text(CREATOR))
         self._plate = None if schema.plate is None else PlateText(schema.plate)
         self._instrument = (
             b""
@@ -109,7 +108,7 @@ class PlateText:
             row_naming_convention=_convention(plate.rows),
             column_naming_convention=_convention(plate.columns),
         )
-        self._start = element_text(empty).rstrip().removesuffix("/>")
+        self._start = element_text(empty).removesuffix("/>")
 
     def __call__(self, images: Sequence[ImageLayout]) -> str:
         """Return the element; sample n refers to ``Image:n``, the n-th of `images`."""

@@ -7,11 +7,13 @@ from .instrument import Detector, Instrument, Objective
 from .names import safe_name, unsafe_reason
 from .position import Plate, Position
 from .storage import EventOrder, ImageSchema, StorageSchema
-from .units import MICROMETERS
+from .units import MICROMETERS, SECONDS, UNIT_SYMBOLS
 
 __all__ = [
     "MICROMETERS",
     "PIXEL_DTYPES",
+    "SECONDS",
+    "UNIT_SYMBOLS",
     "Camera",
     "Channel",
     "Detector",

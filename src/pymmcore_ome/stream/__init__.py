@@ -1,8 +1,16 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
 from .buffer import what_to_do
-from .open import open_stream
-from .options import CHECKPOINT_S, STALL_S, Durability
+from .open import open_planned, open_stream
+from .options import (
+    CHECKPOINT_S,
+    STALL_S,
+    Durability,
+    SaveOptions,
+    SaveOptionsDict,
+    lists_options,
+    one_of,
+)
 from .plan import StorePlan, plan_store
 from .progress import Progress, Summary
 from .stream import Stream
@@ -15,10 +23,15 @@ __all__ = [
     "Durability",
     "JoinedView",
     "Progress",
+    "SaveOptions",
+    "SaveOptionsDict",
     "StorePlan",
     "Stream",
     "Summary",
     "View",
+    "lists_options",
+    "one_of",
+    "open_planned",
     "open_stream",
     "plan_store",
     "what_to_do",

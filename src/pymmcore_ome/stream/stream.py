@@ -20,6 +20,7 @@ from typing import Any, Final, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from pymmcore_ome.disk import default_buffer_bytes
 from pymmcore_ome.errors import (
     FrameError,
     OptionError,
@@ -41,7 +42,7 @@ from .buffer import (
     write_error,
 )
 from .live import LivePixels
-from .options import StreamOptions
+from .options import SaveOptions
 from .progress import Progress, Summary
 from .store import Store
 from .views import ArrayView, JoinedView, View, checked_image, joined
@@ -61,7 +62,7 @@ class Stream:
     any other error.
     """
 
-    def __init__(self, store: Store, options: StreamOptions) -> None:
+    def __init__(self, store: Store, options: SaveOptions) -> None:
         layout = store.layout
         self._options = options
         self._stalled: StalledError | None = None
@@ -70,7 +71,8 @@ class Stream:
         self._placer = Placement(layout, in_order=store.backend.is_sequential)
         self._slots = ArrayPool()
         self._live = LivePixels(store)
-        self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s, self._live.frames.take)
+        budget_bytes = options.buffer_bytes or default_buffer_bytes()
+        self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.take)
         self._writer = Writer(self._buffer, store, self._live, options, self._slots)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
@@ -215,7 +217,7 @@ class Stream:
         if image is not None:
             return View(self._live, checked_image(image, len(self._layout.images)))
         growing = self._placer.growing
-        return joined(self._live, growing.axes if growing else ())
+        return joined(self._live, growing.specs if growing else ())
 
     def show_in(self, view: JoinedView) -> None:
         """Let a view show the images of this stream, which was made before it was opened."""

@@ -19,7 +19,7 @@ from psygnal import Signal
 from pymmcore_ome.backends import Picks, selected_shape, split_selection
 from pymmcore_ome.dataset import axis_coords
 from pymmcore_ome.errors import OptionError
-from pymmcore_ome.layout import ImageAxes, ImageLayout
+from pymmcore_ome.layout import ArraySpec, ImageLayout
 
 from .live import LivePixels
 
@@ -400,19 +400,19 @@ class JoinedView(ArrayView):
         return [] if self._live is None else list(self._live.images)
 
 
-def joined(live: LivePixels, to_come: Sequence[ImageAxes]) -> JoinedView:
+def joined(live: LivePixels, to_come: Sequence[ArraySpec]) -> JoinedView:
     """Return the view of all images of a stream.
 
     Parameters
     ----------
     live : LivePixels
-    to_come : sequence of ImageAxes
-        The axes of images that may still be added.
+    to_come : sequence of ArraySpec
+        The arrays of images that may still be added.
     """
     names = [*(image.axis_names for image in live.images)]
-    names += [tuple(axis.name for axis in axes.axes) for axes in to_come]
-    dtypes = [*(image.dtype for image in live.images), *(axes.kind.dtype for axes in to_come)]
-    frames = [axes.kind.shape[:2] for axes in to_come] or [(0, 0)]
+    names += [spec.axis_names for spec in to_come]
+    dtypes = [*(image.dtype for image in live.images), *(spec.dtype for spec in to_come)]
+    frames = [spec.frame_shape[:2] for spec in to_come] or [(0, 0)]
     height, width = (max(sides) for sides in zip(*frames, strict=True))
     view = JoinedView(joined_dims(names), np.result_type(*dtypes), (height, width))
     view.attach(live)

@@ -21,7 +21,7 @@ from pymmcore_ome.frames import frame_checksum
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame, what_to_do
 from .chunks import Block, CellKey, ChunkAssembly
 from .live import LivePixels
-from .options import StreamOptions
+from .options import SaveOptions
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 512
@@ -43,7 +43,7 @@ class Writer(threading.Thread):
         buffer: FrameBuffer,
         store: Store,
         live: LivePixels,
-        options: StreamOptions,
+        options: SaveOptions,
         slots: ArrayPool,
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
@@ -250,7 +250,7 @@ class FrameCommitter:
         Listed so far.
     """
 
-    def __init__(self, store: Store, options: StreamOptions) -> None:
+    def __init__(self, store: Store, options: SaveOptions) -> None:
         self.frames = 0
         self.bytes = 0
         self._store = store

@@ -12,14 +12,10 @@ from typing import Any
 
 import useq
 
-from pymmcore_ome.acquisition.channel_cameras import (
-    CameraPresets,
-    ChannelCameras,
-    with_their_cameras,
-)
 from pymmcore_ome.errors import SequenceError
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 
+from .channel_cameras import CameraPresets, ChannelCameras, with_their_cameras
 from .grid import grid_parts, is_loop_nest
 from .walk import walked_parts
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.backends.compression import Levels, parse
 from pymmcore_ome.backends.port import BackendOptions, WriteFuture
 from pymmcore_ome.disk import StoreLocation, max_open_files
-from pymmcore_ome.layout import ImageLayout, Layout, arrival_of, plane_count, plane_steps
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, arrival_of
 
 from .documents import array_folder, say_shape
 from .folder import ZarrFolder
@@ -63,11 +63,11 @@ class AcquireZarrBackend(ZarrFolder):
         return [f"acquire-zarr: {reason}" for reason in reasons]
 
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
-        super().create(place, _sharded(layout), options)
+        super().create(place, layout.with_specs(_with_shards), options)
         self._open_at_once = arrival_of(layout).open_at_once
 
     def add(self, image: ImageLayout) -> None:
-        super().add(_with_shards(image))
+        super().add(replace(image, spec=_with_shards(image.spec)))
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
@@ -119,22 +119,18 @@ class AcquireZarrBackend(ZarrFolder):
             raise OSError(f"acquire-zarr could not open image {image.path!r}: {error}") from error
 
 
-def _sharded(layout: Layout) -> Layout:
-    return replace(layout, images=[_with_shards(image) for image in layout.images])
-
-
-def _with_shards(image: ImageLayout) -> ImageLayout:
-    """Return the image as acquire-zarr stores it: always in shards, if of one chunk each.
+def _with_shards(spec: ArraySpec) -> ArraySpec:
+    """Return the array as acquire-zarr stores it: always in shards, if of one chunk each.
 
     So the document that is there from the beginning is the one that it writes at the end.
     """
-    if image.shard_shape is not None:
-        return image
+    if spec.shard_shape is not None:
+        return spec
     axes = [
         replace(axis, shard_size=chunk)
-        for axis, chunk in zip(image.axes, image.chunk_shape, strict=True)
+        for axis, chunk in zip(spec.axes, spec.chunk_shape, strict=True)
     ]
-    return replace(image, axes=tuple(axes))
+    return replace(spec, axes=tuple(axes))
 
 
 DTYPES: Final = tuple(name.lower() for name in az.DataType.__members__)
@@ -182,8 +178,8 @@ class AcquireArray:
         self._image = image
         self._dtype = np.dtype(image.dtype)
         self._plane_bytes = self._dtype.itemsize * prod(image.shape[-2:])
-        self._steps = plane_steps(image)
-        self._planes = plane_count(image)
+        self._steps = image.spec.slice_steps
+        self._planes = image.spec.slice_count
         self._written = 0  # planes, holes among them
         self._begun_shards = 0  # along the first axis, whose file has pixels
         self._shard_planes = self._planes_of_a_shard()

@@ -1,10 +1,12 @@
-"""The colour a channel is shown in, where its author gave none."""
+"""How channels are displayed: their colors, and the range of pixel values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from typing import Final
+
+import numpy as np
 
 from pymmcore_ome.schema import Channel
 
@@ -23,7 +25,7 @@ _BY_ORDER: Final = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", 
 
 
 def channel_colors(channels: Sequence[Channel]) -> list[str]:
-    """Return six hexadecimal digits a channel, distinct where there are enough colours."""
+    """Return six hexadecimal digits a channel, distinct while there are enough colors."""
     if len(channels) == 1 and channels[0].color is None:
         return [_guess(channels[0].name) or "FFFFFF"]
     colors: list[str | None] = [
@@ -45,3 +47,15 @@ def _guess(name: str) -> str | None:
         if re.search(pattern, name.lower()):
             return color
     return None
+
+
+def pixel_range(dtype: str, significant_bits: int | None) -> tuple[float, float]:
+    """Return the lowest and highest pixel value; 0 and 1 for floating point."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return 0.0, 1.0
+    info = np.iinfo(kind)
+    high = info.max
+    if significant_bits is not None:
+        high = min(high, 2**significant_bits - 1)
+    return float(max(info.min, -high - 1)) if info.min else 0.0, float(high)

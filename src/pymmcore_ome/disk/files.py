@@ -19,7 +19,7 @@ _PAUSE_S: Final = 0.05
 _MOST_PIECES: Final = 1024  # that systems take in one call
 
 
-def write_whole(path: Path, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
+def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
     """Write a file so that a reader sees the old content or the new, never half of one.
 
     With `sync`, the new content outlasts a power cut once this returns.
@@ -29,16 +29,19 @@ def write_whole(path: Path, content: bytes | Iterable[bytes], *, sync: bool = Fa
     OSError
         When it cannot be written; the old content is then still there.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = f"{path}.part"
     try:
-        with part.open("wb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
+        if isinstance(content, bytes) and not sync:
+            write_plainly(part, content)
+        else:
+            with open(part, "wb") as file:  # noqa: PTH123
+                file.writelines([content] if isinstance(content, bytes) else content)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
         replace_file(part, path)
     except OSError:
-        part.unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
         raise
 
 

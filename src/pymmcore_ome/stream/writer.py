@@ -59,8 +59,11 @@ class Writer(threading.Thread):
             store.layout,
             buffer.budget_bytes,
             slots=slots,
-            # pages are frames, and who takes frames in order alone makes chunks of its own
-            gathers=self._backend.pages is None and not self._backend.is_sequential,
+            gathers=not (
+                self._backend.takes_frames
+                or self._backend.pages is not None  # a page is a frame
+                or self._backend.is_sequential  # it makes chunks of its own
+            ),
             checkpoint_s=options.checkpoint_s,
             moved=live.frames.move,
         )

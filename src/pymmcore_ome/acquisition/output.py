@@ -194,7 +194,9 @@ class Output:
         """Store a frame (signal of pymmcore-plus)."""
         sink = self._sink
         if self._error is None and sink is not None:
-            self._guard(lambda: sink.append(image, event, meta, self._checks.problems(event)))
+            self._guard(
+                lambda: sink.append(image, event, meta, self._checks.unapplied_settings(event))
+            )
 
     def sequenceCanceled(self, sequence: useq.MDASequence) -> None:
         """Note that the run was cancelled (signal of pymmcore-plus)."""

@@ -103,9 +103,9 @@ def _chunks(known: Forecast) -> str:
     if plan.place.format == "ome-tiff":
         return f"a page a frame, in {count(plan.pixel_files or 0, 'file')}"
     image = plan.layout.images[0]
-    text = _sizes(image.axis_names, image.chunk_shape)
-    if image.shard_shape is not None:
-        text += f", in shards of {_sizes(image.axis_names, image.shard_shape)}"
+    text = _sizes(image.axis_names, image.spec.chunk_shape)
+    if image.spec.shard_shape is not None:
+        text += f", in shards of {_sizes(image.axis_names, image.spec.shard_shape)}"
     files = plan.pixel_files or 0
     many = ": many; --chunks auto or --shards make fewer" if files > _MANY_FILES else ""
     return f"{text}; {count(files, 'file')}{many}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -15,7 +15,8 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from pymmcore_ome.stream import Progress
+if TYPE_CHECKING:
+    from pymmcore_ome.stream import Progress
 
 #: Seconds between the lines in a log.
 _EVERY_S: Final = 10.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator
-from itertools import islice, product
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -137,10 +137,7 @@ class TableCheck:
         """Return the first places of an image that no frame has."""
         listed = self._images[image.path]
         places = np.arange(int(np.prod(listed.planes, dtype=np.int64))).reshape(listed.planes)
-        if image.samples > 1 and image.channel_axis is not None:
-            step = [slice(None)] * places.ndim
-            step[image.channel_axis] = slice(None, None, image.samples)
-            places = places[tuple(step)]
+        places = places[tuple(slice(None, None, step) for step in image.spec.frame_step)]
         free = np.setdiff1d(places.reshape(-1), listed.places, assume_unique=True)
         return [listed.index(place) for place in free[:_SHOWN].tolist()]
 
@@ -186,8 +183,7 @@ def missing_frames(dataset: Dataset, stored: Collection[Where]) -> Iterator[Wher
         expected: Iterator[Where] = (
             (image.path, index)
             for image in dataset.layout.images
-            for index in product(*map(range, image.shape[:-2]))
-            if image.samples == 1 or not index[image.channel_axis or 0] % image.samples
+            for index in map(image.spec.plane_start, np.ndindex(*image.spec.plane_shape()))
         )
     else:
         expected = ((at.image, at.index) for at in FrameRouter(dataset.layout))

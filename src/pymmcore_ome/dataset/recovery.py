@@ -61,7 +61,9 @@ def _finish(dataset: Dataset) -> None:
     confirm_proven(dataset)
     pages = stored.pages(layout.images)
     shapes = [
-        stored.written_shape(image) if layout.schema.grows or image.unbounded_axes else image.shape
+        stored.written_shape(image)
+        if layout.schema.grows or image.spec.unbounded_axes
+        else image.shape
         for image in layout.images
     ]
     if layout.schema.grows:
@@ -141,19 +143,20 @@ def grown_plans(
         The frame table, in any order. An image without a frame in it keeps its name alone.
     """
     seen = {image.path: _Seen() for image in layout.images}
-    axis_strides = {
-        image.path: {lane.name: lane for lane in image.axis_strides} for image in layout.images
+    strides = {
+        image.path: {stride.name: stride for stride in image.spec.axis_strides}
+        for image in layout.images
     }
     for row in rows:
         if row["image"] in seen:
-            lane = axis_strides[row["image"]].get("c")
-            channel = None if lane is None else row["index"][lane.axis] // lane.step
+            stride = strides[row["image"]].get("c")
+            channel = None if stride is None else row["index"][stride.axis] // stride.step
             seen[row["image"]].take(row, channel)
     selectors = [
         {
             k: v
             for k, v in seen[image.path].first["event_index"].items()
-            if v and k not in axis_strides[image.path]
+            if v and k not in strides[image.path]
         }
         if seen[image.path].first
         else {"image": image.number}
@@ -168,7 +171,7 @@ def grown_plans(
             position=seen[image.path].position(image.position.name or image.name),
             sizes=dict(zip(image.axis_names, shape, strict=True)),
             channels={n: name for n, (_, name) in seen[image.path].channels.items()},
-            camera=image.camera,
+            camera=image.spec.camera,
         )
         for image, shape, at in zip(layout.images, shapes, selectors, strict=True)
     )

@@ -50,7 +50,7 @@ def _say(root: Path, image: Image, rows: list[dict[str, Any]]) -> None:
     """Let the array's document say the planned shape, unbounded as far as these frames go."""
     layout = image.layout
     shape = list(layout.shape)
-    for axis in layout.unbounded_axes:
-        ends = (row["index"][axis] + layout.block_shape[axis] for row in rows)
+    for axis in layout.spec.unbounded_axes:
+        ends = (row["index"][axis] + layout.spec.frame_step[axis] for row in rows)
         shape[axis] = max(ends, default=0)
     say_shape(array_folder(root, layout), shape, layout.axis_names)

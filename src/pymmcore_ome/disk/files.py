@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 _WRITE: Final = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.05
-_MOST_PIECES: Final = 1024  # that systems take in one call
+_MOST_PIECES: Final = 1024  # in one call: IOV_MAX, of Linux and macOS
 
 
 def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:

@@ -47,7 +47,7 @@ def layers_of(dataset: Dataset) -> list[LayerData]:
 
 def _group_layers(dataset: Dataset, pictures: Sequence[Picture], name: str) -> list[LayerData]:
     image = pictures[0].images[0]
-    samples = image.layout.samples
+    samples = image.layout.spec.samples
     axes = [axis for axis in image.layout.axes if axis.name != "c"]
     z = next((axis for axis in axes if axis.name == "z"), None)
     upward = z is not None and (z.scale or 0) < 0
@@ -69,8 +69,8 @@ def _group_layers(dataset: Dataset, pictures: Sequence[Picture], name: str) -> l
             for step in _steps(pictures)
         ]
         own = dict(how)
-        if image.layout.plane_channels:
-            own["name"] = f"{name}: {image.layout.plane_channels[number].name}"
+        if image.layout.spec.plane_channels:
+            own["name"] = f"{name}: {image.layout.spec.plane_channels[number].name}"
         else:
             own["name"] = name
         own["multiscale"] = len(levels) > 1

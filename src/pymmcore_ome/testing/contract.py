@@ -215,7 +215,7 @@ class Contract:
     def test_live_view_reads_what_was_appended(self, path: Path, shared: bool) -> None:
         """Every frame at once, or, of a backend that lets nobody read yet, the newest."""
         is_shared = shared and self.backend.format == "ome-zarr"
-        options = {"shards" if self.backend.takes_frames else "chunks": {"z": 2}}
+        options: dict[str, Any] = {"shards" if self.backend.takes_frames else "chunks": {"z": 2}}
         schema = loops({"p": 2, "t": 3, "z": 4})
         full = np.zeros((2, 3, 4, *SHAPE), "uint16")
         with open_stream(

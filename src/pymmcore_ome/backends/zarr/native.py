@@ -27,7 +27,6 @@ from pymmcore_ome.backends.port import (
     FrameWrite,
     PartialWriteError,
     PlaneReader,
-    WriteFuture,
 )
 from pymmcore_ome.backends.selection import Picks, selected_shape
 from pymmcore_ome.disk import StoreLocation, make_folder, sync_folder, write_whole
@@ -93,28 +92,6 @@ class NativeBackend(ZarrFolder):
     def add(self, image: ImageLayout) -> None:
         super().add(image)
         self._know([image])
-
-    def write(
-        self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
-    ) -> WriteFuture | None:
-        spec = self._images[image].spec
-        counts = [
-            size // step for size, step in zip(block.shape[:-2], spec.frame_step, strict=True)
-        ]
-        frames = []
-        for plane in np.ndindex(*counts):
-            first = spec.plane_start(plane)
-            region = tuple(
-                slice(n, n + step) for n, step in zip(first, spec.frame_step, strict=True)
-            )
-            index = tuple(n + offset for n, offset in zip(start[:-2], first, strict=True))
-            frame = np.ascontiguousarray(spec.block_to_frame(block[region]))
-            frames.append(FrameWrite(image, index, frame))
-        try:
-            self.write_frames(frames)
-        except PartialWriteError as error:
-            raise error.__cause__ or error from None
-        return None
 
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
         written = 0

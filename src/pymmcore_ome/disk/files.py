@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 _WRITE: Final = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.05
+_MOST_PIECES: Final = 1024  # in one call: IOV_MAX, of Linux and macOS
 
 
 def write_whole(path: Path, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
@@ -120,7 +121,7 @@ def write_at(file: BinaryIO, at: int, pieces: Iterable[Any]) -> None:
             write_all(file, piece)
         return
     while left:
-        done = os.pwritev(file.fileno(), left, at)
+        done = os.pwritev(file.fileno(), left[:_MOST_PIECES], at)
         if not done and any(piece.nbytes for piece in left):
             raise OSError(f"{file.name} takes nothing any more")
         at += done

@@ -500,7 +500,7 @@ def test_a_panel_that_is_closed_loses_nothing(
         wait_until(lambda: len(seen) > 2)
         panel.deleteLater()
         wait_until(lambda: bool(gone))
-        wait_until(lambda: not any(t.name == "acquisition" for t in threading.enumerate()))
+        wait_until(lambda: not any(t.name == "pymmcore-ome run" for t in threading.enumerate()))
     assert len(seen) == 120
     assert po.validate(tmp_path / "cells_001.ome.zarr", pixels=True) == []
 
@@ -518,7 +518,7 @@ def test_a_panel_that_is_let_go_is_gone_at_once_and_its_run_goes_on(
         assert not gc.isenabled()
         del panel
         assert left() is None
-        wait_until(lambda: not any(t.name == "acquisition" for t in threading.enumerate()))
+        wait_until(lambda: not any(t.name == "pymmcore-ome run" for t in threading.enumerate()))
     assert len(seen) == 120
     assert po.validate(tmp_path / "cells_002.ome.zarr", pixels=True) == []
 

@@ -1,6 +1,14 @@
 """Files and folders, and everything in which operating systems differ."""
 
-from .files import make_folder, write_all, write_at, write_plainly, write_whole
+from .files import (
+    make_folder,
+    replace_file,
+    sync_folder,
+    write_all,
+    write_at,
+    write_plainly,
+    write_whole,
+)
 from .location import TIFF_FOLDER_KEY, StoreLocation, read_json, root_attributes
 from .lock import StoreLock
 from .paths import (
@@ -20,6 +28,6 @@ __all__ = [
     "FORMATS", "TIFF_FOLDER_KEY", "DiskRates", "Format", "StoreLocation", "StoreLock",
     "choose_format", "default_buffer_bytes", "default_suffix", "format_of_suffix", "free_bytes",
     "local_path", "make_folder", "max_open_files", "measure_disk", "read_description", "read_json",
-    "root_attributes", "split_suffix", "used_bytes", "warm_up", "write_all", "write_at",
-    "write_plainly", "write_whole",
+    "replace_file", "root_attributes", "split_suffix", "sync_folder", "used_bytes", "warm_up",
+    "write_all", "write_at", "write_plainly", "write_whole",
 ]  # fmt: skip

@@ -514,4 +514,5 @@ class LivePixels:
 
 def _shares_cells(store: Store) -> bool:
     """Whether frames may share what is written at once, and are read before the end."""
-    return store.backend.pages is None and store.backend.reads_at_once
+    backend = store.backend
+    return backend.pages is None and backend.reads_at_once and not backend.takes_frames

@@ -25,12 +25,11 @@ from .report import (
     title_of,
     waiting,
 )
-from .rooms import check_room, rooms
+from .rooms import MEMORY, check_room, rooms
 from .rounds import run_rounds
 from .targets import target_rows
 
 _RESULTS = Path(__file__).parent / "results.md"
-_MEMORY = Path("/dev/shm")
 _MOST_GROWTH_ROUNDS = 3
 
 
@@ -91,11 +90,11 @@ def main() -> None:
 def _places(asked: argparse.Namespace) -> dict[str, Path]:
     if asked.path:
         return {str(path): path for path in asked.path}
-    places = {"memory": _MEMORY} if _MEMORY.is_dir() else {}
+    places = {"memory": MEMORY} if MEMORY.is_dir() else {}
     places["disk"] = Path(tempfile.gettempdir())
     if asked.where:
         if asked.where not in places:
-            raise SystemExit(f"There is no folder in memory here ({_MEMORY}). Give --path.")
+            raise SystemExit(f"There is no folder in memory here ({MEMORY}). Give --path.")
         return {asked.where: places[asked.where]}
     return places
 

@@ -44,7 +44,9 @@ def rows_of(load: Load, found: Mapping[str, Rounds]) -> list[Row]:
         if mine.rounds:
             rows.append((name, *_CELLS.get(load.kind, _stream_cells)(name, mine, first)))
         else:
-            rows.append((name, f"cannot: {mine.why_not}", *[""] * (len(columns) - 2)))
+            rows.append(
+                (name, f"cannot: {' '.join(mine.why_not.split())[:80]}", *[""] * (len(columns) - 2))
+            )
     return rows
 
 

@@ -75,7 +75,7 @@ def _ours(load: Load, who: Contender, folder: Path) -> Figures:
 
     return measure(
         load, folder, opened, append,
-        lambda stream: _drain(stream, load.frame_count),
+        lambda stream: drain(stream, load.frame_count),
         lambda stream: stream.close(), metadata_of(load),
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ def open_once(who: Contender, folder: Path) -> None:
         stream.append(np.zeros((8, 8), "uint16"))
 
 
-def _drain(stream: po.Stream, count: int) -> float:
+def drain(stream: po.Stream, count: int) -> float:
     """Wait until all pixels are down, but for chunks that the end will complete.
 
     Return how long nothing had come down before that was sure.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,6 +50,8 @@ def main() -> None:
     output = _RESULTS if is_default_output else asked.output
     # a developer's quick look, or one load alone, does not replace the results of all
     writes = asked.add or not is_default_output or not (asked.loads or asked.quick)
+    if asked.before and not shutil.which(asked.before):
+        raise SystemExit(f"--before {asked.before}: there is no such program. Give a Python.")
     kept = Kept(output.with_suffix(".json"), machine_facts(places), adds=asked.add, writes=writes)
     console.print(table("The machine", ("", ""), kept.facts))
     rounds = asked.rounds or (3 if asked.quick else 5)
@@ -72,7 +75,7 @@ def main() -> None:
         }
         for name in (n for n in names if n != "growth"):
             load = LOADS[name].quick() if asked.quick else LOADS[name]
-            if asked.no_extras:
+            if not (asked.extras if asked.extras is not None else not asked.quick):
                 load = load.without_extras()
             for place in _places_of(load, asked, places):
                 measured = measure(load, place, rounds)
@@ -122,7 +125,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--path", type=Path, action="append", default=[],
                         help="where to write, once for each disk. Default: memory, "
                         "if there is such a place, and where temporary files are")  # fmt: skip
-    parser.add_argument("--no-extras", action="store_true", help="default options only")
+    parser.add_argument("--extras", action=argparse.BooleanOptionalAction,
+                        help="also ours with options, and with backends that are not the default. "
+                        "Default: yes, but not with --quick")  # fmt: skip
     parser.add_argument("--before", default="", metavar="PYTHON",
                         help="the Python of an environment with another version of this package: "
                         "measured in the same rounds, as `before-zarr`, `before-tiff`")  # fmt: skip

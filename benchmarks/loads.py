@@ -93,12 +93,9 @@ class Load:
         return replace(self, extras=())
 
     def quick(self) -> Load:
-        """Return the same load with a part of the work and of the contenders, without extras."""
-        small = replace(
-            self,
-            contenders=tuple(name for name in self.contenders if name not in _SLOW_AND_BARE),
-            extras=(),
-        )
+        """Return the same load with a part of the work and of the contenders."""
+        named = tuple(name for name in self.contenders if name not in _SLOW_AND_BARE)
+        small = replace(self, contenders=named)
         if self.kind == "startup":
             return replace(small, frames=1)
         if self.wells:
@@ -109,7 +106,7 @@ class Load:
         return replace(small, frames=max(20, self.frames // part))
 
 
-_QUICK_PARTS: Final = {256: 2, 2048: 5}
+_QUICK_PARTS: Final = {256: 2, 512: 3, 2048: 5}
 _SLOW_AND_BARE: Final = ("tifffile", "acquire-zarr")
 _PLATES: Final = ("ow-zarr", "ours-zarr", "files")
 _OURS: Final = ("ours-zarr", "ours-tiff")

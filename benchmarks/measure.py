@@ -33,7 +33,7 @@ def measure(
     `append` gets frame, index and metadata. Where `metadata` is None, as with plain writes, no
     time is spent on making any.
     """
-    frames, indices = frames_of(load), indices_of(load)
+    frames, indices = frames_of(load), indices_of(load)[: load.frame_count]
     metadata = metadata or _no_metadata
     watch, count = Stopwatch(), load.frame_count
     warm_up(folder.parent, count * load.frame_bytes)

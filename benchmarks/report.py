@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 from rich.table import Table
 
+from .contender import default_backend
 from .figures import Figures, Rounds, added_mb, ended_rate
 from .kept import Kept, Measured, Row
 from .loads import GROWTH, LOADS, Load
@@ -108,7 +109,7 @@ def table(title: str, columns: Row, rows: list[Row]) -> Table:
     """Return a table for the terminal."""
     shown = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        shown.add_column(column, justify="left" if number == 0 else "right")
+        shown.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
     for row in rows:
         shown.add_row(*row)
     return shown
@@ -173,6 +174,9 @@ def machine_facts(places: Mapping[str, Path]) -> list[Row]:
         ("Python", platform.python_version()),
     ]
     rows += [(f"place {name!r}", _file_system(path)) for name, path in places.items()]
+    rows += [
+        (f"default backend, {kind}", default_backend(kind)) for kind in ("ome-zarr", "ome-tiff")
+    ]
     for name in _PACKAGES:
         try:
             rows.append((name, version(name)))

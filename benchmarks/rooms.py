@@ -40,7 +40,8 @@ def rooms(parent: Path, say: Callable[[str], None]) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        mark.touch()
+        if parent != MEMORY:
+            mark.touch()
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def test_missing_frames_are_named(
             {"p": image.number, **dict(zip(image.axis_names, index, strict=False))}
             for image in stream.layout.images
             for index in np.ndindex(image.shape[:-2])
-            if image.samples == 1 or index[1] % 3 == 0
+            if image.spec.samples == 1 or index[1] % 3 == 0
         ]
         if schema.rgb:
             places = [{**at, "c": at["c"] // 3} for at in places]

@@ -28,7 +28,7 @@ def test_cameras_of_one_kind_fold_and_others_do_not() -> None:
     split = po.FrameRouter(schema_of(Dimension(name="cam", coords=[WIDE, DEEP, twin])))
     assert [i.name for i in split.layout.images] == ["Wide", "Deep _ µ", "Twin"]
     assert [i.label for i in split.layout.images] == ["Wide", "Deep / µ", "Twin"]
-    assert [i.frame_shape for i in split.layout.images] == [(4, 9), (6, 3), (4, 9)]
+    assert [i.spec.frame_shape for i in split.layout.images] == [(4, 9), (6, 3), (4, 9)]
 
 
 @pytest.mark.parametrize("order", ["pt", "tp"])

@@ -46,7 +46,8 @@ def some_frames(images: list[Any]) -> list[dict[str, Any]]:
     rows = []
     for image in images:
         steps = [
-            image.samples if n == image.channel_axis else 1 for n in range(len(image.axes) - 2)
+            image.spec.samples if n == image.spec.channel_axis else 1
+            for n in range(len(image.axes) - 2)
         ]
         indices = [range(0, size, step) for size, step in zip(image.shape, steps, strict=False)]
         for index in itertools.product(*indices):

@@ -49,7 +49,7 @@ class Image:
 
     @property
     def position(self) -> Position:
-        """Where it was taken."""
+        """Its stage position."""
         return self.layout.position
 
     @property
@@ -107,7 +107,7 @@ class Image:
         """Elements that are read together, as ``dask.array.from_array`` wants them."""
         return tuple(
             min(chunk, size) or 1
-            for chunk, size in zip(self.layout.chunk_shape, self.shape, strict=True)
+            for chunk, size in zip(self.layout.spec.chunk_shape, self.shape, strict=True)
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -124,7 +124,7 @@ class Image:
 def axis_coords(
     image: ImageLayout, shape: tuple[int, ...], *, has_stage: bool = True
 ) -> dict[str, NDArray[Any]]:
-    """Return the coordinates of each axis of an image, by name, where any are known.
+    """Return the coordinates of each axis of an image, by name, if they are known.
 
     Parameters
     ----------

@@ -159,12 +159,9 @@ class ArraySpec:
             block = np.moveaxis(block, self.channel_axis or 0, -1)
         return block.reshape(self.frame_shape)
 
-    def frame_key(self, index: Sequence[int]) -> tuple[int | slice, ...]:
-        """Return what selects the frame of an index from the array, its samples first."""
-        return tuple(
-            n if step == 1 else slice(n, n + step)
-            for n, step in zip(index, self.frame_step, strict=True)
-        )
+    def block_key(self, index: Sequence[int]) -> tuple[slice, ...]:
+        """Return what selects the block of the frame of an index from the array."""
+        return tuple(slice(n, n + step) for n, step in zip(index, self.frame_step, strict=True))
 
     # -- indices and planes
 

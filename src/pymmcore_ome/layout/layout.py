@@ -63,7 +63,7 @@ class Layout:
             return None
         if self.order is not None:
             return self.order.count
-        return sum(prod(image.shape[:-2]) // image.samples for image in self.images)
+        return sum(prod(image.spec.plane_shape()) for image in self.images)
 
     @property
     def is_single(self) -> bool:

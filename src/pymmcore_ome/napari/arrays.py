@@ -84,7 +84,7 @@ class ChannelView(LazyArray):
     def __init__(self, image: Image, channel: int, samples: int = 1, upward: bool = False) -> None:
         self._image, self._samples = image, samples
         self._first = channel
-        self._channel_axis = image.layout.channel_axis
+        self._channel_axis = image.layout.spec.channel_axis
         axes = [axis for axis in image.axes if axis != "c"]
         self._upward_axis = axes.index("z") if upward else None
         shape = [image.sizes[axis] for axis in axes]

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from pymmcore_ome.dataset import Dataset, Image
+from pymmcore_ome.disk import split_suffix
 from pymmcore_ome.layout import Axis
 from pymmcore_ome.metadata import KEY, axis_origin, channel_colors, physical_unit, pixel_range
 
@@ -47,7 +48,7 @@ def layers_of(dataset: Dataset) -> list[LayerData]:
 
 def _group_layers(dataset: Dataset, pictures: Sequence[Picture], name: str) -> list[LayerData]:
     image = pictures[0].images[0]
-    samples = image.layout.samples
+    samples = image.layout.spec.samples
     axes = [axis for axis in image.layout.axes if axis.name != "c"]
     z = next((axis for axis in axes if axis.name == "z"), None)
     upward = z is not None and (z.scale or 0) < 0
@@ -69,8 +70,8 @@ def _group_layers(dataset: Dataset, pictures: Sequence[Picture], name: str) -> l
             for step in _steps(pictures)
         ]
         own = dict(how)
-        if image.layout.plane_channels:
-            own["name"] = f"{name}: {image.layout.plane_channels[number].name}"
+        if image.layout.spec.plane_channels:
+            own["name"] = f"{name}: {image.layout.spec.plane_channels[number].name}"
         else:
             own["name"] = name
         own["multiscale"] = len(levels) > 1
@@ -201,7 +202,4 @@ def _notes(dataset: Dataset, pictures: Sequence[Picture]) -> dict[str, Any]:
 
 
 def _store_name(dataset: Dataset) -> str:
-    name = dataset.path.name
-    for suffix in (".zarr", ".tiff", ".tif", ".ome"):
-        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
-    return name or dataset.path.name
+    return split_suffix(dataset.path.name)[0]

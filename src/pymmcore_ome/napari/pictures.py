@@ -152,7 +152,7 @@ def _kind(image: Image) -> Hashable:
         tuple(c.name for c in image.channels),
         (
             image.dtype,
-            image.layout.samples,
+            image.layout.spec.samples,
         ),
     )
 
@@ -182,7 +182,7 @@ def _common_name(tiles: Sequence[Image]) -> str:
 
 def _fits(picture: Picture) -> bool:
     height, width = picture.plane
-    itemsize = picture.images[0].dtype.itemsize * picture.images[0].layout.samples
+    itemsize = picture.images[0].dtype.itemsize * picture.images[0].layout.spec.samples
     return height * width * itemsize <= MOST_PLANE_BYTES
 
 

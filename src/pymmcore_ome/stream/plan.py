@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-import numpy as np
-
 from pymmcore_ome.backends import ArrayBackend, BackendOptions, find_backend
 from pymmcore_ome.disk import StoreLocation, choose_format, local_path
 from pymmcore_ome.errors import OptionError, SchemaError
-from pymmcore_ome.layout import FrameRouter, ImageLayout, Layout, layout_of, with_chunks
+from pymmcore_ome.layout import FrameRouter, Layout, layout_of, with_chunks
 from pymmcore_ome.metadata import documents_of
 from pymmcore_ome.schema import StorageSchema
 
@@ -32,7 +30,7 @@ class StorePlan:
     @cached_property
     def frame_bytes(self) -> tuple[int, ...]:
         """Bytes of one frame in memory; several numbers where cameras differ."""
-        return tuple(sorted({_frame_bytes(image) for image in self.layout.images}))
+        return tuple(sorted({image.spec.nbytes for image in self.layout.images}))
 
     @cached_property
     def pixel_bytes(self) -> int | None:
@@ -42,11 +40,11 @@ class StorePlan:
             return None
         if len(self.frame_bytes) == 1:
             return frames * self.frame_bytes[0]
-        places = [prod(image.shape[:-2]) // image.samples for image in images]
+        places = [prod(image.spec.plane_shape()) for image in images]
         if sum(places) == frames:
-            return sum(n * _frame_bytes(image) for n, image in zip(places, images, strict=True))
+            return sum(n * image.spec.nbytes for n, image in zip(places, images, strict=True))
         numbers = Counter(address.image_number for address in FrameRouter(self.layout))
-        return sum(count * _frame_bytes(images[number]) for number, count in numbers.items())
+        return sum(count * images[number].spec.nbytes for number, count in numbers.items())
 
     @property
     def pixel_files(self) -> int | None:
@@ -58,16 +56,10 @@ class StorePlan:
         return sum(
             prod(
                 ceil(size / piece)
-                for size, piece in zip(
-                    image.shape, image.shard_shape or image.chunk_shape, strict=True
-                )
+                for size, piece in zip(image.shape, image.spec.write_shape, strict=True)
             )
             for image in self.layout.images
         )
-
-
-def _frame_bytes(image: ImageLayout) -> int:
-    return prod(image.block_shape) * np.dtype(image.dtype).itemsize
 
 
 def plan_store(

@@ -264,19 +264,11 @@ def shapes_now(layout: Layout, pages: PageTable | None) -> list[tuple[int, ...]]
     The planned ones; with a page a plane, an image that grows has as many as it has pages.
     """
     if pages is None:
-        known = {id(image.axes): image for image in layout.images}  # shared by fields
-        return [known[id(image.axes)].shape for image in layout.images]
+        return [image.shape for image in layout.images]
     return [
-        (*_with_samples(image, pages.shape(image.number)), *image.shape[-2:])
+        image.spec.array_shape(pages.shape(image.number))
         for image in layout.images[: pages.image_count]
     ]
-
-
-def _with_samples(image: ImageLayout, planes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(
-        size * (image.samples if number == image.channel_axis else 1)
-        for number, size in enumerate(planes)
-    )
 
 
 def _plain(schema: StorageSchema) -> dict[str, Any]:

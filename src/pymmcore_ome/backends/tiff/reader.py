@@ -62,9 +62,7 @@ class TiffReader:
         self.dtype: np.dtype[Any] = np.dtype(image.dtype)
         self._pages = pages
         self._numbers = numbers
-        self._frame_shape = image.frame_shape
-        self._samples = image.samples
-        self._channel_axis = image.channel_axis or 0
+        self._spec = image.spec
 
     @classmethod
     def of_notes(cls, pages: Pages, image: ImageLayout, notes: Mapping[str, Any]) -> Self:
@@ -111,32 +109,29 @@ class TiffReader:
         written = np.argwhere(~blank[numbers])
         if len(written):
             planes = [int(size) for size in written.max(axis=0) + 1]
-        if self._samples > 1:
-            planes[self._channel_axis] *= self._samples
-        return (*planes, *self.shape[-2:])
+        return self._spec.array_shape(planes)
 
     def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
         """Read a block; see `PlaneReader`."""
         block = np.zeros(selected_shape(picks, rows, columns), self.dtype)
         if not block.size:
             return block
-        axis, samples = self._channel_axis, self._samples
+        samples, axis = self._spec.samples, self._spec.channel_axis or 0
         planes = [pick.tolist() for pick in picks]
         if samples > 1:
             planes[axis] = sorted({element // samples for element in planes[axis]})
         numbers = self._numbers()
         with self._pages.path.open("rb") as file:
-            for place in np.ndindex(*map(len, planes)):
-                index = tuple(plane[n] for plane, n in zip(planes, place, strict=True))
-                frame = self._frame(file, int(numbers[index]), rows)[:, columns]
+            for offset in np.ndindex(*map(len, planes)):
+                plane = tuple(of_axis[n] for of_axis, n in zip(planes, offset, strict=True))
+                frame = self._frame(file, int(numbers[plane]), rows)[:, columns]
                 if samples == 1:
-                    block[place] = frame
+                    block[offset] = frame
                     continue
                 for n, element in enumerate(picks[axis].tolist()):
-                    if element // samples == index[axis]:
-                        block[(*place[:axis], n, *place[axis + 1 :])] = frame[
-                            ..., element % samples
-                        ]
+                    if element // samples == plane[axis]:
+                        sample = frame[..., element % samples]
+                        block[(*offset[:axis], n, *offset[axis + 1 :])] = sample
         return block
 
     def _frame(self, file: BinaryIO, page: int, rows: slice) -> NDArray[Any]:
@@ -145,11 +140,13 @@ class TiffReader:
         codec = TiffCodec.of_tags(strip.compression, strip.predictor, self.dtype)
         if strip.compression != NONE or strip.predictor != 1:
             file.seek(strip.at)
-            return codec.decode(file.read(strip.nbytes), self._frame_shape)[rows]
-        row_bytes = strip.nbytes // self._frame_shape[0]
+            return codec.decode(file.read(strip.nbytes), self._spec.frame_shape)[rows]
+        row_bytes = strip.nbytes // self._spec.frame_shape[0]
         file.seek(strip.at + rows.start * row_bytes)
         part = file.read((rows.stop - rows.start) * row_bytes)
-        return codec.decode(part, (rows.stop - rows.start, *self._frame_shape[1:]))[:: rows.step]
+        return codec.decode(part, (rows.stop - rows.start, *self._spec.frame_shape[1:]))[
+            :: rows.step
+        ]
 
 
 _ROWS_AT_ONCE: Final = 16_384

@@ -286,7 +286,7 @@ class AcquireArray:
         """Return the planes of one step of shards along the first axis."""
         if not self._steps:
             return 1
-        return (self._image.shard_shape or self._image.chunk_shape)[0] * self._steps[0]
+        return (self._image.spec.write_shape)[0] * self._steps[0]
 
     def _wait(self) -> None:
         """Wait while too many planes are not on disk yet.
@@ -308,7 +308,7 @@ class AcquireArray:
 
     def _has_pixels(self, shard: int) -> bool:
         """Whether the last file of this step of shards has any bytes."""
-        shape = self._image.shard_shape or self._image.chunk_shape
+        shape = self._image.spec.write_shape
         last = [-(-size // step) - 1 for size, step in zip(self._image.shape, shape, strict=True)]
         path = self._folder.joinpath("c", str(shard), *map(str, last[1:]))
         try:
@@ -340,7 +340,7 @@ class AcquireArray:
 
 def _array_settings(image: ImageLayout, blosc_level: int | None) -> az.ArraySettings:
     """Return the settings that write the array at the stream's own path, no group around it."""
-    shards = image.shard_shape or image.chunk_shape
+    spec = image.spec
     settings: dict[str, Any] = {
         "dimensions": [
             az.Dimension(
@@ -350,7 +350,9 @@ def _array_settings(image: ImageLayout, blosc_level: int | None) -> az.ArraySett
                 chunk_size_px=chunk,
                 shard_size_chunks=shard // chunk,
             )
-            for axis, chunk, shard in zip(image.axes, image.chunk_shape, shards, strict=True)
+            for axis, chunk, shard in zip(
+                spec.axes, spec.chunk_shape, spec.write_shape, strict=True
+            )
         ],
         "data_type": np.dtype(image.dtype),
     }

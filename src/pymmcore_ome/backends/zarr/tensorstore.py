@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends.port import BackendOptions, WriteFuture
 from pymmcore_ome.disk import StoreLocation
-from pymmcore_ome.layout import ImageLayout, Layout
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout
 
 from .documents import array_document, array_key, chunk_key
 from .folder import ZarrBackend, grown, region
@@ -39,7 +39,7 @@ class TensorstoreBackend(ZarrBackend):
         self._context = ts.Context()
         self._root_spec: Any = None  # a store opens in 0.1.86 as well, in 0.1.71 a spec alone
         self._files: Any = None  # the store as keys and bytes
-        self._specs: dict[tuple[int, str], ts.Spec] = {}
+        self._specs: dict[ArraySpec, ts.Spec] = {}
 
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
         # a write is then down on the disk when its future is done, which is 2 to 4 times slower
@@ -50,7 +50,7 @@ class TensorstoreBackend(ZarrBackend):
 
     def open_array(self, image: ImageLayout) -> Any:
         # its document is ours, and need not be read where it cannot change
-        is_known = not image.unbounded_axes
+        is_known = not image.spec.unbounded_axes
         opened = ts.open(
             self._spec(image), kvstore=self._root_spec / f"{array_key(image)}/", open=True,
             write=True, read=True, assume_metadata=is_known, context=self._context,
@@ -59,13 +59,12 @@ class TensorstoreBackend(ZarrBackend):
 
     def _spec(self, image: ImageLayout) -> ts.Spec:
         """Return what opens an array; made once for all that are alike, which takes longest."""
-        key = (id(image.axes), image.dtype)  # shared by the fields of a plate, and kept by them
-        spec = self._specs.get(key)
+        spec = self._specs.get(image.spec)
         if spec is None:
             fields: dict[str, Any] = {"driver": "zarr3", "recheck_cached_data": False}
-            if not image.unbounded_axes:
+            if not image.spec.unbounded_axes:
                 fields["metadata"] = array_document(image, self._compression)
-            spec = self._specs[key] = ts.Spec(fields)
+            spec = self._specs[image.spec] = ts.Spec(fields)
         return spec
 
     def write(
@@ -86,10 +85,10 @@ class TensorstoreBackend(ZarrBackend):
         return future
 
     def _is_one_chunk(self, image: int, start: tuple[int, ...], block: NDArray[np.generic]) -> bool:
-        layout = self._images[image]
-        return layout.shard_shape is None and all(
+        spec = self._images[image].spec
+        return spec.shard_shape is None and all(
             first // chunk == (first + size - 1) // chunk
-            for first, size, chunk in zip(start, block.shape, layout.chunk_shape, strict=True)
+            for first, size, chunk in zip(start, block.shape, spec.chunk_shape, strict=True)
         )
 
     def _is_a_file(self, image: int, block: NDArray[np.generic]) -> bool:
@@ -97,12 +96,12 @@ class TensorstoreBackend(ZarrBackend):
 
         The file is then never written again: a place takes one frame.
         """
-        layout = self._images[image]
+        spec = self._images[image].spec
         return (
             block.nbytes <= _SMALL_BYTES
             and self._compression is None
-            and layout.shard_shape is None
-            and block.shape == layout.block_shape == layout.chunk_shape
+            and spec.shard_shape is None
+            and block.shape == spec.block_shape == spec.chunk_shape
             and (sys.byteorder == "little" or block.itemsize == 1)
         )
 
@@ -110,7 +109,7 @@ class TensorstoreBackend(ZarrBackend):
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture:
         layout = self._images[image]
-        chunk = [first // size for first, size in zip(start, layout.chunk_shape, strict=True)]
+        chunk = [first // size for first, size in zip(start, layout.spec.chunk_shape, strict=True)]
         written: WriteFuture = self._files.write(chunk_key(layout, chunk), block.tobytes())
         return written
 

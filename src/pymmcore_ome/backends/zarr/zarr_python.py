@@ -79,7 +79,7 @@ def _through_zarrs(array: Any) -> Any:
 
 def _fills_units(image: ImageLayout, start: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Whether a block leaves nothing over of the chunks, or shards, that it touches."""
-    units = image.shard_shape or image.chunk_shape
+    units = image.spec.write_shape
     return all(
         first % unit == 0 and (size % unit == 0 or first + size == axis.size)
         for first, size, unit, axis in zip(start, shape, units, image.axes, strict=True)

@@ -21,7 +21,6 @@ ROOTS: Final[tuple[str, ...]] = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "mkdocs.yml", "docs", "demo_configs",
 )  # fmt: skip
 #: Pages that are still to be rewritten.
-NOT_YET: Final = frozenset({"docs/explanation/architecture.md"})
 
 
 class Lapse(NamedTuple):
@@ -252,7 +251,7 @@ def files_of(root: str) -> list[Path]:
     return [
         file
         for file in files
-        if file.suffix in PASSAGES and file.relative_to(ROOT).as_posix() not in NOT_YET
+        if file.suffix in PASSAGES
     ]
 
 

@@ -411,7 +411,7 @@ def _resized(dim: Dimension, size: int, pixel_size_um: float | None) -> Dimensio
     return dim.replace(size=size, coords=None, scale=scale, unit=unit)
 
 
-#: In OME-Zarr and OME-XML time comes first, then channels, then space.
+#: OME-Zarr stores time first, then channels, then space.
 AXIS_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
 
 

@@ -107,6 +107,11 @@ class ArraySpec:
         return tuple(axis.name for axis in self.axes)
 
     @cached_property
+    def rank(self) -> int:
+        """Number of axes but y and x."""
+        return len(self.axes) - 2
+
+    @cached_property
     def unbounded_axes(self) -> tuple[int, ...]:
         """Numbers of the axes that grow."""
         return tuple(n for n, axis in enumerate(self.axes) if axis.size is None)
@@ -169,8 +174,7 @@ class ArraySpec:
     def frame_step(self) -> tuple[int, ...]:
         """Elements of one frame along each axis but y and x: 1, or the samples of a pixel."""
         return tuple(
-            self.samples if number == self.channel_axis else 1
-            for number in range(len(self.axes) - 2)
+            self.samples if number == self.channel_axis else 1 for number in range(self.rank)
         )
 
     def plane_index(self, index: Sequence[int]) -> tuple[int, ...]:

@@ -140,7 +140,7 @@ def test_cancel_leaves_what_came(
             wait_until(lambda: "Paused" in panel.run_bar.text)
         click(qtbot, panel.run_bar.cancel)
         wait_until(lambda: not panel.is_running)
-    assert "Canceled: what came is saved" in panel.messages.text
+    assert "Canceled; the frames acquired so far are saved" in panel.messages.text
     dataset = po.open_dataset(tmp_path / "cells_001.ome.zarr")
     assert dataset.status == "canceled"
     rows = dataset.frames()
@@ -304,7 +304,7 @@ def test_frames_that_did_not_come_are_told(
     monkeypatch.setattr(qt_core, "snapImage", snap_that_fails_once)
     panel = make_panel()
     run(qtbot, panel, wait_until)
-    assert "Saved, but 1 frame of 12 did not come" in panel.messages.text
+    assert "Saved, but 1 frame of 12 is missing" in panel.messages.text
     assert len(po.open_dataset(tmp_path / "cells_001.ome.zarr").frames()) == 11
 
 
@@ -500,7 +500,7 @@ def test_a_panel_that_is_closed_loses_nothing(
         wait_until(lambda: len(seen) > 2)
         panel.deleteLater()
         wait_until(lambda: bool(gone))
-        wait_until(lambda: not any(t.name == "acquisition" for t in threading.enumerate()))
+        wait_until(lambda: not any(t.name == "pymmcore-ome run" for t in threading.enumerate()))
     assert len(seen) == 120
     assert po.validate(tmp_path / "cells_001.ome.zarr", pixels=True) == []
 
@@ -518,7 +518,7 @@ def test_a_panel_that_is_let_go_is_gone_at_once_and_its_run_goes_on(
         assert not gc.isenabled()
         del panel
         assert left() is None
-        wait_until(lambda: not any(t.name == "acquisition" for t in threading.enumerate()))
+        wait_until(lambda: not any(t.name == "pymmcore-ome run" for t in threading.enumerate()))
     assert len(seen) == 120
     assert po.validate(tmp_path / "cells_002.ome.zarr", pixels=True) == []
 

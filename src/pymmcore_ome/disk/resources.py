@@ -1,4 +1,4 @@
-"""How much room a disk has left for a store."""
+"""What is left of the computer's resources: free disk, open files, memory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 
 def free_bytes(path: Path) -> int | None:
-    """Return the bytes that are free where a path lies or will lie; None where nobody tells."""
+    """Return the free bytes on the disk of a path that may not exist yet; None when unknown."""
     for folder in (path, *path.absolute().parents):
         if folder.exists():
             try:
@@ -46,4 +44,6 @@ _MAX_BUFFER_BYTES: Final = 1 << 30
 
 def default_buffer_bytes() -> int:
     """Return a quarter of the memory that is free now, at most 1 GiB, in bytes."""
+    import psutil  # here, because only a stream needs it
+
     return int(min(psutil.virtual_memory().available // 4, _MAX_BUFFER_BYTES))

@@ -2,7 +2,7 @@
 
 from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
 from .chunk_grid import ChunkGrid, boxes
-from .chunking import Chunks, with_chunks
+from .chunking import LEAST_CHUNK_BYTES, Chunks, with_chunks
 from .layout import Layout, layout_of
 from .naming import image_name
 from .page_table import PageTable, Run
@@ -12,6 +12,7 @@ from .sequential import OrderProblems, order_problems
 
 __all__ = [
     "AXIS_RANK",
+    "LEAST_CHUNK_BYTES",
     "ArraySpec",
     "Axis",
     "ChunkGrid",

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from html import escape, unescape
 from itertools import chain
 from typing import Any, Final, Literal, get_args
-from xml.sax.saxutils import escape, unescape
 
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout
@@ -43,14 +43,14 @@ class StoreRecord:
     status : str
         ``"incomplete"`` from the first byte until the stream is closed.
     reason : str | None
-        Why the status is what it is, in words, for ``"failed"`` and ``"canceled"``.
+        Why the run ended so, for ``"failed"`` and ``"canceled"``.
     backend : str
     started, ended : str | None
         ISO 8601, with offset from UTC.
     frames : dict
         ``planned`` (None: unbounded), ``written``, ``skipped``.
     acquisition : dict
-        What the acquisition said of itself: the sequence and the summary metadata.
+        The sequence and the summary metadata of the acquisition.
     """
 
     version: str
@@ -105,7 +105,7 @@ def with_record(xml: Iterable[bytes], record: Mapping[str, Any]) -> Iterator[byt
     for piece in chain(xml, [None]):
         if piece is None:
             head, close, tail = last.rpartition(b"</OME>")
-            yield head + f"{_START}{escape(text)}{_END}".encode() + close + tail
+            yield head + f"{_START}{escape(text, quote=False)}{_END}".encode() + close + tail
             return
         yield last
         last = piece

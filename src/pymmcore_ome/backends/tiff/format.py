@@ -9,7 +9,6 @@ import struct
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -170,12 +169,14 @@ class TiffCodec:
 
     def encode(self, frame: NDArray[Any]) -> Any:
         """Return the bytes of a strip: a C-contiguous frame, (height, width[, samples])."""
+        if self._name is None:
+            return memoryview(frame).cast("B")  # type: ignore[arg-type]  # it has the buffer protocol
+        import imagecodecs  # here, because looking at a store, or at plain strips, needs none
+
         data: Any = frame
         if self.predictor == 2:
             data = imagecodecs.delta_encode(frame, axis=1)
         match self._name:
-            case None:
-                return memoryview(data).cast("B")
             case "zstd":
                 return imagecodecs.zstd_encode(data, level=self._level)
             case "deflate":
@@ -191,20 +192,24 @@ class TiffCodec:
         ValueError
             When the bytes are not those of a frame of this shape.
         """
-        if self._name is None:
-            data: Any = strip
-        else:
-            size = int(np.prod(shape)) * self._dtype.itemsize
-            try:
-                match self._name:
-                    case "zstd":
-                        data = imagecodecs.zstd_decode(strip, out=size)
-                    case "deflate":
-                        data = imagecodecs.zlib_decode(strip, out=size)
-                    case _:
-                        data = imagecodecs.lzw_decode(strip, out=size)
-            except RuntimeError as error:
-                raise ValueError(f"the strip cannot be decompressed: {error}") from error
+        if self._name is None and self.predictor == 1:
+            return np.frombuffer(strip, self._dtype).reshape(shape)
+        import imagecodecs
+
+        size = int(np.prod(shape)) * self._dtype.itemsize
+        data: Any
+        try:
+            match self._name:
+                case None:
+                    data = strip
+                case "zstd":
+                    data = imagecodecs.zstd_decode(strip, out=size)
+                case "deflate":
+                    data = imagecodecs.zlib_decode(strip, out=size)
+                case _:
+                    data = imagecodecs.lzw_decode(strip, out=size)
+        except RuntimeError as error:
+            raise ValueError(f"the strip cannot be decompressed: {error}") from error
         frame = np.frombuffer(data, self._dtype).reshape(shape)
         if self.predictor == 2:
             frame = imagecodecs.delta_decode(frame, axis=1)

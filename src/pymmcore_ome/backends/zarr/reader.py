@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import tensorstore as ts
 from numpy.typing import NDArray
 
 from pymmcore_ome.backends.selection import Picks, split_selection
@@ -66,6 +65,8 @@ class ZarrReader:
 
     def _opened(self) -> Any:
         if self._array is None:
+            import tensorstore as ts  # here, because looking at a store reads no pixels
+
             spec = {
                 "driver": "zarr3",
                 "kvstore": {"driver": "file", "path": f"{self._folder.as_posix()}/"},

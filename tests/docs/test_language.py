@@ -248,11 +248,7 @@ def files_of(root: str) -> list[Path]:
     """Return the files that a root stands for."""
     path = ROOT / root
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [
-        file
-        for file in files
-        if file.suffix in PASSAGES
-    ]
+    return [file for file in files if file.suffix in PASSAGES]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

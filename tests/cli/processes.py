@@ -57,7 +57,7 @@ def interrupted(
         )
     _wait(process, lambda: after.exists() and after.stat().st_size > 0)
     for answered in range(times):
-        _wait(process, lambda n=answered: err.read_text().lower().count("cancelling") >= n)
+        _wait(process, lambda n=answered: err.read_text().lower().count("canceling") >= n)
         if process.poll() is None:
             process.send_signal(ctrl_c)
     code = process.wait(_GUARD_S)

@@ -45,6 +45,8 @@ time.sleep(600)
 """
 
 STORES = [
+    ("a.ome.zarr", {"backend": "native"}),
+    ("a.ome.zarr", {"backend": "native", "compression": "zstd"}),
     ("a.ome.zarr", {"backend": "tensorstore"}),
     ("a.ome.zarr", {"backend": "zarr-python"}),
     ("a.ome.tiff", {}),

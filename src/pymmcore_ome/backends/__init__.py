@@ -11,7 +11,7 @@ from .port import (
     PlaneReader,
     WriteFuture,
 )
-from .registry import available_backends, find_backend
+from .registry import available_backends, default_backend, find_backend
 from .selection import Picks, selected_shape, split_selection
 from .tiff.file import describe_existing
 from .tiff.reader import TiffPages, TiffReader
@@ -35,6 +35,7 @@ __all__ = [
     "ZarrReader",
     "array_folder",
     "available_backends",
+    "default_backend",
     "describe_existing",
     "find_backend",
     "finish_array",

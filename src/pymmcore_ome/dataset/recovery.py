@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pymmcore_ome.backends import describe_existing
+from pymmcore_ome.backends import array_folder, describe_existing, finish_array
 from pymmcore_ome.disk import StoreLocation, StoreLock, write_whole
 from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
@@ -58,6 +58,9 @@ def _finish(dataset: Dataset) -> None:
     location, stored, layout = dataset.location, dataset.stored, dataset.layout
     cut_half_a_line(location.table)
     confirm_proven(dataset)
+    if dataset.record.backend == "native":
+        for image in layout.images:
+            finish_array(array_folder(dataset.path, image))
     pages = stored.pages(layout.images)
     shapes = [
         stored.written_shape(image)

@@ -2,12 +2,18 @@
 
 from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
 from .chunk_grid import ChunkGrid, boxes
-from .chunking import Chunks, with_chunks
+from .chunking import (
+    Chunks,
+    Shards,
+    schema_with_default_shards,
+    with_chunks,
+    with_default_shards,
+)
 from .layout import Layout, layout_of
 from .naming import image_name
 from .page_table import PageTable, Run
 from .placement import Occupancy, Placement, PlaneSet
-from .router import FrameRouter, GrowingRouter, grown_plan, new_position
+from .router import FrameRouter, GrowingRouter, all_specs, grown_plan, new_position
 from .sequential import Arrival, InOrder, arrival_of
 
 __all__ = [
@@ -28,6 +34,8 @@ __all__ = [
     "Placement",
     "PlaneSet",
     "Run",
+    "Shards",
+    "all_specs",
     "arrival_of",
     "boxes",
     "grown_plan",
@@ -35,5 +43,7 @@ __all__ = [
     "index_name",
     "layout_of",
     "new_position",
+    "schema_with_default_shards",
     "with_chunks",
+    "with_default_shards",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import psutil
@@ -152,13 +152,12 @@ class Way(NamedTuple):
 
 def ways(source: Source) -> list[Way]:
     """Return the ways that are worth trying here, the default ones first."""
-    found = [Way("ome-zarr", "tensorstore", None, None)]
-    if source.frames[0].nbytes < 1 << 20:
-        found.append(Way("ome-zarr", "tensorstore", "auto", None))
-    chunks = found[-1].chunks
-    found += [
-        Way("ome-zarr", "tensorstore", chunks, "zstd:1"),
-        Way("ome-zarr", "tensorstore", chunks, "blosc:1"),
+    chunks: Literal["auto"] | None = "auto" if source.frames[0].nbytes < 1 << 20 else None
+    found = [
+        Way("ome-zarr", "native", None, None),
+        Way("ome-zarr", "native", None, "zstd:1"),
+        Way("ome-zarr", "native", None, "blosc:1"),
+        Way("ome-zarr", "tensorstore", chunks, None),
         Way("ome-tiff", "tiff", None, None),
         Way("ome-tiff", "tiff", None, "zstd:1"),
     ]

@@ -3,6 +3,7 @@
 from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
 from .chunk_grid import ChunkGrid, boxes
 from .chunking import (
+    LEAST_CHUNK_BYTES,
     Chunks,
     Shards,
     schema_with_default_shards,
@@ -12,37 +13,37 @@ from .chunking import (
 from .layout import Layout, layout_of
 from .naming import image_name
 from .page_table import PageTable, Run
-from .placement import Occupancy, Placement, PlaneSet
-from .router import FrameRouter, GrowingRouter, all_specs, grown_plan, new_position
-from .sequential import Arrival, InOrder, arrival_of
+from .placement import Placement, TakenPlanes
+from .router import FoundPlace, FrameRouter, GrowingRouter, all_specs, grown_plan, new_position
+from .sequential import OrderProblems, order_problems
 
 __all__ = [
     "AXIS_RANK",
+    "LEAST_CHUNK_BYTES",
     "ArraySpec",
-    "Arrival",
     "Axis",
     "ChunkGrid",
     "Chunks",
+    "FoundPlace",
     "FrameAddress",
     "FrameRouter",
     "GrowingRouter",
     "ImageLayout",
-    "InOrder",
     "Layout",
-    "Occupancy",
+    "OrderProblems",
     "PageTable",
     "Placement",
-    "PlaneSet",
     "Run",
     "Shards",
+    "TakenPlanes",
     "all_specs",
-    "arrival_of",
     "boxes",
     "grown_plan",
     "image_name",
     "index_name",
     "layout_of",
     "new_position",
+    "order_problems",
     "schema_with_default_shards",
     "with_chunks",
     "with_default_shards",

@@ -46,8 +46,8 @@ def image_notes(image: ImageLayout) -> dict[str, object]:
     it, the position's z included.
     """
     notes: dict[str, object] = {"name": image.name}
-    if image.camera is not None:
-        notes |= {"camera": image.camera, "place": image.position.name}
+    if image.spec.camera is not None:
+        notes |= {"camera": image.spec.camera, "place": image.position.name}
     uneven = {axis.name: axis for axis in image.axes if axis.coords and axis.scale is None}
     if uneven:
         notes["coordinates"] = {

@@ -175,7 +175,7 @@ def test_tiff_is_replaced_with_its_frame_table_and_only_when_asked(tmp_path: Pat
     assert [p.name for p in tmp_path.iterdir()] == ["a.ome.tiff"]
 
 
-@pytest.mark.parametrize("content", [b"text", b"II*\0", b"II+\0\x08\0\0\0"])
+@pytest.mark.parametrize("content", [b"", b"text", b"II*\0", b"II+\0\x08\0\0\0"])
 def test_file_that_is_no_ome_tiff_is_never_replaced(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(content)

@@ -258,14 +258,12 @@ class StoreLocation:
         """Whether a process ended while it made a store here, before that could be read."""
         if StoreLocation.of_existing(part) is not None and part.is_dir():
             return False
-        if not (any(part.iterdir()) if part.is_dir() else part.stat().st_size):
-            return True  # nothing is lost with it
         lock = part / f"{_TABLE_NAME}.lock" if part.is_dir() else self._table_of_file(".lock")
         if not lock.is_file() and not any(_aside(part, n).exists() for n in range(_MAX_ASIDE)):
             return False
         if part.is_dir():
             return all(_is_of_new_store(file) for file in part.rglob("*") if not file.is_dir())
-        return is_tiff(part) and read_description(part) is None
+        return not part.stat().st_size or (is_tiff(part) and read_description(part) is None)
 
 
 def root_attributes(path: Path) -> dict[str, Any] | None:

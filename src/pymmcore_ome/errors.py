@@ -32,6 +32,7 @@ the caller may go on. After a `WriteError` the stream is over.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import NamedTuple
 
 
@@ -123,7 +124,7 @@ class OutOfOrderError(PlacementError):
 
 
 class UnreadableFrameError(PymmcoreOmeError, LookupError):
-    """A frame was acquired, and its backend lets nobody read it yet; it is not lost."""
+    """The frame was acquired, but this backend cannot read it until the image is complete."""
 
 
 class BufferFullError(PymmcoreOmeError, BufferError):
@@ -139,7 +140,7 @@ class WriteError(PymmcoreOmeError, OSError):
 
 
 class StalledError(WriteError, TimeoutError):
-    """The disk takes nothing any more; what is in memory is still written if it comes back."""
+    """The disk has stopped accepting data. Buffered frames will be written if it recovers."""
 
 
 class AcquisitionError(PymmcoreOmeError, RuntimeError):
@@ -148,3 +149,37 @@ class AcquisitionError(PymmcoreOmeError, RuntimeError):
 
 class RunningError(AcquisitionError, ValueError):
     """A run was started while another one is under way."""
+
+
+class MapErrors:
+    """A context in which the errors of a library or the system become errors of ours.
+
+    Errors of ours pass as they are.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the error to raise instead of one, which becomes its cause.
+    *kinds : exception types
+        The errors to map. None given: all of `Exception`.
+    """
+
+    __slots__ = ("_kinds", "_make")
+
+    def __init__(
+        self, make: Callable[[Exception], Exception], *kinds: type[Exception]
+    ) -> None:
+        self._make = make
+        self._kinds = kinds or (Exception,)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, self._kinds) and not isinstance(error, PymmcoreOmeError):
+            raise self._make(error) from error

@@ -7,7 +7,7 @@ was cut short by a crash is left out when it is read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,9 +44,14 @@ class FrameTableWriter:
 
     def append(self, record: FrameRecord) -> None:
         """Add one frame. It reaches the operating system at the next `flush`."""
-        self._lines.append(record.to_line())
+        self.extend([record])
+
+    def extend(self, records: Sequence[FrameRecord]) -> None:
+        """Add frames. They reach the operating system at the next `flush`."""
+        self._lines += [record.to_line() for record in records]
         if self._planes is not None:
-            self._planes.add(record.image, record.index, record.numbers)
+            for record in records:
+                self._planes.add(record.image, record.index, record.numbers)
             if self._planes.frames > _MOST_PLANES:
                 self._planes = None
 

@@ -1,4 +1,4 @@
-"""`Block`: one write, and the frames that are down when it is. It writes nothing itself."""
+"""`ChunkAssembler`: gathers frames until their chunk, or shard, is complete. It writes nothing."""
 
 from __future__ import annotations
 
@@ -155,13 +155,16 @@ class ChunkAssembler:
         grids = [self._grid(number) for number in alike.values()]
         self.is_gathering = any(grids)
 
-    def add(self, message: QueuedFrame | SkippedFrames | None) -> Iterator[Block]:
+    def add(self, queued: QueuedFrame | SkippedFrames) -> Iterator[Block]:
         """Accept what the buffer gave; yield the blocks that are to be written now."""
-        if isinstance(message, QueuedFrame):
-            yield from self._add_frame(message)
-        elif message is not None:
-            for address in message.addresses:
+        if isinstance(queued, QueuedFrame):
+            yield from self._add_frame(queued)
+        else:
+            for address in queued.addresses:
                 yield from self._skip(address)
+
+    def due(self) -> Iterator[Block]:
+        """Yield what has been held for `checkpoint_s`."""
         while self._open:
             key = next(iter(self._open))
             if self._clock() - self._open[key].opened_at < self._checkpoint_s:

@@ -166,7 +166,7 @@ def test_recovered_store_says_what_a_closed_one_says(
         else:
             frame = encoded_frame(number, SHAPE)
         stream.append(frame, at=at, metadata=metadata)
-    table = po.open_dataset(path).place.table
+    table = po.open_dataset(path).location.table
     guard = time.monotonic() + 60
     while not table.exists() or table.read_bytes().count(b"\n") < len(events):
         assert time.monotonic() < guard, "the frames were not listed"

@@ -140,7 +140,7 @@ def test_cancel_leaves_what_came(
             wait_until(lambda: "Paused" in panel.run_bar.text)
         click(qtbot, panel.run_bar.cancel)
         wait_until(lambda: not panel.is_running)
-    assert "Canceled: what came is saved" in panel.messages.text
+    assert "Canceled; the frames acquired so far are saved" in panel.messages.text
     dataset = po.open_dataset(tmp_path / "cells_001.ome.zarr")
     assert dataset.status == "canceled"
     rows = dataset.frames()
@@ -304,7 +304,7 @@ def test_frames_that_did_not_come_are_told(
     monkeypatch.setattr(qt_core, "snapImage", snap_that_fails_once)
     panel = make_panel()
     run(qtbot, panel, wait_until)
-    assert "Saved, but 1 frame of 12 did not come" in panel.messages.text
+    assert "Saved, but 1 frame of 12 is missing" in panel.messages.text
     assert len(po.open_dataset(tmp_path / "cells_001.ome.zarr").frames()) == 11
 
 

@@ -30,6 +30,7 @@ from .listener import EngineListener
 from .output import Output, tell
 from .readiness import refuse_unready
 from .run_thread import RunThread
+from .script_end import ends_quietly
 
 _SHADOWED: Final = ("run", "cancel", "get_view")
 
@@ -303,6 +304,7 @@ def install(
     core = CMMCorePlus.instance() if core is None else core
     if not hasattr(core, "mda"):
         raise AcquisitionError(f"install takes a CMMCorePlus, got {core!r:.80}.")
+    ends_quietly(core)
     defaults: dict[str, Any] = {"cameras": cameras, "unready": unready, **options}
     Output("check.ome.zarr", **defaults)  # unknown options are refused here
     installed = _installed.get(core.mda)

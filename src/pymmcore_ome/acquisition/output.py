@@ -33,6 +33,7 @@ from pymmcore_ome.stream import (
 from .destination import Destination, Unready
 from .microscope import CoreFacts
 from .readiness import EventChecks, is_described, refuse_unready
+from .script_end import ends_quietly
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -219,6 +220,7 @@ class Output:
 
     def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
         core = self._running_core()  # held: an instance that nobody holds is gone at once
+        ends_quietly(core)
         engine = core.mda.engine
         warn_of_unsafe_signals(core.mda.events)
         sink = self.begin()

@@ -15,7 +15,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from pymmcore_ome.acquisition import Output
-from pymmcore_ome.stream import Summary
+from pymmcore_ome.stream import Summary, run_report
 
 from .acquisition_run import AcquisitionRun
 from .arrangement import Arrangement
@@ -28,7 +28,6 @@ from .message_bar import MessageBar
 from .newest_frame import NewestFrame
 from .planned_run import PlannedRun
 from .run_bar import RunBar
-from .run_report import ending_of
 from .save_panel import SavePanel
 from .save_settings import SaveSettings
 from .sequence_editor import SequenceEditor
@@ -187,7 +186,7 @@ class AcquisitionPanel(QWidget):
         self._hold_still(True)
         rates = self.save_panel.disk_rates
         self._checking.request(
-            lambda: (sequence, settings, estimate_of(settings, plan, rates.known(settings.folder)))
+            lambda: (sequence, settings, estimate_of(settings, plan, rates.cached(settings.folder)))
         )
 
     @guarded
@@ -258,7 +257,7 @@ class AcquisitionPanel(QWidget):
     def _say_saved(self, summary: Summary) -> None:
         folder = QUrl.fromLocalFile(str(summary.path.parent))
         show = ("Show in folder", lambda: QDesktopServices.openUrl(folder))
-        self.messages.say(*ending_of(summary), show)
+        self.messages.say(*run_report(summary), show)
 
     # ------------------------------------------------------------------- a run started elsewhere
 

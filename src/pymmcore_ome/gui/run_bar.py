@@ -16,9 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from pymmcore_ome.stream import count_text, duration_text, rate_text, size_text
+
 from .acquisition_run import Phase, RunSnapshot
 from .icons import plain_icon
-from .run_report import duration_text, rate_text, size_text
 
 _SAID: Final[dict[Phase, str]] = {
     "starting": "Starting…",
@@ -86,7 +87,7 @@ class RunBar(QWidget):
         self._say_pause(is_paused)
         self._forget()
         self._phase.setText("An acquisition that was started elsewhere is running")
-        self._frames.setText(f"{frames:,} frames")
+        self._frames.setText(count_text(frames, "frame"))
 
     def show_run(self, snapshot: RunSnapshot) -> None:
         """Show how far a run is."""

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from pymmcore_ome.backends import find_backend
 from pymmcore_ome.disk import FORMATS
+from pymmcore_ome.layout import LEAST_CHUNK_BYTES
 
 from .choice import Choice
 from .estimate import Estimate
@@ -30,7 +31,7 @@ _FORMAT_NAMES: Final = {"ome-zarr": "OME-Zarr", "ome-tiff": "OME-TIFF"}
 _CHUNK_TIPS: Final = (
     "What is stored, and read, as one piece.\n"
     "one frame: right for large frames.\n"
-    "gathered: small frames together, at least 512 KiB a chunk.\n"
+    f"gathered: small frames together, at least {LEAST_CHUNK_BYTES >> 20} MiB a chunk.\n"
     "tiles: parts of a frame, for viewers of large frames."
 )
 

@@ -13,10 +13,9 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from pymmcore_ome.acquisition import Output
-from pymmcore_ome.disk import Format
+from pymmcore_ome.disk import DiskRates, Format
 
 from .advice import advice_on
-from .disk_rate import DiskRates
 from .estimate import Estimate, estimate_of
 from .guard import Background, guarded
 from .planned_run import PlannedRun
@@ -208,7 +207,9 @@ class SavePanel(SaveForm):
         if self._is_still:
             return
         settings, plan = self._settings, self._plan
-        self._estimating.request(lambda: estimate_of(settings, plan, _rates.known(settings.folder)))
+        self._estimating.request(
+            lambda: estimate_of(settings, plan, _rates.cached(settings.folder))
+        )
 
     @guarded
     def _on_estimate(self, estimate: Estimate) -> None:

@@ -107,6 +107,11 @@ class ArraySpec:
         return tuple(axis.name for axis in self.axes)
 
     @cached_property
+    def rank(self) -> int:
+        """Number of axes but y and x."""
+        return len(self.axes) - 2
+
+    @cached_property
     def unbounded_axes(self) -> tuple[int, ...]:
         """Numbers of the axes that grow."""
         return tuple(n for n, axis in enumerate(self.axes) if axis.size is None)
@@ -169,8 +174,7 @@ class ArraySpec:
     def frame_step(self) -> tuple[int, ...]:
         """Elements of one frame along each axis but y and x: 1, or the samples of a pixel."""
         return tuple(
-            self.samples if number == self.channel_axis else 1
-            for number in range(len(self.axes) - 2)
+            self.samples if number == self.channel_axis else 1 for number in range(self.rank)
         )
 
     def plane_index(self, index: Sequence[int]) -> tuple[int, ...]:
@@ -411,7 +415,7 @@ def _resized(dim: Dimension, size: int, pixel_size_um: float | None) -> Dimensio
     return dim.replace(size=size, coords=None, scale=scale, unit=unit)
 
 
-#: In OME-Zarr and OME-XML time comes first, then channels, then space.
+#: OME-Zarr stores time first, then channels, then space.
 AXIS_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends import Picks, PlaneReader, selected_shape
 from pymmcore_ome.errors import UnreadableFrameError
-from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, PlaneSet, boxes
+from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, TakenPlanes, boxes
 
 from .buffer import QueuedFrame
 from .chunks import ChunkKey
@@ -52,8 +52,7 @@ class _Image:
 
     def __init__(self, spec: ArraySpec) -> None:
         self.spec = spec
-        sizes = zip(spec.axes, spec.plane_shape(), strict=False)
-        self.planes = PlaneSet([None if axis.size is None else size for axis, size in sizes])
+        self.planes = TakenPlanes(spec, np.uint8)
         self.frames: dict[Plane, QueuedFrame] = {}
         self.extent = [0] * len(spec.frame_step)
         self.accepted = 0
@@ -101,7 +100,7 @@ class PendingFrames:
             spec = image.spec
             plane = index if spec.samples == 1 else spec.plane_index(index)
             image.frames[plane] = queued
-            image.planes.add(plane)
+            image.planes.take(plane)
             image.accepted += 1
             image.newest = index
             self._accepted += 1
@@ -150,7 +149,7 @@ class PendingFrames:
                         if (number, image.spec.plane_start(plane)) not in proven
                     }
                 for plane in lost:
-                    image.planes.remove(plane)
+                    image.planes.release(plane)
                 image.frames.clear()
                 if lost:
                     reach = [max(axis, default=-1) + 1 for axis in zip(*image.planes, strict=True)]
@@ -514,4 +513,5 @@ class LivePixels:
 
 def _shares_cells(store: Store) -> bool:
     """Whether frames may share what is written at once, and are read before the end."""
-    return store.backend.pages is None and store.backend.reads_at_once
+    backend = store.backend
+    return backend.pages is None and backend.reads_at_once and not backend.takes_frames

@@ -15,13 +15,13 @@
     ├── PlacementError (LookupError)         a frame that has no place
     │   ├── OutsidePlanError (IndexError)    its index is outside the plan
     │   ├── PlanFullError (IndexError)       one frame more than the plan has
-    │   ├── RepeatedFrameError               its place is already taken
+    │   ├── RepeatedFrameError               its place already holds a frame
     │   └── OutOfOrderError                  its backend has written past its place
     ├── UnreadableFrameError (LookupError)   a live view: acquired, and not readable yet
     ├── BufferFullError (BufferError)        no room for a frame, and when_full is "raise"
     ├── StreamClosedError (RuntimeError)     the stream was closed before
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
-    │   └── StalledError (TimeoutError)      the disk takes nothing any more
+    │   └── StalledError (TimeoutError)      the disk has stopped accepting data
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
         └── RunningError (ValueError)        another run is under way
 
@@ -100,11 +100,11 @@ class NotAStoreError(StorePathError):
 
 
 class FrameError(PymmcoreOmeError, ValueError):
-    """A frame whose shape or dtype is not its camera's; it was not taken."""
+    """A frame whose shape or dtype is not its camera's; it was rejected."""
 
 
 class PlacementError(PymmcoreOmeError, LookupError):
-    """A frame that has no place in the plan; it was not taken."""
+    """A frame that has no place in the plan; it was rejected."""
 
 
 class OutsidePlanError(PlacementError, IndexError):
@@ -116,7 +116,7 @@ class PlanFullError(PlacementError, IndexError):
 
 
 class RepeatedFrameError(PlacementError):
-    """A frame whose place is already taken by another frame."""
+    """A frame whose place already holds another frame."""
 
 
 class OutOfOrderError(PlacementError):
@@ -128,7 +128,7 @@ class UnreadableFrameError(PymmcoreOmeError, LookupError):
 
 
 class BufferFullError(PymmcoreOmeError, BufferError):
-    """There is no room for a frame, and the stream was told not to wait; it was not taken."""
+    """There is no room for a frame, and `when_full="raise"`; the frame was rejected."""
 
 
 class StreamClosedError(PymmcoreOmeError, RuntimeError):
@@ -166,9 +166,7 @@ class MapErrors:
 
     __slots__ = ("_kinds", "_make")
 
-    def __init__(
-        self, make: Callable[[Exception], Exception], *kinds: type[Exception]
-    ) -> None:
+    def __init__(self, make: Callable[[Exception], Exception], *kinds: type[Exception]) -> None:
         self._make = make
         self._kinds = kinds or (Exception,)
 

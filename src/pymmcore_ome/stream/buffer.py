@@ -40,7 +40,7 @@ class QueuedFrame(FrameRecord):
     Attributes
     ----------
     frame : array
-        As its camera delivers it. Nobody writes to it; the chunk assembly exchanges it for
+        As its camera delivers it. It does not change; the chunk assembler exchanges it for
         the same pixels in a chunk.
     image_number : int
     nbytes : int
@@ -305,7 +305,7 @@ _OURS: Final = _references_of_ours()
 class ArrayPool:
     """Arrays by shape and dtype. It never hands out one that is still referred to.
 
-    May be used from any thread. It keeps at most 64 MiB that nobody uses.
+    May be used from any thread. It keeps at most 64 MiB that are not in use.
     """
 
     def __init__(self) -> None:

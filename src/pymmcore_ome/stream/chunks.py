@@ -71,45 +71,45 @@ class Block(NamedTuple):
 
 
 logger = logging.getLogger("pymmcore-ome")
-_FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at a place of a cell
-_Held = tuple[tuple[int, ...], QueuedFrame]  # its place in the chunk
+_FREE, _HOLE, _HELD, _WRITTEN = range(4)  # what is at an offset of a chunk
+_Held = tuple[tuple[int, ...], QueuedFrame]  # its offset in the chunk
 _Part = tuple[tuple[slice, ...], list[_Held]]
 
 
-class _Cell:
-    """What is known of one cell that is not complete. `pixels` None: it is not open."""
+class _Chunk:
+    """The frames of one chunk that is not complete. `pixels` None: it is not open."""
 
-    __slots__ = ("free", "held", "is_fresh", "opened_at", "pixels", "places")
+    __slots__ = ("free", "held", "is_fresh", "opened_at", "pixels", "slots")
 
-    def __init__(self, grid: ChunkGrid, number: tuple[int, ...]) -> None:
-        self.places = np.full(grid.places(number), _FREE, np.uint8)
-        self.free = self.places.size
-        for place in grid.unplanned(number):
-            self.places[place] = _HOLE
+    def __init__(self, grid: ChunkGrid, chunk_index: tuple[int, ...]) -> None:
+        self.slots = np.full(grid.frames_along(chunk_index), _FREE, np.uint8)
+        self.free = self.slots.size
+        for offset in grid.unplanned(chunk_index):
+            self.slots[offset] = _HOLE
             self.free -= 1
         self.held: list[_Held] = []
         self.pixels: NDArray[Any] | None = None
         self.is_fresh = True
         self.opened_at = 0.0
 
-    def settle(self, place: tuple[int, ...], what: int) -> None:
-        """Note a frame or a hole. A frame may still come where a hole was announced."""
-        was_free = self.places[place] == _FREE
+    def settle(self, offset: tuple[int, ...], what: int) -> None:
+        """Note a frame or a hole. A frame may still arrive where a hole was announced."""
+        was_free = self.slots[offset] == _FREE
         self.free -= int(was_free)
         if was_free or what == _HELD:
-            self.places[place] = what
+            self.slots[offset] = what
 
 
 class ChunkAssembler:
     """Turns frames in order of arrival into blocks to write. One thread at a time.
 
-    A cell (`ChunkGrid`) is handed out when the last of its frames has come or is known not to
-    come; before that when it has been open for `checkpoint_s`, when room is needed, and at
-    the end. Frames pass through without a copy where a cell is one frame, or too large.
+    A chunk (`ChunkGrid`) is handed out when its last frame has arrived or was skipped; before
+    that when it has been open for `checkpoint_s`, when room is needed, and at the end. Frames
+    pass through without a copy if a chunk is one frame, or too large.
 
     The frames that are held open are at most half of the budget, and the other half is
-    enough for the largest frame of a cell: so a producer never waits for frames that
-    only it could bring.
+    enough for the largest frame of a chunk: so a producer never waits for frames that
+    only it can append.
 
     Parameters
     ----------
@@ -117,11 +117,11 @@ class ChunkAssembler:
     budget_bytes : int
         Of the frame buffer.
     pool : ArrayPool, optional
-        Where the pixels of cells come from, and frames that were copied into them go.
+        The pixels of chunks come from it, and frames that were copied into them go back.
     gathers : bool
         False: every frame passes through.
     checkpoint_s : float
-        How long a cell stays open at most, so that a crash loses little.
+        How long a chunk stays open at most, so that a crash loses little.
     clock : callable
         Seconds that only rise.
     """
@@ -136,7 +136,7 @@ class ChunkAssembler:
         checkpoint_s: float = CHECKPOINT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.open_bytes = 0  # whole cells, also where frames are still to come
+        self.open_bytes = 0  # whole chunks, frames that are still to arrive included
         self._layout = layout
         self._budget_bytes = budget_bytes
         self._pool = ArrayPool() if pool is None else pool
@@ -146,11 +146,11 @@ class ChunkAssembler:
         self._clock = clock
         self._grids: dict[int, ChunkGrid | None] = {}
         self._passing: set[ArraySpec] = set()  # whose frames pass through
-        self._cells: dict[ChunkKey, _Cell] = {}
-        self._open: OrderedDict[ChunkKey, _Cell] = OrderedDict()  # oldest first
-        self._closed: set[ChunkKey] = set()  # complete with holes, where a frame may still come
+        self._chunks: dict[ChunkKey, _Chunk] = {}
+        self._open: OrderedDict[ChunkKey, _Chunk] = OrderedDict()  # oldest first
+        self._closed: set[ChunkKey] = set()  # complete with holes, where frames may still arrive
         self._warned: set[str] = set()
-        # every image now, so that what is too large is said when the store is opened
+        # every image now, so that a chunk that is too large is reported when the store is opened
         alike = {image.spec: image.number for image in layout.images}
         grids = [self._grid(number) for number in alike.values()]
         self.is_gathering = any(grids)
@@ -164,7 +164,7 @@ class ChunkAssembler:
                 yield from self._skip(address)
 
     def due(self) -> Iterator[Block]:
-        """Yield what has been held for `checkpoint_s`."""
+        """Yield the chunks that have been open for `checkpoint_s`."""
         while self._open:
             key = next(iter(self._open))
             if self._clock() - self._open[key].opened_at < self._checkpoint_s:
@@ -177,57 +177,55 @@ class ChunkAssembler:
             yield from self._flush(key)
 
     def _add_frame(self, queued: QueuedFrame) -> Iterator[Block]:
-        number, index = queued.image_number, queued.index
+        number = queued.image_number
         grid = self._grid(number)
         if grid is None:
             yield Block.of_frame(queued, self._layout.images[number], None)
             return
-        spot = grid.spot(index)
-        key = number, spot.cell
+        chunk_index, offset = grid.locate(queued.index)
+        key = number, chunk_index
         if key in self._closed:
             yield Block.of_frame(queued, grid.image, key)
             return
-        cell = self._cell(grid, key)
-        if cell.pixels is None:
+        chunk, spec = self._chunk(grid, key), grid.image.spec
+        if chunk.pixels is None:
             yield from self._make_room(grid)
-            shape = grid.elements(cell.places.shape)
-            shape = (*shape, *grid.image.shape[-2:])
-            cell.pixels = self._pool.acquire(shape, grid.image.spec.frame_dtype)
-            cell.opened_at = self._clock()
-            self._open[key] = cell
-            self.open_bytes += cell.pixels.nbytes
+            shape = (*grid.elements(chunk.slots.shape), *spec.shape[-2:])
+            chunk.pixels = self._pool.acquire(shape, spec.frame_dtype)
+            chunk.opened_at = self._clock()
+            self._open[key] = chunk
+            self.open_bytes += chunk.pixels.nbytes
         if grid.is_plain:
-            held = cell.pixels[spot.place]
+            held = chunk.pixels[offset]
         else:
-            spec = grid.image.spec
-            held = spec.block_to_frame(cell.pixels[spec.block_key(grid.elements(spot.place))])
+            held = spec.block_to_frame(chunk.pixels[spec.block_key(grid.elements(offset))])
         np.copyto(held, queued.frame)
         if queued.is_pooled:
             self._pool.release(queued.frame)
         queued.frame = held
-        cell.settle(spot.place, _HELD)
-        cell.held.append((spot.place, queued))
-        if not cell.free:
+        chunk.settle(offset, _HELD)
+        chunk.held.append((offset, queued))
+        if not chunk.free:
             yield from self._flush(key)
 
     def _skip(self, address: FrameAddress) -> Iterator[Block]:
         grid = self._grid(address.image_number)
         if grid is None:
             return
-        spot = grid.spot(address.index)
-        key = address.image_number, spot.cell
+        chunk_index, offset = grid.locate(address.index)
+        key = address.image_number, chunk_index
         if key in self._closed:
             return
-        cell = self._cell(grid, key)
-        cell.settle(spot.place, _HOLE)
-        if not cell.free:
+        chunk = self._chunk(grid, key)
+        chunk.settle(offset, _HOLE)
+        if not chunk.free:
             yield from self._flush(key)
 
-    def _cell(self, grid: ChunkGrid, key: ChunkKey) -> _Cell:
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._cells[key] = _Cell(grid, key[1])
-        return cell
+    def _chunk(self, grid: ChunkGrid, key: ChunkKey) -> _Chunk:
+        chunk = self._chunks.get(key)
+        if chunk is None:
+            chunk = self._chunks[key] = _Chunk(grid, key[1])
+        return chunk
 
     def _make_room(self, grid: ChunkGrid) -> Iterator[Block]:
         while self._open and self.open_bytes + grid.nbytes > self._most_bytes:
@@ -240,61 +238,63 @@ class ChunkAssembler:
             yield from self._flush(next(iter(self._open)))
 
     def _flush(self, key: ChunkKey) -> Iterator[Block]:
-        """Hand out what a cell holds, and forget what need not be known any more."""
-        cell = self._cells[key]
-        if cell.pixels is not None:
-            yield from self._blocks(key, cell, cell.pixels)
+        """Hand out what a chunk holds; forget the chunk unless frames may still arrive."""
+        chunk = self._chunks[key]
+        if chunk.pixels is not None:
+            yield from self._blocks(key, chunk, chunk.pixels)
             del self._open[key]
-            self.open_bytes -= cell.pixels.nbytes
-            cell.pixels, cell.held, cell.is_fresh = None, [], False
-        if not cell.free:
-            del self._cells[key]
-            if (cell.places == _HOLE).any():
+            self.open_bytes -= chunk.pixels.nbytes
+            chunk.pixels, chunk.held, chunk.is_fresh = None, [], False
+        if not chunk.free:
+            del self._chunks[key]
+            if (chunk.slots == _HOLE).any():
                 self._closed.add(key)
 
-    def _blocks(self, key: ChunkKey, cell: _Cell, pixels: NDArray[Any]) -> Iterator[Block]:
-        """Yield the cell at once if nothing of it is on disk, else only what came since."""
+    def _blocks(self, key: ChunkKey, chunk: _Chunk, pixels: NDArray[Any]) -> Iterator[Block]:
+        """Yield the chunk at once if nothing of it is on disk, else only the frames since."""
         grid = self._grid(key[0])
         assert grid is not None
         start, plane = grid.start(key[1]), grid.image.shape[-2:]
-        for box, inside in self._parts(cell, pixels, grid):
+        for box, inside in self._parts(chunk, pixels, grid):
             first = grid.elements(tuple(s.start for s in box))
-            if len(inside) == cell.places.size:
-                reach = cell.places.shape
+            if len(inside) == chunk.slots.size:
+                reach = chunk.slots.shape
             else:
-                reach = tuple(max(at) + 1 for at in zip(*(p for p, _ in inside), strict=True))
+                reach = tuple(
+                    max(at) + 1 for at in zip(*(offset for offset, _ in inside), strict=True)
+                )
             size = grid.elements(tuple(s.stop - s.start for s in box))
             yield Block(
                 image=key[0],
                 start=(*_sum(start, first), 0, 0),
                 end=(*_sum(start, grid.elements(reach)), *plane),
-                pixels=pixels if cell.is_fresh else pixels[_region(first, size)],
+                pixels=pixels if chunk.is_fresh else pixels[_region(first, size)],
                 frames=tuple([queued for _, queued in inside]),
                 chunk=key,
-                is_whole=cell.is_fresh,
-                pooled=pixels if cell.is_fresh else None,
+                is_whole=chunk.is_fresh,
+                pooled=pixels if chunk.is_fresh else None,
             )
 
-    def _parts(self, cell: _Cell, pixels: NDArray[Any], grid: ChunkGrid) -> list[_Part]:
-        """Return the boxes in which a cell is written, and the frames in each."""
-        if cell.is_fresh:
-            if len(cell.held) < cell.places.size:  # a pooled array holds what was there before
-                for place in zip(*np.nonzero(cell.places != _HELD), strict=True):
-                    pixels[_region(grid.elements(place), grid.elements((1,) * len(place)))] = 0
-            cell.places[cell.places == _HELD] = _GIVEN
-            return [(tuple(slice(0, size) for size in cell.places.shape), cell.held)]
-        held = cell.places == _HELD
-        cell.places[held] = _GIVEN
+    def _parts(self, chunk: _Chunk, pixels: NDArray[Any], grid: ChunkGrid) -> list[_Part]:
+        """Return the boxes in which a chunk is written, and the frames in each."""
+        if chunk.is_fresh:
+            if len(chunk.held) < chunk.slots.size:  # a pooled array holds what was there before
+                for offset in zip(*np.nonzero(chunk.slots != _HELD), strict=True):
+                    pixels[_region(grid.elements(offset), grid.elements((1,) * len(offset)))] = 0
+            chunk.slots[chunk.slots == _HELD] = _WRITTEN
+            return [(tuple(slice(0, size) for size in chunk.slots.shape), chunk.held)]
+        held = chunk.slots == _HELD
+        chunk.slots[held] = _WRITTEN
         parts: list[_Part] = [(box, []) for box in boxes(held)]
         owner = np.zeros(held.shape, np.intp)
         for n, (box, _) in enumerate(parts):
             owner[box] = n
-        for frame in cell.held:
+        for frame in chunk.held:
             parts[owner[frame[0]]][1].append(frame)
         return parts
 
     def _grid(self, number: int) -> ChunkGrid | None:
-        """Return how an image falls into cells; None where its frames pass through."""
+        """Return the chunks of an image; None if its frames pass through."""
         if not self._gathers:
             return None
         if number not in self._grids:

@@ -306,84 +306,9 @@ class ImageLayout:
         return self.spec.dtype
 
     @property
-    def likeness(self) -> ArraySpec:
-        """The spec, which images that are alike share."""
-        return self.spec
-
-    @property
-    def plane_channels(self) -> tuple[Channel, ...]:
-        """`ArraySpec.plane_channels`."""
-        return self.spec.plane_channels
-
-    @property
-    def axis_strides(self) -> tuple[AxisStride, ...]:
-        """`ArraySpec.axis_strides`."""
-        return self.spec.axis_strides
-
-    @property
-    def camera(self) -> int | None:
-        """`ArraySpec.camera`."""
-        return self.spec.camera
-
-    @property
-    def significant_bits(self) -> int | None:
-        """`ArraySpec.significant_bits`."""
-        return self.spec.significant_bits
-
-    @property
-    def samples(self) -> int:
-        """`ArraySpec.samples`."""
-        return self.spec.samples
-
-    @property
-    def repeat_axis(self) -> int:
-        """`ArraySpec.repeat_axis`."""
-        return self.spec.repeat_axis
-
-    @property
-    def repeat_step(self) -> int:
-        """`ArraySpec.repeat_step`."""
-        return self.spec.repeat_step
-
-    @property
     def channels(self) -> tuple[Channel, ...]:
-        """`ArraySpec.channels`."""
+        """One channel an index of the channel axis; empty without one."""
         return self.spec.channels
-
-    @property
-    def unbounded_axes(self) -> tuple[int, ...]:
-        """`ArraySpec.unbounded_axes`."""
-        return self.spec.unbounded_axes
-
-    @property
-    def channel_axis(self) -> int | None:
-        """`ArraySpec.channel_axis`."""
-        return self.spec.channel_axis
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.frame_shape`."""
-        return self.spec.frame_shape
-
-    @property
-    def frame_dtype(self) -> np.dtype[Any]:
-        """`ArraySpec.frame_dtype`."""
-        return self.spec.frame_dtype
-
-    @property
-    def block_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.block_shape`."""
-        return self.spec.block_shape
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.chunk_shape`."""
-        return self.spec.chunk_shape
-
-    @property
-    def shard_shape(self) -> tuple[int, ...] | None:
-        """`ArraySpec.shard_shape`."""
-        return self.spec.shard_shape
 
 
 def index_name(image: ImageLayout, index: Sequence[int]) -> str:

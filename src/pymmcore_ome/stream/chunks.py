@@ -16,7 +16,7 @@ from pymmcore_ome.layout import ArraySpec, ChunkGrid, FrameAddress, ImageLayout,
 from .buffer import ArrayPool, QueuedFrame, SkippedFrames
 from .options import CHECKPOINT_S
 
-ChunkKey = tuple[int, tuple[int, ...]]  # image number, and which of its cells
+ChunkKey = tuple[int, tuple[int, ...]]  # image number, and which of its chunks
 
 
 class Block(NamedTuple):
@@ -76,28 +76,28 @@ _Held = tuple[tuple[int, ...], QueuedFrame]  # its offset in the chunk
 _Part = tuple[tuple[slice, ...], list[_Held]]
 
 
-class _Chunk:
-    """The frames of one chunk that is not complete. `pixels` None: it is not open."""
+class _PartialChunk:
+    """A chunk that is not complete. `pixels` None: it is not open."""
 
-    __slots__ = ("free", "held", "is_fresh", "opened_at", "pixels", "slots")
+    __slots__ = ("free", "held", "is_fresh", "opened_at", "pixels", "states")
 
     def __init__(self, grid: ChunkGrid, chunk_index: tuple[int, ...]) -> None:
-        self.slots = np.full(grid.frames_along(chunk_index), _FREE, np.uint8)
-        self.free = self.slots.size
+        self.states = np.full(grid.frame_counts(chunk_index), _FREE, np.uint8)
+        self.free = self.states.size
         for offset in grid.unplanned(chunk_index):
-            self.slots[offset] = _HOLE
+            self.states[offset] = _HOLE
             self.free -= 1
         self.held: list[_Held] = []
         self.pixels: NDArray[Any] | None = None
         self.is_fresh = True
         self.opened_at = 0.0
 
-    def settle(self, offset: tuple[int, ...], what: int) -> None:
+    def settle(self, offset: tuple[int, ...], state: int) -> None:
         """Note a frame or a hole. A frame may still arrive where a hole was announced."""
-        was_free = self.slots[offset] == _FREE
+        was_free = self.states[offset] == _FREE
         self.free -= int(was_free)
-        if was_free or what == _HELD:
-            self.slots[offset] = what
+        if was_free or state == _HELD:
+            self.states[offset] = state
 
 
 class ChunkAssembler:
@@ -117,7 +117,7 @@ class ChunkAssembler:
     budget_bytes : int
         Of the frame buffer.
     pool : ArrayPool, optional
-        The pixels of chunks come from it, and frames that were copied into them go back.
+        Where the pixels of chunks come from, and frames that were copied into them go.
     gathers : bool
         False: every frame passes through.
     checkpoint_s : float
@@ -144,15 +144,14 @@ class ChunkAssembler:
         self._gathers = gathers
         self._checkpoint_s = checkpoint_s
         self._clock = clock
-        self._grids: dict[int, ChunkGrid | None] = {}
-        self._passing: set[ArraySpec] = set()  # whose frames pass through
-        self._chunks: dict[ChunkKey, _Chunk] = {}
-        self._open: OrderedDict[ChunkKey, _Chunk] = OrderedDict()  # oldest first
+        self._grids: dict[ArraySpec, ChunkGrid | None] = {}
+        self._partial: dict[ChunkKey, _PartialChunk] = {}
+        self._open: OrderedDict[ChunkKey, _PartialChunk] = OrderedDict()  # oldest first
         self._closed: set[ChunkKey] = set()  # complete with holes, where frames may still arrive
         self._warned: set[str] = set()
-        # every image now, so that a chunk that is too large is reported when the store is opened
-        alike = {image.spec: image.number for image in layout.images}
-        grids = [self._grid(number) for number in alike.values()]
+        # every image now, so that chunks that are too large are reported when the store is opened
+        first_images = {image.spec: image for image in reversed(layout.images)}
+        grids = [self._grid(image) for image in first_images.values()]
         self.is_gathering = any(grids)
 
     def add(self, queued: QueuedFrame | SkippedFrames) -> Iterator[Block]:
@@ -177,20 +176,20 @@ class ChunkAssembler:
             yield from self._flush(key)
 
     def _add_frame(self, queued: QueuedFrame) -> Iterator[Block]:
-        number = queued.image_number
-        grid = self._grid(number)
+        image = self._layout.images[queued.image_number]
+        grid, spec = self._grid(image), image.spec
         if grid is None:
-            yield Block.of_frame(queued, self._layout.images[number], None)
+            yield Block.of_frame(queued, image, None)
             return
         chunk_index, offset = grid.locate(queued.index)
-        key = number, chunk_index
+        key = image.number, chunk_index
         if key in self._closed:
-            yield Block.of_frame(queued, grid.image, key)
+            yield Block.of_frame(queued, image, key)
             return
-        chunk, spec = self._chunk(grid, key), grid.image.spec
+        chunk = self._chunk(grid, key)
         if chunk.pixels is None:
             yield from self._make_room(grid)
-            shape = (*grid.elements(chunk.slots.shape), *spec.shape[-2:])
+            shape = spec.array_shape(chunk.states.shape)
             chunk.pixels = self._pool.acquire(shape, spec.frame_dtype)
             chunk.opened_at = self._clock()
             self._open[key] = chunk
@@ -198,7 +197,7 @@ class ChunkAssembler:
         if grid.is_plain:
             held = chunk.pixels[offset]
         else:
-            held = spec.block_to_frame(chunk.pixels[spec.block_key(grid.elements(offset))])
+            held = spec.block_to_frame(chunk.pixels[spec.block_key(spec.plane_start(offset))])
         np.copyto(held, queued.frame)
         if queued.is_pooled:
             self._pool.release(queued.frame)
@@ -209,7 +208,7 @@ class ChunkAssembler:
             yield from self._flush(key)
 
     def _skip(self, address: FrameAddress) -> Iterator[Block]:
-        grid = self._grid(address.image_number)
+        grid = self._grid(self._layout.images[address.image_number])
         if grid is None:
             return
         chunk_index, offset = grid.locate(address.index)
@@ -221,10 +220,10 @@ class ChunkAssembler:
         if not chunk.free:
             yield from self._flush(key)
 
-    def _chunk(self, grid: ChunkGrid, key: ChunkKey) -> _Chunk:
-        chunk = self._chunks.get(key)
+    def _chunk(self, grid: ChunkGrid, key: ChunkKey) -> _PartialChunk:
+        chunk = self._partial.get(key)
         if chunk is None:
-            chunk = self._chunks[key] = _Chunk(grid, key[1])
+            chunk = self._partial[key] = _PartialChunk(grid, key[1])
         return chunk
 
     def _make_room(self, grid: ChunkGrid) -> Iterator[Block]:
@@ -238,36 +237,37 @@ class ChunkAssembler:
             yield from self._flush(next(iter(self._open)))
 
     def _flush(self, key: ChunkKey) -> Iterator[Block]:
-        """Hand out what a chunk holds; forget the chunk unless frames may still arrive."""
-        chunk = self._chunks[key]
+        """Hand out what a chunk holds, and forget what need not be known any more."""
+        chunk = self._partial[key]
         if chunk.pixels is not None:
             yield from self._blocks(key, chunk, chunk.pixels)
             del self._open[key]
             self.open_bytes -= chunk.pixels.nbytes
             chunk.pixels, chunk.held, chunk.is_fresh = None, [], False
         if not chunk.free:
-            del self._chunks[key]
-            if (chunk.slots == _HOLE).any():
+            del self._partial[key]
+            if (chunk.states == _HOLE).any():
                 self._closed.add(key)
 
-    def _blocks(self, key: ChunkKey, chunk: _Chunk, pixels: NDArray[Any]) -> Iterator[Block]:
-        """Yield the chunk at once if nothing of it is on disk, else only the frames since."""
-        grid = self._grid(key[0])
+    def _blocks(self, key: ChunkKey, chunk: _PartialChunk, pixels: NDArray[Any]) -> Iterator[Block]:
+        """Yield the chunk at once if nothing of it is on disk, else the frames that are not."""
+        image = self._layout.images[key[0]]
+        grid, spec = self._grid(image), image.spec
         assert grid is not None
-        start, plane = grid.start(key[1]), grid.image.shape[-2:]
-        for box, inside in self._parts(chunk, pixels, grid):
-            first = grid.elements(tuple(s.start for s in box))
-            if len(inside) == chunk.slots.size:
-                reach = chunk.slots.shape
+        start = grid.start(key[1])
+        for box, inside in self._parts(chunk, pixels, spec):
+            first = spec.plane_start(tuple(s.start for s in box))
+            if len(inside) == chunk.states.size:
+                reach = chunk.states.shape
             else:
                 reach = tuple(
                     max(at) + 1 for at in zip(*(offset for offset, _ in inside), strict=True)
                 )
-            size = grid.elements(tuple(s.stop - s.start for s in box))
+            size = spec.plane_start(tuple(s.stop - s.start for s in box))
             yield Block(
                 image=key[0],
                 start=(*_sum(start, first), 0, 0),
-                end=(*_sum(start, grid.elements(reach)), *plane),
+                end=(*_sum(start, spec.plane_start(reach)), *spec.shape[-2:]),
                 pixels=pixels if chunk.is_fresh else pixels[_region(first, size)],
                 frames=tuple([queued for _, queued in inside]),
                 chunk=key,
@@ -275,16 +275,16 @@ class ChunkAssembler:
                 pooled=pixels if chunk.is_fresh else None,
             )
 
-    def _parts(self, chunk: _Chunk, pixels: NDArray[Any], grid: ChunkGrid) -> list[_Part]:
+    def _parts(self, chunk: _PartialChunk, pixels: NDArray[Any], spec: ArraySpec) -> list[_Part]:
         """Return the boxes in which a chunk is written, and the frames in each."""
         if chunk.is_fresh:
-            if len(chunk.held) < chunk.slots.size:  # a pooled array holds what was there before
-                for offset in zip(*np.nonzero(chunk.slots != _HELD), strict=True):
-                    pixels[_region(grid.elements(offset), grid.elements((1,) * len(offset)))] = 0
-            chunk.slots[chunk.slots == _HELD] = _WRITTEN
-            return [(tuple(slice(0, size) for size in chunk.slots.shape), chunk.held)]
-        held = chunk.slots == _HELD
-        chunk.slots[held] = _WRITTEN
+            if len(chunk.held) < chunk.states.size:  # a pooled array holds what was there before
+                for offset in zip(*np.nonzero(chunk.states != _HELD), strict=True):
+                    pixels[spec.block_key(spec.plane_start(offset))] = 0
+            chunk.states[chunk.states == _HELD] = _WRITTEN
+            return [(tuple(slice(0, size) for size in chunk.states.shape), chunk.held)]
+        held = chunk.states == _HELD
+        chunk.states[held] = _WRITTEN
         parts: list[_Part] = [(box, []) for box in boxes(held)]
         owner = np.zeros(held.shape, np.intp)
         for n, (box, _) in enumerate(parts):
@@ -293,30 +293,24 @@ class ChunkAssembler:
             parts[owner[frame[0]]][1].append(frame)
         return parts
 
-    def _grid(self, number: int) -> ChunkGrid | None:
-        """Return the chunks of an image; None if its frames pass through."""
+    def _grid(self, image: ImageLayout) -> ChunkGrid | None:
+        """Return the chunks of an image; None where its frames pass through."""
         if not self._gathers:
             return None
-        if number not in self._grids:
-            image = self._layout.images[number]
-            if image.spec in self._passing:
-                self._grids[number] = None
-                return None
-            grid = ChunkGrid(image, self._layout.order)
+        if image.spec not in self._grids:
+            grid = ChunkGrid(image.spec, self._layout.order)
             is_large = grid.nbytes > self._most_bytes
             if grid.frames > 1 and is_large:
                 self._warn(
                     "large",
-                    f"Image {grid.image.path!r}: a chunk (or shard) of {grid.frames} frames is "
+                    f"Image {image.path!r}: a chunk (or shard) of {grid.frames} frames is "
                     f"{grid.nbytes} bytes, more than half of buffer_bytes "
                     f"({self._budget_bytes}): its frames are written one by one, which is "
                     f"slow. Set buffer_bytes to {2 * grid.nbytes} or more, or choose smaller "
                     "chunks and shards.",
                 )
-            if grid.frames == 1 or is_large:
-                self._passing.add(image.spec)
-            self._grids[number] = None if grid.frames == 1 or is_large else grid
-        return self._grids[number]
+            self._grids[image.spec] = None if grid.frames == 1 or is_large else grid
+        return self._grids[image.spec]
 
     def _warn(self, what: str, text: str) -> None:
         if what not in self._warned:

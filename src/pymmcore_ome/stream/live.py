@@ -243,8 +243,7 @@ class ChunkLocks:
     def __init__(self, images: Sequence[ImageLayout], is_needed: bool) -> None:
         self._images = images
         self._is_needed = is_needed
-        self._grids: dict[int, ChunkGrid | None] = {}
-        self._alone: set[ArraySpec] = set()  # whose frames share nothing
+        self._grids: dict[ArraySpec, ChunkGrid | None] = {}
         self._changed = threading.Condition()
         self._writing: Counter[ChunkKey] = Counter()
         self._reading: Counter[ChunkKey] = Counter()
@@ -253,16 +252,11 @@ class ChunkLocks:
         """Return the chunks of an image; None if no frames share one."""
         if not self._is_needed:
             return None
-        if number not in self._grids:
-            image = self._images[number]
-            if image.spec not in self._alone:
-                grid = ChunkGrid(image, None)
-                if grid.frames > 1:
-                    self._grids[number] = grid
-                    return grid
-                self._alone.add(image.spec)
-            self._grids[number] = None
-        return self._grids[number]
+        spec = self._images[number].spec
+        if spec not in self._grids:
+            grid = ChunkGrid(spec, None)
+            self._grids[spec] = grid if grid.frames > 1 else None
+        return self._grids[spec]
 
     def lock(self, image: int, start: tuple[int, ...]) -> None:
         """Lock the chunk of an element, y and x left out, against readers, until `unlock`."""
@@ -303,7 +297,7 @@ class ChunkLocks:
 
     def _key(self, image: int, start: tuple[int, ...]) -> ChunkKey | None:
         grid = self.grid(image)
-        return None if grid is None else (image, grid.locate(start)[0])
+        return None if grid is None else (image, grid.locate(start).chunk_index)
 
 
 logger = logging.getLogger("pymmcore-ome")
@@ -426,8 +420,8 @@ class LivePixels:
         needed, frames = self.frames.snapshot(number, planes)
         for plane, pixels in frames.items():
             self._put(block, picks, unit, plane, pixels[..., rows, columns])
-            spot = (int(np.searchsorted(p, n)) for p, n in zip(planes, plane, strict=True))
-            needed[tuple(spot)] = False
+            offset = (int(np.searchsorted(p, n)) for p, n in zip(planes, plane, strict=True))
+            needed[tuple(offset)] = False
         if not needed.any():
             return block
         reader = self._reader(number)
@@ -456,12 +450,12 @@ class LivePixels:
         pixels: NDArray[Any],
     ) -> None:
         """Put the selected pixels of a frame where they belong."""
-        spots, wanted = [], []
+        region, wanted = [], []
         for pick, step, n in zip(picks, unit, plane, strict=True):
             first, last = np.searchsorted(pick, (n * step, n * step + step)).tolist()
-            spots.append(slice(first, last))
+            region.append(slice(first, last))
             wanted.append(pick[first:last] - n * step)
-        block[tuple(spots)] = pixels[np.ix_(*wanted)] if wanted else pixels
+        block[tuple(region)] = pixels[np.ix_(*wanted)] if wanted else pixels
 
     def _boxes(
         self, number: int, planes: Picks, needed: NDArray[np.bool_]
@@ -473,7 +467,7 @@ class LivePixels:
             return
         parts = []  # of each axis: the chunks that it touches, and the planes in each
         for axis, plane in enumerate(planes):
-            chunks = [grid.chunk_number(axis, int(n)) for n in plane]
+            chunks = [grid.chunk_along(axis, int(n)) for n in plane]
             firsts = [n for n, chunk in enumerate(chunks) if n == 0 or chunk != chunks[n - 1]]
             ends = [*firsts[1:], len(chunks)]
             parts.append([(chunks[a], slice(a, b)) for a, b in zip(firsts, ends, strict=True)])

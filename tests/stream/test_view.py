@@ -318,7 +318,8 @@ def test_backend_that_lets_nobody_read_keeps_the_newest_frames(tmp_path: Path) -
             if number == 10:
                 # no more than four frames are in memory, on their way and kept together
                 with pytest.raises(
-                    errors.UnreadableFrameError, match=r"at image 0 \(Pos0\) t 0, .*acquired"
+                    errors.UnreadableFrameError,
+                    match=r"frame image 0 \(Pos0\) t 0: acquire-zarr images",
                 ):
                     view[0, 0]
                 with pytest.raises(errors.UnreadableFrameError):

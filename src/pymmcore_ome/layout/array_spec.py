@@ -290,6 +290,11 @@ class ImageLayout:
     well: tuple[str, str] | None = None
     field: int | None = None
 
+    def with_spec(self, spec: ArraySpec) -> ImageLayout:
+        """Return the image with another array; there may be thousands of them."""
+        place = self.position, self.well, self.field
+        return ImageLayout(spec, self.number, self.path, self.name, self.label, *place)
+
     @property
     def shown_name(self) -> str:
         """What people call the image: its path, and the user's own text where that differs."""

@@ -77,7 +77,7 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Shards) -> Layout:
             shape = auto_chunk_shape(chosen, loops)[:-2]  # y and x stay as they are
             chosen = _chosen(chosen, dict(zip(spec.axis_names, shape, strict=False)), {})
         _check_shards(chosen)
-        return chosen
+        return spec if chosen.axes == spec.axes else chosen
 
     return layout.with_specs(chunked)
 

@@ -17,9 +17,8 @@ from pymmcore_ome.gui import SaveSettings
 from pymmcore_ome.gui.advice import advice_on
 from pymmcore_ome.gui.estimate import Estimate, estimate_of
 from pymmcore_ome.gui.newest_frame import NewestFrame, as_gray8
-from pymmcore_ome.gui.numbering import next_path
 from pymmcore_ome.gui.planned_run import PlannedRun
-from pymmcore_ome.gui.save_settings import backends_of
+from pymmcore_ome.gui.save_settings import backends_of, next_path
 from pymmcore_ome.stream.buffer import what_to_do
 
 from .conftest import sequence_of
@@ -111,7 +110,7 @@ def test_settings_of_pymmcore_widgets_are_understood_and_nonsense_is_left_out() 
 
 
 def test_backends_of_a_format_have_its_default_first() -> None:
-    assert backends_of("ome-zarr")[0] == "tensorstore"
+    assert backends_of("ome-zarr")[0] == "native"
     assert backends_of("ome-tiff") == ("tiff",)
 
 

@@ -129,7 +129,7 @@ class SavePanel(SaveForm):
 
     def report(self, error: BaseException) -> None:
         """Show an error."""
-        self._problem.say("error", str(advice_on(error).text))
+        self._problem.show_text("error", str(advice_on(error).text))
 
     # ------------------------------------------------------------------------------- the widgets
 
@@ -235,7 +235,7 @@ class SavePanel(SaveForm):
     @guarded
     def _on_not_measured(self, error: Exception) -> None:
         self._measure_ended()
-        self._problem.say("warning", f"The disk could not be measured: {error}.")
+        self._problem.show_text("warning", f"The disk could not be measured: {error}.")
 
     def _measure_ended(self) -> None:
         self.measure.setText("Measure disk")

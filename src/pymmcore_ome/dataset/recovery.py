@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymmcore_ome.backends import array_folder, describe_existing, finish_array
@@ -70,6 +70,7 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
 
 def _finish(dataset: Dataset) -> None:
     location, stored, layout = dataset.location, dataset.stored, dataset.layout
+    ended = _end_of_frames(dataset)
     cut_half_a_line(location.table)
     confirm_proven(dataset)
     if dataset.record.backend == "native":
@@ -90,7 +91,8 @@ def _finish(dataset: Dataset) -> None:
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
         status="recovered",
         reason="the program that wrote it ended without closing it",
-        ended=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        ended=ended,
+        recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
     )
     planes = PlaneMetadata(read_table(location.table))
@@ -101,6 +103,18 @@ def _finish(dataset: Dataset) -> None:
             _put(location, document)
     for document in documents.closed(state):
         _put(location, document)
+
+
+def _end_of_frames(dataset: Dataset) -> str:
+    """Return when the last frame was acquired; where that is not known, when it was listed."""
+    table, started = dataset.location.table, dataset.record.started
+    now = datetime.now().astimezone()
+    listed = datetime.fromtimestamp(table.stat().st_mtime).astimezone() if table.exists() else now
+    times = [row["delta_t_s"] for row in dataset.frames() if row.get("delta_t_s") is not None]
+    ended = min(now, listed)
+    if started is not None and times:
+        ended = min(ended, datetime.fromisoformat(started) + timedelta(seconds=max(times)))
+    return ended.isoformat(timespec="milliseconds")
 
 
 def _put(location: StoreLocation, document: Document) -> None:

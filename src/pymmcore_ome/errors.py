@@ -23,6 +23,7 @@
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
     │   └── StalledError (TimeoutError)      the disk has stopped accepting data
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
+        ├── MissingFramesError               planned frames are missing, and missing is "raise"
         └── RunningError (ValueError)        another run is under way
 
 A refusal (all but `WriteError`) changes nothing: frames written before stay readable, and the
@@ -32,6 +33,7 @@ caller may continue. After a `WriteError`, the stream has ended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import NamedTuple
 
 
@@ -146,5 +148,41 @@ class AcquisitionError(PymmcoreOmeError, RuntimeError):
     """An acquisition that cannot be run or saved as requested."""
 
 
+class MissingFramesError(AcquisitionError):
+    """A run was complete, and planned frames are missing; the others are stored."""
+
+
 class RunningError(AcquisitionError, ValueError):
     """A run was started while another one is running."""
+
+
+class MapErrors:
+    """A context in which the errors of a library or the system become errors of ours.
+
+    Errors of ours pass as they are.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the error to raise instead of one, which becomes its cause.
+    *kinds : exception types
+        The errors to map. None given: all of `Exception`.
+    """
+
+    __slots__ = ("_kinds", "_make")
+
+    def __init__(self, make: Callable[[Exception], Exception], *kinds: type[Exception]) -> None:
+        self._make = make
+        self._kinds = kinds or (Exception,)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, self._kinds) and not isinstance(error, PymmcoreOmeError):
+            raise self._make(error) from error

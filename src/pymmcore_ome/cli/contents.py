@@ -104,6 +104,7 @@ class Contents:
             "backend": record.backend,
             "started": record.started,
             "ended": record.ended,
+            "recovered": record.recovered,
             "frames": {
                 "planned": dataset.layout.frame_count,
                 "stored": self.frames_stored,
@@ -135,7 +136,7 @@ def image_to_json(image: ImageLayout, shape: Iterable[int]) -> dict[str, Any]:
         "axes": list(image.axis_names),
         "shape": list(shape),
         "dtype": str(image.dtype),
-        "chunks": list(image.chunk_shape),
+        "chunks": list(image.spec.chunk_shape),
         "channels": [channel.name for channel in image.channels],
         "scale": {axis.name: axis.scale for axis in image.axes if axis.scale is not None},
         "units": {axis.name: axis.unit for axis in image.axes if axis.unit is not None},

@@ -243,6 +243,17 @@ class ArraySpec:
         )
 
     @property
+    def gathered_axes(self) -> tuple[str, ...]:
+        """Names of the axes along which a chunk has pixels of several frames."""
+        return tuple(
+            name
+            for name, chunk, step in zip(
+                self.axis_names, self.chunk_shape, self.frame_step, strict=False
+            )
+            if step % chunk
+        )
+
+    @property
     def write_shape(self) -> tuple[int, ...]:
         """Elements of what is written as a whole: a shard, or a chunk where there are none."""
         return self.shard_shape or self.chunk_shape
@@ -279,6 +290,11 @@ class ImageLayout:
     well: tuple[str, str] | None = None
     field: int | None = None
 
+    def with_spec(self, spec: ArraySpec) -> ImageLayout:
+        """Return the image with another array; there may be thousands of them."""
+        place = self.position, self.well, self.field
+        return ImageLayout(spec, self.number, self.path, self.name, self.label, *place)
+
     @property
     def shown_name(self) -> str:
         """What people call the image: its path, and the user's own text where that differs."""
@@ -306,84 +322,9 @@ class ImageLayout:
         return self.spec.dtype
 
     @property
-    def likeness(self) -> ArraySpec:
-        """The spec, which images that are alike share."""
-        return self.spec
-
-    @property
-    def plane_channels(self) -> tuple[Channel, ...]:
-        """`ArraySpec.plane_channels`."""
-        return self.spec.plane_channels
-
-    @property
-    def axis_strides(self) -> tuple[AxisStride, ...]:
-        """`ArraySpec.axis_strides`."""
-        return self.spec.axis_strides
-
-    @property
-    def camera(self) -> int | None:
-        """`ArraySpec.camera`."""
-        return self.spec.camera
-
-    @property
-    def significant_bits(self) -> int | None:
-        """`ArraySpec.significant_bits`."""
-        return self.spec.significant_bits
-
-    @property
-    def samples(self) -> int:
-        """`ArraySpec.samples`."""
-        return self.spec.samples
-
-    @property
-    def repeat_axis(self) -> int:
-        """`ArraySpec.repeat_axis`."""
-        return self.spec.repeat_axis
-
-    @property
-    def repeat_step(self) -> int:
-        """`ArraySpec.repeat_step`."""
-        return self.spec.repeat_step
-
-    @property
     def channels(self) -> tuple[Channel, ...]:
-        """`ArraySpec.channels`."""
+        """One channel an index of the channel axis; empty without one."""
         return self.spec.channels
-
-    @property
-    def unbounded_axes(self) -> tuple[int, ...]:
-        """`ArraySpec.unbounded_axes`."""
-        return self.spec.unbounded_axes
-
-    @property
-    def channel_axis(self) -> int | None:
-        """`ArraySpec.channel_axis`."""
-        return self.spec.channel_axis
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.frame_shape`."""
-        return self.spec.frame_shape
-
-    @property
-    def frame_dtype(self) -> np.dtype[Any]:
-        """`ArraySpec.frame_dtype`."""
-        return self.spec.frame_dtype
-
-    @property
-    def block_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.block_shape`."""
-        return self.spec.block_shape
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.chunk_shape`."""
-        return self.spec.chunk_shape
-
-    @property
-    def shard_shape(self) -> tuple[int, ...] | None:
-        """`ArraySpec.shard_shape`."""
-        return self.spec.shard_shape
 
 
 def index_name(image: ImageLayout, index: Sequence[int]) -> str:

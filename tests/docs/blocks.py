@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import ndv
 import pytest
+import typer
 
 from conftest import ROOT
-from pymmcore_ome.cli.app import ended
+from pymmcore_ome.cli.app import app, ended
 from pymmcore_ome.cli.sequence_file import load_sequence
 
 _FENCED = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -69,6 +70,14 @@ def run_block(block: Block, names: dict[str, object], monkeypatch: pytest.Monkey
             for line in block.text.splitlines():
                 for command in line.split("&&"):
                     _run_command(shlex.split(command, comments=True), monkeypatch)
+        case "text":  # needs a real microscope, a download, or a desktop
+            commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+            for line in block.text.splitlines():
+                program, *rest = shlex.split(line, comments=True, posix=False)
+                assert program in {"mmcore", "napari", "pymmcore-ome", "zip", "unzip", "omero"}
+                assert program != "pymmcore-ome" or rest[0] in commands
+        case "toml":
+            tomllib.loads(block.text)
         case "":
             assert "pymmcore-ome " not in block.text, "a command needs its language: ```bash"
         case _:

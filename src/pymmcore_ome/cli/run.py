@@ -215,4 +215,4 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
         out.print(Text(f"  {hint}"), soft_wrap=True)
     if not find_spec("napari"):
         how = how_to_install("napari")
-        out.print(Text(f"To install napari:  {how}", style="dim"), soft_wrap=True)
+        out.print(Text(f"napari comes with:  {how}", style="dim"), soft_wrap=True)

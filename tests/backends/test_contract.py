@@ -111,7 +111,8 @@ def test_backends_are_found_by_name() -> None:
     assert {"native", "tensorstore", "zarr-python", "acquire-zarr", "tiff"} <= set(
         po.available_backends()
     )
-    assert find_backend(None, "ome-zarr") is TensorstoreBackend
+    assert find_backend(None, "ome-zarr") is NativeBackend
+    assert find_backend("tensorstore", "ome-zarr") is TensorstoreBackend
     assert find_backend("zarr-python", "ome-zarr") is ZarrPythonBackend
     assert find_backend("acquire-zarr", "ome-zarr") is AcquireZarrBackend
     assert find_backend(None, "ome-tiff") is TiffBackend
@@ -128,5 +129,5 @@ def test_backend_whose_library_is_missing_says_how_to_get_it(
     monkeypatch.setattr(registry, "_load", lambda entry: None)
     with pytest.raises(errors.OptionError) as raised:
         find_backend(name, "ome-zarr")
-    assert f'pip install "pymmcore-ome[{extra}]"' in str(raised.value)
+    assert f'pip install ".[{extra}]"' in str(raised.value)
     assert f"\n{extra} = [" in PYPROJECT.read_text(encoding="utf-8")

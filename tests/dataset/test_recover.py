@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,8 @@ time.sleep(600)
 """
 
 STORES = [
+    ("a.ome.zarr", {"backend": "native"}),
+    ("a.ome.zarr", {"backend": "native", "compression": "zstd"}),
     ("a.ome.zarr", {"backend": "tensorstore"}),
     ("a.ome.zarr", {"backend": "zarr-python"}),
     ("a.ome.tiff", {}),
@@ -83,9 +87,17 @@ def test_killed_store_is_recovered(
         kind = "unbounded"
     path = tmp_path / name
     killed(path, kind, options)
-    assert po.open_dataset(path).status == "incomplete"
+    left = po.open_dataset(path)
+    assert left.status == "incomplete"
+    started = datetime.fromisoformat(left.record.started or "")
+    written = started.timestamp() + 0.01  # of its last frame; the run may have been hours ago
+    os.utime(left.location.table, (written, written))
 
     dataset = po.recover(path)
+    assert datetime.fromisoformat(dataset.record.ended or "").timestamp() == pytest.approx(
+        written, abs=0.002
+    )
+    assert datetime.fromisoformat(dataset.record.recovered or "") >= started
     assert dataset.status == "recovered"
     assert "ended without closing" in (dataset.record.reason or "")
     assert dataset.record.frames["written"] == 100

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pymmcore_ome.dataset import Dataset
 from pymmcore_ome.disk import write_whole
-from pymmcore_ome.errors import OptionError
+from pymmcore_ome.errors import OptionError, how_to_install
 from pymmcore_ome.frames import NOT_AS_ASKED
 
 #: The formats of `frames --to`; all but Parquet are text.
@@ -121,8 +121,7 @@ def as_parquet(dataset: Dataset) -> bytes:
         from pyarrow import parquet
     except ImportError as error:
         raise OptionError(
-            'Parquet needs pyarrow. Run  python -m pip install "pymmcore-ome[tables]",  or use '
-            "--to csv."
+            f"Parquet needs pyarrow:  {how_to_install('tables')}.  --to csv works without it."
         ) from error
     rows = flat_rows(dataset)
     columns = {name: _one_kind([row[name] for row in rows]) for name in (rows[0] if rows else ())}

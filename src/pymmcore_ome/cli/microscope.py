@@ -8,7 +8,7 @@ from pathlib import Path
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.errors import AcquisitionError, how_to_install
 
 
 def load_core(config: Path) -> CMMCorePlus:
@@ -34,8 +34,8 @@ def load_core(config: Path) -> CMMCorePlus:
     except (RuntimeError, OSError, ValueError) as error:
         raise AcquisitionError(
             f"Micro-Manager could not load {config}: {_short(error)} If a device adapter "
-            'is missing, install the demo camera with  python -m pip install "pymmcore-ome[demo]"  '
-            "or others with  mmcore install."
+            f"is missing, install the demo camera with  {how_to_install('demo')},  or others with  "
+            "mmcore install."
         ) from error
     if len(core.getLoadedDevices()) <= 1:  # Micro-Manager accepts any text
         raise AcquisitionError(

@@ -84,8 +84,8 @@ def position_of(position: Any, *, keep_xy: bool = True, keep_z: bool = True) -> 
         z_um=position.z if keep_z else None,
         plate_row=None if row is None or column is None else row_name(row),
         plate_column=None if row is None or column is None else str(column + 1),
-        grid_row=position.grid_row,
-        grid_column=position.grid_col,
+        grid_row=None if position.grid_col is None else position.grid_row,
+        grid_column=None if position.grid_row is None else position.grid_col,
     )
 
 

@@ -279,7 +279,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file, or None where there is none."""
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

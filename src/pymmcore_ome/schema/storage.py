@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, Self
+from math import prod
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
@@ -12,6 +13,9 @@ from .dimension import Dimension
 from .instrument import Instrument
 from .model import Model
 from .position import Plate, Position
+
+#: A hundred times the fields of the largest plates; each takes a group and documents of its own.
+_MAX_IMAGES: Final = 1_000_000
 
 
 class StorageSchema(Model):
@@ -105,6 +109,10 @@ class StorageSchema(Model):
                     f"dimension {dim.name!r} has no size; only the first dimension may be "
                     "unbounded, and neither positions nor cameras"
                 )
+
+        count = prod(dim.size or 1 for dim in self.dimensions if dim.makes_images)
+        if count > _MAX_IMAGES:
+            raise ValueError(f"{count} images are more than {_MAX_IMAGES}, the most in a store")
 
     def _check_images(self) -> None:
         if self.images is None:

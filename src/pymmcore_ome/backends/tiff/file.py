@@ -349,6 +349,8 @@ def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
         page_at = int.from_bytes(file.read(form.offset.itemsize), "little")
         file.seek(page_at)
         count = int.from_bytes(file.read(form.count.itemsize), "little")
+        if count * form.entry.itemsize > os.fstat(file.fileno()).st_size:
+            raise ValueError(f"{path} has a page with {count} tags")
         tags = np.frombuffer(file.read(count * form.entry.itemsize), form.entry)
         found = np.flatnonzero(tags["code"] == IMAGE_DESCRIPTION)
         if not len(found):

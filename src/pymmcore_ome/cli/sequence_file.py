@@ -42,6 +42,7 @@ def load_sequence(path: Path) -> useq.MDASequence:
     lines = _Lines(text)
     if not isinstance(fields, dict) or not fields:
         raise SequenceError(f"{path} has no sequence: expected fields such as  channels: [DAPI]")
+    fields = _with_tuples(fields)
     problems = [*lines.repeated(), *problems_of(fields)]
     if not problems:
         try:
@@ -51,6 +52,21 @@ def load_sequence(path: Path) -> useq.MDASequence:
         except (TypeError, ValueError, LookupError, ArithmeticError) as error:
             raise SequenceError(f"{path} is not a sequence: {error}") from error
     raise SequenceError(_listed(path, lines, problems))
+
+
+def _with_tuples(value: Any, name: str = "") -> Any:
+    """Return fields with positions such as ``[0, 0, 5]`` as tuples, which useq requires."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        is_place = name == "stage_positions"
+        return [
+            tuple(item)
+            if is_place and isinstance(item, list) and 1 < len(item) <= 3
+            else _with_tuples(item)
+            for item in value
+        ]
+    return value
 
 
 def _parsed(path: Path, text: str, is_json: bool) -> Any:

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from pymmcore_plus import CMMCorePlus
 
 from pymmcore_ome.schema import Dimension, StorageSchema
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo_configs"
+#: Width and height of the frames of `core`: what is large takes long, and shows nothing more.
+SMALL = (64, 48)
 
-settings.register_profile("untimed", deadline=None)
+#: Ends a test that hangs. Nothing takes so long, however slow or busy the machine is.
+HANG_S = 300.0
+
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run a part of the tests in this process: to start others would take longer."""
+    whole = {str(ROOT), str(ROOT / "tests")}
+    here = config.invocation_params.dir
+    is_whole = all(str((here / name).resolve()) in whole for name in config.args)
+    return (os.cpu_count() or 1) if is_whole else 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_not_ignored() -> Iterator[None]:
+    """Take Ctrl-C where whoever started the tests ignores it: their children would inherit that."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +60,16 @@ def loaded_core() -> CMMCorePlus:
 
 @pytest.fixture
 def core(loaded_core: CMMCorePlus) -> Iterator[CMMCorePlus]:
-    """The core, at rest before and clean after: no shadows, no listeners, full frame."""
+    """The core, at rest before and clean after: no shadows, no listeners, small quick frames.
+
+    A test of sizes, regions or exposures sets its own.
+    """
+    loaded_core.setROI(0, 0, *SMALL)
+    loaded_core.setExposure(1)
     yield loaded_core
     assert not loaded_core.mda.is_running()
     assert "run" not in vars(loaded_core.mda), "a test left the package installed"
     assert "exec_event" not in vars(loaded_core.mda.engine), "a test left the engine shadowed"
-    loaded_core.clearROI()
     loaded_core.setProperty("Camera", "Binning", "1")
     loaded_core.setProperty("Camera", "PixelType", "16bit")
 

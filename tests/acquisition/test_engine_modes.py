@@ -210,7 +210,7 @@ def test_binning_changed_in_the_middle_is_refused_and_the_rest_is_safe(
     with (
         po.install(core),
         listening(core) as delivered,
-        pytest.raises(errors.FrameError, match=r"got \(256, 256\).*ROI, binning"),
+        pytest.raises(errors.FrameError, match=r"got .*ROI, binning"),
     ):
         core.mda.run(slow, output=tmp_path / "a.ome.zarr")
     core.mda.events.frameReady.disconnect(bin_it)

@@ -14,6 +14,7 @@ from psygnal import SignalInstance
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import SMALL
 from helpers import SkipEvent, index_of, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
@@ -250,7 +251,7 @@ def test_roi_changed_in_the_middle_is_refused_and_what_was_written_is_safe(
 
     def crop(*_: Any) -> None:
         if len(delivered) == 3:
-            core.setROI(0, 0, 64, 64)
+            core.setROI(0, 0, 64, 32)
 
     with po.install(core), listening(core) as delivered:
         core.mda.events.frameReady.connect(crop)
@@ -300,7 +301,7 @@ def test_grid_moves_the_stage_as_without_us(core: CMMCorePlus, tmp_path: Path) -
         core.mda.run(saved, output=tmp_path / "a.ome.zarr")
     places = [(event.x_pos, event.y_pos) for _, event, _ in delivered]
     assert places[:4] == places[4:]
-    assert max(x for x, _ in places) - min(x for x, _ in places) == pytest.approx(512 * 0.325)
+    assert max(x for x, _ in places) - min(x for x, _ in places) == pytest.approx(SMALL[0] * 0.325)
     images = po.open_dataset(tmp_path / "a.ome.zarr").images
     np.testing.assert_allclose([(i.position.x_um, i.position.y_um) for i in images], places[:4])
 

@@ -35,7 +35,6 @@ SEQUENCE = useq.MDASequence(
 def test_thread_sees_each_frame_as_it_was_delivered(
     core: CMMCorePlus, tmp_path: Path, backend: str, options: dict[str, Any]
 ) -> None:
-    core.setROI(0, 0, 64, 48)
     seen: dict[tuple[int, ...], np.ndarray] = {}
     wrong: list[tuple[int, ...]] = []
     views: list[ArrayView] = []
@@ -95,7 +94,6 @@ def _place(view: ArrayView, event: Any) -> tuple[int, ...]:
 def test_frame_is_in_the_view_when_frame_ready_tells_of_it(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
-    core.setROI(0, 0, 64, 48)
     found: list[bool] = []
 
     def on_frame(image: np.ndarray, event: Any, meta: Any) -> None:

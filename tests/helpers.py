@@ -37,9 +37,7 @@ needs_camera_counts = pytest.mark.skipif(
 )
 
 
-def wait_until(
-    holds: Callable[[], object], process: subprocess.Popen[Any] | None = None
-) -> None:
+def wait_until(holds: Callable[[], object], process: subprocess.Popen[Any] | None = None) -> None:
     """Return when something is so; fail where the process that shall do it has ended, or hangs."""
     end = time.monotonic() + HANG_S
     while not holds():
@@ -59,11 +57,15 @@ def lines_in(*files: Path) -> int:
 
 def delete(store: Path) -> None:
     """Delete a store into which a library may be making a file at this moment."""
-    while store.exists():
+
+    def is_gone() -> bool:
         if store.is_dir():
             shutil.rmtree(store, ignore_errors=True)
         else:
-            store.unlink()
+            store.unlink(missing_ok=True)
+        return not store.exists()
+
+    wait_until(is_gone)
 
 
 def read_by_zarr(store: Path, image: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from psygnal import SignalInstance
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
-from conftest import SMALL
+from conftest import HANG_S, SMALL
 from helpers import SkipEvent, index_of, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
@@ -317,7 +317,7 @@ def test_second_run_waits_until_the_first_has_finished(core: CMMCorePlus, tmp_pa
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(HANG_S)
     for n in range(2):
         assert po.validate(tmp_path / f"{n}.ome.zarr") == []
 
@@ -336,10 +336,10 @@ def test_output_without_install_keeps_its_error_and_cancels_the_run(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
     output = po.Output(tmp_path / "a.ome.zarr", backend=FullDisk, buffer_bytes=1, core=core)
-    sequence = SEQUENCE.replace(time_plan={"interval": 0, "loops": 50})
+    endless = SEQUENCE.replace(time_plan={"interval": 0, "loops": 5000})
     with listening(core) as delivered:
-        core.mda.run(sequence, output=output)
-    assert len(delivered) < 600
+        core.mda.run(endless, output=output)
+    assert len(delivered) < 60_000
     with pytest.raises(errors.WriteError, match="No space left"):
         output.result()
     assert po.open_dataset(tmp_path / "a.ome.zarr").status == "failed"

@@ -12,6 +12,7 @@ import zarr
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from helpers import listening
 from pymmcore_ome import errors
 from pymmcore_ome.backends.tensorstore import TensorstoreBackend
@@ -51,7 +52,7 @@ def test_thread_of_a_run_returns_what_was_stored(core: CMMCorePlus, tmp_path: Pa
     with po.install(core) as installation:
         told = Told(installation, output)
         thread = core.run_mda(SEQUENCE, output=[tmp_path / "a.ome.zarr", output])
-        first, second = thread.result(120)
+        first, second = thread.result(HANG_S)
     assert (first.frames_written, second.frames_written) == (6, 6)
     assert first.path == tmp_path / "a.ome.zarr"
     assert told.heard == [("Output saved", second), ("Installation saved", (first, second))]
@@ -59,7 +60,7 @@ def test_thread_of_a_run_returns_what_was_stored(core: CMMCorePlus, tmp_path: Pa
 
 def test_thread_of_a_run_without_our_outputs_has_an_empty_result(core: CMMCorePlus) -> None:
     with po.install(core):
-        assert core.run_mda(SEQUENCE).result(120) == ()
+        assert core.run_mda(SEQUENCE).result(HANG_S) == ()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -75,7 +76,7 @@ def test_failed_write_reaches_result_signals_and_excepthook(
         told = Told(installation, output)
         thread = core.run_mda(endless, output=output)
         with pytest.raises(errors.WriteError, match="No space left") as caught:
-            thread.result(300)
+            thread.result(HANG_S)
     assert hooked == [caught.value]
     assert told.heard == [("Output failed", caught.value), ("Installation failed", caught.value)]
     assert thread.error is caught.value
@@ -95,7 +96,7 @@ def test_refused_path_reaches_result_and_signals_before_anything_moves(
     with po.install(core) as installation, listening(core) as delivered:
         told = Told(installation, output)
         with pytest.raises(errors.StoreExistsError):
-            core.run_mda(SEQUENCE, output=output).result(120)
+            core.run_mda(SEQUENCE, output=output).result(HANG_S)
     assert [name for name, _ in told.heard] == ["Output failed", "Installation failed"]
     assert not delivered
 
@@ -114,7 +115,7 @@ def test_result_of_a_run_that_goes_on_times_out(core: CMMCorePlus, tmp_path: Pat
         with pytest.raises(errors.RunningError, match="under way"):
             core.run_mda(SEQUENCE)
         core.mda.cancel()
-        (summary,) = thread.result(120)
+        (summary,) = thread.result(HANG_S)
     assert summary.status == "canceled"
 
 

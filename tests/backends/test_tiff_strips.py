@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from conftest import HANG_S
 from pymmcore_ome.backends.tiff_file import TiffFile
 from pymmcore_ome.backends.tiff_form import PageKind, TiffForm
 from pymmcore_ome.backends.tiff_strips import StripWriter
@@ -84,7 +85,7 @@ def test_strip_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> 
     store, gate = file.store, threading.Event()
 
     def full(strips: Any) -> None:
-        assert gate.wait(60)
+        assert gate.wait(HANG_S)
         if any(page == 7 for page, _ in strips):
             raise OSError("no room")
         store(strips)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, Layout, PlaneSet, layout_of, with_chunks
@@ -18,8 +19,6 @@ from pymmcore_ome.stream.block import Block
 from pymmcore_ome.stream.buffer import Parcel
 from pymmcore_ome.stream.gate import Gate
 from pymmcore_ome.stream.in_flight import FramesInFlight
-
-GUARD_S = 60.0
 
 
 def layout(**chunks: int) -> Layout:
@@ -56,7 +55,7 @@ def test_writer_waits_for_a_reader_of_the_same_cell_alone() -> None:
         gate.open(block(plan, 4))
         thread, closed = in_thread(lambda: gate.close(block(plan, 1)))
         assert not closed.is_set()
-    thread.join(GUARD_S)
+    thread.join(HANG_S)
     assert closed.is_set()
 
 
@@ -69,7 +68,7 @@ def test_reader_waits_until_every_block_of_its_cell_is_down() -> None:
     gate.open(block(plan, 2))
     assert not read.is_set()
     gate.open(block(plan, 1))
-    thread.join(GUARD_S)
+    thread.join(HANG_S)
     assert read.is_set()
 
 

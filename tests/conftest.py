@@ -22,6 +22,9 @@ SMALL = (64, 48)
 #: Ends a test that hangs. Nothing takes so long, however slow or busy the machine is.
 HANG_S = 300.0
 
+#: The width of a terminal, which the processes of pytest-xdist inherit without having one.
+os.environ.pop("COLUMNS", None)
+
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
@@ -36,14 +39,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def same_surroundings() -> Iterator[None]:
-    """Whoever starts the tests may ignore Ctrl-C and have a width; their children inherit both."""
+def ctrl_c_is_not_ignored() -> Iterator[None]:
+    """Take Ctrl-C where whoever started the tests ignores it: their children would inherit that."""
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.delenv("COLUMNS", raising=False)  # which pytest-xdist sets, too
-        yield
+    yield
     signal.signal(signal.SIGINT, before)
 
 

@@ -1,7 +1,7 @@
-"""For mkdocs: what pages and docstrings need to become a site.
+"""mkdocs hooks that adapt pages and docstrings for the site.
 
-Links that lead out of docs/ become plain text: the source tree is not in the site. On a code host
-they stay links. A target that does not exist ends the build.
+Links to files outside docs/ become plain text, because the site does not include the source tree.
+On a code host, they remain links. A link to a missing file is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./)+[^)#\s]+)[^)]*\)")
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Replace links to files outside docs/ by their text and the file's path."""
+    """Replace links to files outside docs/ with their text and the file's path."""
     folder = (DOCS / page.file.src_uri).parent
 
     def plain(match: re.Match[str]) -> str:
@@ -31,7 +31,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Take away what reStructuredText marks in docstrings and Markdown does not know."""
+    """Remove reStructuredText markup in docstrings that Markdown does not support."""
     if not page.file.src_uri.startswith("reference/api/"):
         return html
     html = html.replace("<p>::</p>", "").replace("path - like", "path-like")

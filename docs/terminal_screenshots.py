@@ -1,9 +1,9 @@
-"""Make the pictures of the terminal in docs/images from the real command, on the demo camera.
+"""Generate the terminal pictures in docs/images by running the command on the demo camera.
 
 python docs/terminal_screenshots.py
 
-A test makes them again and compares, so that they show what the command says now. Numbers may
-differ (times, rates, sizes of disks); words may not.
+A test regenerates and compares them, so that they show the current output. Numbers may differ
+(times, rates, disk sizes); words may not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.text import Text
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 WIDTH = 92
-#: What stands in the pictures for the folder in which they were made.
+#: Shown in the pictures instead of the temporary folder.
 SHOWN_FOLDER = "/data"
 
 MISTAKES = """\
@@ -51,10 +51,10 @@ _LOSES_ONE = (
     "from pymmcore_ome.cli.app import main; main()"
 )
 
-#: What is only said where napari is not installed is in no picture.
+#: A line printed only if napari is not installed, which the pictures omit.
 _WHERE_NAPARI_IS_MISSING = "napari comes with"
 
-#: Each picture: the commands that are typed.
+#: The commands shown in each picture.
 PICTURES: dict[str, tuple[str, ...]] = {
     "terminal-demo": ("pymmcore-ome demo",),
     "terminal-dry-run": (
@@ -69,32 +69,34 @@ PICTURES: dict[str, tuple[str, ...]] = {
 
 
 def main(target: Path = IMAGES) -> None:
-    """Write all pictures into a folder."""
+    """Write all pictures to a folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         (folder / "mistakes.yaml").write_text(MISTAKES, encoding="utf-8")
         (folder / "plate.yaml").write_text(LONG, encoding="utf-8")
         for picture, commands in PICTURES.items():
-            if picture == "terminal-info":  # what is shown was saved by a run that lost a frame
-                said(folder, PICTURES["terminal-dry-run"][0].replace(" --dry-run", ""), _LOSES_ONE)
+            if picture == "terminal-info":  # shows a store from a run with a missing frame
+                output_of(
+                    folder, PICTURES["terminal-dry-run"][0].replace(" --dry-run", ""), _LOSES_ONE
+                )
             console = Console(
                 file=io.StringIO(), record=True, width=WIDTH, force_terminal=True,
                 color_system="truecolor",
             )  # fmt: skip
             for number, command in enumerate(commands):
                 console.print(("\n" if number else "") + f"[bold green]$[/] [bold]{command}[/]")
-                for line in said(folder, command):
+                for line in output_of(folder, command):
                     console.print(Text.from_ansi(line), soft_wrap=False)
             svg = console.export_svg(title="pymmcore-ome", unique_id=picture)
-            # no fonts from elsewhere
+            # no downloaded fonts
             svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
             svg = svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
             svg = "".join(f"{line.rstrip()}\n" for line in svg.splitlines())
             (target / f"{picture}.svg").write_text(svg, encoding="utf-8")
 
 
-def said(folder: Path, command: str, program: str = "") -> list[str]:
-    """Run a command as in a terminal; return the lines that stand there in the end."""
+def output_of(folder: Path, command: str, program: str = "") -> list[str]:
+    """Run a command as in a terminal; return the lines that are visible at the end."""
     program_words = ["-c", program] if program else ["-m", "pymmcore_ome"]
     ended = subprocess.run(
         [sys.executable, *program_words, *command.split()[1:]],
@@ -109,13 +111,13 @@ def said(folder: Path, command: str, program: str = "") -> list[str]:
     )  # fmt: skip
     text = ended.stdout.decode("utf-8").rstrip("\n").replace(str(folder), SHOWN_FOLDER)
     text = re.sub(r"\x1b\[\?25[lh]", "", text)
-    # a bar writes its line again and again; the last one stays
+    # a progress bar rewrites its line; only the last version remains
     lines = [re.split(r"\r(?:\x1b\[2K)?", line.rstrip("\r"))[-1] for line in text.split("\n")]
     return [line for line in lines if _WHERE_NAPARI_IS_MISSING not in line]
 
 
 def words_of(svg: str) -> str:
-    """Return what a picture says, without its numbers and the fill of its bars."""
+    """Return the text of a picture, without numbers and the fill level of progress bars."""
     from html import unescape
 
     pieces = re.findall(r"<text[^>]*>(.*?)</text>", svg, re.DOTALL)

@@ -1,4 +1,4 @@
-"""Decide what comes next by what was seen: look, and take a stack where something is bright.
+"""Choose the next event from the last image: acquire a stack wherever something is bright.
 
 python docs/how-to/event_driven.py
 """
@@ -17,7 +17,7 @@ fields = [(0.0, 0.0), (300.0, 0.0), (300.0, 300.0)]
 
 
 def look(field: int) -> None:
-    """Ask for one plane of a field."""
+    """Request one plane of a field."""
     x, y = fields[field]
     events.put(useq.MDAEvent(index={"p": field, "z": 0}, x_pos=x, y_pos=y, channel="DAPI"))
 

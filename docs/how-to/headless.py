@@ -1,4 +1,4 @@
-"""A script without a window: run a sequence, and end with an error unless every frame is stored.
+"""A script without a window: run a sequence and fail unless every frame is stored.
 
 python docs/how-to/headless.py
 """
@@ -9,7 +9,7 @@ from pymmcore_plus import CMMCorePlus
 import pymmcore_ome as po
 
 core = CMMCorePlus()
-core.loadSystemConfiguration()  # the demo microscope; give your own .cfg here
+core.loadSystemConfiguration()  # the demo microscope; use your own .cfg here
 
 sequence = useq.MDASequence(
     stage_positions=[(0, 0), useq.Position(x=100, y=50, name="cell")],
@@ -20,7 +20,7 @@ sequence = useq.MDASequence(
 output = po.Output("headless.ome.zarr", compression="zstd", overwrite=True)
 
 with po.install(core):
-    core.mda.run(sequence, output=output)  # raises when a frame could not be stored
+    core.mda.run(sequence, output=output)  # raises if a frame could not be stored
 
 summary = output.result()
 print(f"{summary.frames_written} of {summary.frames_planned} frames: {summary.status}")

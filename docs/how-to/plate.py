@@ -1,4 +1,4 @@
-"""A well plate: wells and fields in the documents, so that viewers show it as a plate.
+"""A well plate: its metadata lists wells and fields, so that viewers show it as a plate.
 
 python docs/how-to/plate.py
 """

@@ -1,4 +1,4 @@
-"""One run, several outputs: a Zarr store to analyse, a TIFF for Fiji, and a handler of your own.
+"""One run, several outputs: a Zarr store for analysis, a TIFF for Fiji, and a custom handler.
 
 python docs/how-to/several_outputs.py
 """
@@ -10,13 +10,13 @@ import pymmcore_ome as po
 
 
 class Brightness:
-    """A handler: anything with `frameReady`."""
+    """A handler: any object with a `frameReady` method."""
 
     def __init__(self) -> None:
         self.means: list[float] = []
 
     def frameReady(self, image, event, meta) -> None:
-        """Called with every frame, in a thread of its own."""
+        """Called with every frame, in a separate thread."""
         self.means.append(float(image.mean()))
 
 

@@ -1,4 +1,4 @@
-"""Two cameras: of one kind they become channels, of two kinds each has images of its own.
+"""Two cameras: matching ones become channels; different ones get separate images.
 
 python docs/how-to/two_cameras.py
 """

@@ -1,6 +1,6 @@
-"""Takes the pictures of the panels in docs/images, from the real panels on the demo camera.
+"""Generate the pictures of the panels in docs/images from the real panels on the demo camera.
 
-Run it after a change to the panels:  python docs/screenshots/panels.py
+Run this script after changing the panels:  python docs/screenshots/panels.py
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pymmcore_plus import CMMCorePlus
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QApplication, QWidget
 
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.gui import AcquisitionPanel, SavePanel, SaveSettings
 from pymmcore_ome.gui.window import application
 
@@ -42,7 +42,7 @@ SEQUENCE = useq.MDASequence(
 
 
 class FullDisk(TensorstoreBackend):
-    """Takes forty frames, and no more."""
+    """Fails after forty frames, as a full disk does."""
 
     frames = 0
 
@@ -54,7 +54,7 @@ class FullDisk(TensorstoreBackend):
 
 
 def take_all(target: Path) -> None:
-    """Take every picture into a folder."""
+    """Save every picture to a folder."""
     target.mkdir(parents=True, exist_ok=True)
     app = application()
     app.setStyle("Fusion")
@@ -116,7 +116,7 @@ def _core() -> CMMCorePlus:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Make a folder with a name that looks well in a picture."""
+    """Create a folder whose name is suitable for a picture."""
     folder = Path(tempfile.gettempdir()) / "microscope"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -134,19 +134,19 @@ def _work(app: QApplication, holds: Callable[[], bool]) -> None:
     while not holds():
         app.processEvents()
         if time.monotonic() > until:
-            raise TimeoutError("The panel did not come to where its picture is taken.")
+            raise TimeoutError("The panel did not reach the state shown in the picture.")
         time.sleep(0.005)
 
 
 def _take(app: QApplication, widget: QWidget, file: Path) -> None:
-    settled = time.monotonic() + 0.6  # sizes and lines come a moment after a change
+    settled = time.monotonic() + 0.6  # sizes and lines are updated with a delay
     _work(app, lambda: time.monotonic() > settled)
     if not widget.grab().save(str(file)):
         raise OSError(f"{file} could not be written")
 
 
 def _dark(light: QPalette) -> QPalette:
-    """Return a palette as a dark desktop has it."""
+    """Return the palette of a dark desktop."""
     role, palette = QPalette.ColorRole, QPalette(light)
     for names, color in (
         ((role.Window, role.Button, role.ToolTipBase), "#2b2b2b"),
@@ -162,7 +162,7 @@ def _dark(light: QPalette) -> QPalette:
 
 
 def _no_network(*key: object, **options: object) -> None:
-    raise OSError("pictures are the same with and without a network")
+    raise OSError("pictures must not depend on the network")
 
 
 if __name__ == "__main__":

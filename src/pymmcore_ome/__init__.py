@@ -1,8 +1,7 @@
 """pymmcore-ome: Micro-Manager acquisitions into OME-Zarr and OME-TIFF, each frame in its place.
 
-The public names are these, each loaded when it is first used. Everything is importable without
-a microscope; only `install` and `Output` need pymmcore-plus, and only `gui` and `napari` need
-Qt.
+Public names are imported when they are first used. Only `install`, `Output` and `schema_from_useq`
+import pymmcore-plus and useq, and only `gui` and `napari` import Qt; none needs a microscope.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
         Detector,
         Dimension,
         EventOrder,
-        ImagePlan,
+        ImageSchema,
         Instrument,
         Objective,
         Plate,
@@ -36,29 +35,41 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Camera", "Channel", "Dataset", "Detector", "Dimension", "EventOrder", "FrameAddress",
-    "FrameRouter", "ImagePlan", "Installation", "Instrument", "Objective", "Output", "Plate",
+    "FrameRouter", "ImageSchema", "Installation", "Instrument", "Objective", "Output", "Plate",
     "Position", "Progress", "StorageSchema", "Stream", "Summary", "available_backends", "errors",
     "install", "open_dataset", "open_stream", "recover", "schema_from_useq", "validate",
 ]  # fmt: skip
 
-#: Loaded when a name of theirs is first used, so that the command starts in a moment.
-_FACES: Final = ("gui", "napari")
-_ROOMS: Final = ("schema", "layout", "backends", "dataset", "stream", "acquisition")
+_SUBPACKAGES: Final = (
+    "acquisition", "backends", "dataset", "gui", "layout", "napari", "schema", "stream",
+)  # fmt: skip
+#: The subpackage that each public name is imported from, when it is first used.
+_SOURCE: Final = {
+    **dict.fromkeys(("Installation", "Output", "install", "schema_from_useq"), "acquisition"),
+    "available_backends": "backends",
+    **dict.fromkeys(("Dataset", "open_dataset", "recover", "validate"), "dataset"),
+    **dict.fromkeys(("FrameAddress", "FrameRouter"), "layout"),
+    **dict.fromkeys(
+        ("Camera", "Channel", "Detector", "Dimension", "EventOrder", "ImageSchema", "Instrument",
+         "Objective", "Plate", "Position", "StorageSchema"), "schema",
+    ),
+    **dict.fromkeys(("Progress", "Stream", "Summary", "open_stream"), "stream"),
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
+    if name in _SOURCE:
+        value = getattr(import_module(f".{_SOURCE[name]}", __name__), name)
+    elif name in _SUBPACKAGES:
+        value = import_module(f".{name}", __name__)
+    elif name == "__version__":
         from importlib.metadata import version
 
-        return version("pymmcore-ome")
-    if name in _ROOMS or name in _FACES:  # Qt and napari are imported when something is shown
-        return import_module(f".{name}", __name__)
-    if name in __all__:
-        for room in map(import_module, (f"{__name__}.{name}" for name in _ROOMS)):
-            if name in room.__all__:
-                globals()[name] = getattr(room, name)
-                return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = version("pymmcore-ome")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

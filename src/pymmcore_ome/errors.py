@@ -7,6 +7,7 @@
     │   ├── UnsafeNameError                  a name that could leave the store or break it
     │   └── SequenceError                    a useq sequence that cannot be stored
     ├── OptionError (ValueError)             an unknown format, backend, suffix, compression
+    │   └── UnknownOptionError (TypeError)   a keyword that is no option
     ├── StorePathError (OSError)             the path cannot be used
     │   ├── StoreExistsError (FileExistsError)  something is there, and overwrite is off
     │   └── NotAStoreError                   what is there is not a store of ours
@@ -79,6 +80,10 @@ class SequenceError(SchemaError):
 
 class OptionError(PymmcoreOmeError, ValueError):
     """An unknown format, backend, suffix, compression or chunk option."""
+
+
+class UnknownOptionError(OptionError, TypeError):
+    """A keyword argument that is no option; the message names the nearest one."""
 
 
 class StorePathError(PymmcoreOmeError, OSError):

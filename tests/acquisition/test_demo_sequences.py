@@ -16,7 +16,7 @@ import pymmcore_ome as po
 from conftest import DEMO, ROOT
 from helpers import index_of, listening, read_by_zarr
 from pymmcore_ome.acquisition import forecast
-from pymmcore_ome.cli.demo_files import demo_microscope, first_comment
+from pymmcore_ome.cli.microscope import demo_microscope, first_comment
 
 SEQUENCES = sorted(DEMO.glob("*.yaml"))
 #: Those whose events say in which place and in which channel their frames are.

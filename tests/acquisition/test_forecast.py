@@ -72,7 +72,7 @@ def test_disk_that_is_too_small_is_told(
     need = 3 * FRAME_BYTES
     sequence = useq.MDASequence(time_plan={"interval": 0, "loops": 3})
     output = po.Output(tmp_path / "a.ome.zarr", overwrite=True)
-    room = sys.modules["pymmcore_ome.acquisition.forecast"]
+    room = sys.modules["pymmcore_ome.acquisition.run_forecast"]
     for free, fits in ((need, True), (need - 1, False)):
         monkeypatch.setattr(room, "free_bytes", lambda path, free=free: free)
         assert forecast(core, sequence, output).fits_on_disk is fits

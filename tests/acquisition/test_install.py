@@ -17,7 +17,7 @@ import pymmcore_ome as po
 from conftest import HANG_S, SMALL
 from helpers import SkipEvent, index_of, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 
 SEQUENCE = useq.MDASequence(
     stage_positions=[(0, 0, 0), (10, 10, 1)],

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import QApplication
 app = QApplication([])
 from pymmcore_plus import CMMCorePlus
 import pymmcore_ome as po
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 
 class Breaking(TensorstoreBackend):
     writes = 0

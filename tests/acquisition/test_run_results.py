@@ -15,7 +15,7 @@ import pymmcore_ome as po
 from conftest import HANG_S
 from helpers import listening
 from pymmcore_ome import errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 
 SEQUENCE = useq.MDASequence(time_plan={"interval": 0.01, "loops": 6})
 

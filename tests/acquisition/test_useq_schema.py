@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import pymmcore_ome as po
 from pymmcore_ome import Camera, Dimension, FrameRouter, errors
-from pymmcore_ome.acquisition.useq_grid import grid_parts, is_loop_nest
-from pymmcore_ome.acquisition.useq_parts import Parts
-from pymmcore_ome.acquisition.useq_walk import walked_parts
+from pymmcore_ome.acquisition.useq.grid import grid_parts, is_loop_nest
+from pymmcore_ome.acquisition.useq.plans import Parts
+from pymmcore_ome.acquisition.useq.walk import walked_parts
 
 CAMERA = Camera("Camera", 6, 8, "uint16")
 

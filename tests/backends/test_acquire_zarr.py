@@ -16,8 +16,8 @@ import pymmcore_ome as po
 from conftest import HANG_S
 from helpers import delete, wait_until
 from pymmcore_ome import errors
-from pymmcore_ome.backends.acquire_array import AcquireArray
-from pymmcore_ome.backends.zarr_array import write_array_documents
+from pymmcore_ome.backends.zarr.acquire import AcquireArray
+from pymmcore_ome.backends.zarr.documents import write_array_documents
 from pymmcore_ome.layout import arrival_of, layout_of
 from pymmcore_ome.schema import EventOrder, StorageSchema
 from pymmcore_ome.testing import encoded_frame

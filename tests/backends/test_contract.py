@@ -11,11 +11,12 @@ import zarr
 
 import pymmcore_ome as po
 from pymmcore_ome import errors
-from pymmcore_ome.backends import find_backend, registry, tensorstore, zarr_python
-from pymmcore_ome.backends.acquire_zarr import AcquireZarrBackend
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
-from pymmcore_ome.backends.tiff import TiffBackend
-from pymmcore_ome.backends.zarr_python import ZarrPythonBackend
+from pymmcore_ome.backends import find_backend, registry
+from pymmcore_ome.backends.tiff.backend import TiffBackend
+from pymmcore_ome.backends.zarr import tensorstore, zarr_python
+from pymmcore_ome.backends.zarr.acquire import AcquireZarrBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.zarr_python import ZarrPythonBackend
 from pymmcore_ome.testing.backend_contract import (
     SHAPE,
     SequentialZarrContract,

@@ -16,7 +16,7 @@ import tifffile
 import pymmcore_ome as po
 from helpers import wait_until
 from pymmcore_ome import Dimension, StorageSchema, errors
-from pymmcore_ome.backends.tiff_file import TiffFile
+from pymmcore_ome.backends.tiff.file import TiffFile
 from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import loops
 

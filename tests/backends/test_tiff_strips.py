@@ -11,9 +11,9 @@ import pytest
 import tifffile
 
 from conftest import HANG_S
-from pymmcore_ome.backends.tiff_file import TiffFile
-from pymmcore_ome.backends.tiff_form import PageKind, TiffForm
-from pymmcore_ome.backends.tiff_strips import StripWriter
+from pymmcore_ome.backends.tiff.backend import StripWriter
+from pymmcore_ome.backends.tiff.file import TiffFile
+from pymmcore_ome.backends.tiff.format import PageKind, TiffForm
 
 PAGES = 40
 SHAPES = {"odd": (5, 7), "whole pages of memory": (64, 64)}

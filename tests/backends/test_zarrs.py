@@ -14,7 +14,7 @@ import zarrs
 
 import pymmcore_ome as po
 from helpers import wait_until
-from pymmcore_ome.backends import zarr_python
+from pymmcore_ome.backends.zarr import zarr_python
 from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import loops
 

@@ -14,7 +14,7 @@ import pytest
 import pymmcore_ome as po
 from helpers import needs_setup
 from pymmcore_ome.cli.app import ended
-from pymmcore_ome.cli.reading import FRAMES_NOT_AS_ASKED
+from pymmcore_ome.cli.stores import FRAMES_NOT_AS_ASKED
 
 from .processes import command
 

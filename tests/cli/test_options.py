@@ -10,7 +10,7 @@ import typer
 
 from conftest import ROOT
 from pymmcore_ome.cli.app import app
-from pymmcore_ome.cli.options import called
+from pymmcore_ome.cli.arguments import called
 from pymmcore_ome.errors import Option, OptionError, PymmcoreOmeError, StoreExistsError
 
 #: What no error of the command can tell of: no command sets it.

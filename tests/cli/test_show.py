@@ -14,8 +14,8 @@ from rich.console import Console
 import pymmcore_ome as po
 from pymmcore_ome.cli.contents import Contents
 from pymmcore_ome.cli.interrupts import Interrupts
-from pymmcore_ome.cli.live import Live, time_left
 from pymmcore_ome.cli.plate_map import plate_map
+from pymmcore_ome.cli.progress_bar import ProgressBar, time_left
 from pymmcore_ome.cli.show import describe, frame_rows
 from pymmcore_ome.stream import Progress
 
@@ -139,8 +139,8 @@ def test_time_left_is_by_rate_and_by_plan(
 def test_progress_in_a_log_is_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO(), width=100)
     clock = [0.0]
-    monkeypatch.setattr("pymmcore_ome.cli.live.time.monotonic", lambda: clock[0])
-    with Live(console, expected_s=0.0) as live:
+    monkeypatch.setattr("pymmcore_ome.cli.progress_bar.time.monotonic", lambda: clock[0])
+    with ProgressBar(console, expected_s=0.0) as live:
         for clock[0] in range(25):
             written = clock[0] * 2
             live.show(Progress(100, written, 0, written, written * 1000, 30, 100, 0.0, clock[0]))
@@ -156,7 +156,7 @@ def test_progress_in_a_log_is_a_plain_line_now_and_then(monkeypatch: pytest.Monk
 def test_progress_in_a_terminal_fits_on_one_line(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, force_terminal=True)
     console._environ = {"TERM": "xterm"}
-    with Live(console, expected_s=0.0) as live:
+    with ProgressBar(console, expected_s=0.0) as live:
         live.show(Progress(100_000, 9, 0, 54_321, 10**11, 30, 100, 0.0, 100.0))
     bar = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", console.file.getvalue()).split("\r")[-1].rstrip()
     assert len(bar) <= width

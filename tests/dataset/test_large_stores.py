@@ -13,7 +13,8 @@ from ome_types import from_xml
 
 import pymmcore_ome as po
 from pymmcore_ome.backends import TiffPages
-from pymmcore_ome.frames import PlaneTable, journal
+from pymmcore_ome.frames import PlaneMetadata
+from pymmcore_ome.frames import table as journal
 from pymmcore_ome.layout import layout_of
 from pymmcore_ome.metadata.ome_planes import plane_elements
 from pymmcore_ome.testing import encoded_frame
@@ -114,7 +115,7 @@ def test_planes_take_few_bytes_of_memory_each() -> None:
         rows = ({"image": "", "index": (n,), "delta_t_s": n / 10} for n in range(count))
         tracemalloc.start()
         try:
-            for pieces in plane_elements([image], (count, 6, 8), PlaneTable(rows)):
+            for pieces in plane_elements([image], (count, 6, 8), PlaneMetadata(rows)):
                 for piece in pieces:
                     del piece
             return tracemalloc.get_traced_memory()[1]
@@ -144,7 +145,7 @@ def test_missing_frames_are_named(
             {"p": image.number, **dict(zip(image.axis_names, index, strict=False))}
             for image in stream.layout.images
             for index in np.ndindex(image.shape[:-2])
-            if image.samples == 1 or index[1] % 3 == 0
+            if image.spec.samples == 1 or index[1] % 3 == 0
         ]
         if schema.rgb:
             places = [{**at, "c": at["c"] // 3} for at in places]

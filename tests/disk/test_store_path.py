@@ -10,7 +10,7 @@ import tifffile
 import zarr
 
 from pymmcore_ome.dataset import open_dataset, validate
-from pymmcore_ome.disk import Place, choose_format, local_path, write_whole
+from pymmcore_ome.disk import StoreLocation, choose_format, local_path, write_whole
 from pymmcore_ome.errors import OptionError, StoreExistsError, StorePathError
 from pymmcore_ome.stream import open_stream
 from pymmcore_ome.testing.backend_contract import loops
@@ -95,8 +95,8 @@ def test_store_is_replaced_only_when_asked(tmp_path: Path) -> None:
     store.mkdir()
     (store / "zarr.json").write_text(GROUP)
     with pytest.raises(StoreExistsError, match="overwrite"):
-        Place(store, "ome-zarr", True).check_free(overwrite=False)
-    with Place(store, "ome-zarr", True).made_free(overwrite=True):
+        StoreLocation(store, "ome-zarr", True).check_free(overwrite=False)
+    with StoreLocation(store, "ome-zarr", True).made_free(overwrite=True):
         assert list(store.iterdir()) == []
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
@@ -110,7 +110,7 @@ def test_folder_that_is_no_store_is_never_deleted(tmp_path: Path, content: str |
         (folder / "zarr.json").write_text(content)
     with (
         pytest.raises(StoreExistsError, match=r"not an OME-Zarr store|holds 'photo.jpg'"),
-        Place(folder, "ome-zarr", True).made_free(overwrite=True),
+        StoreLocation(folder, "ome-zarr", True).made_free(overwrite=True),
     ):
         pass
     assert (folder / "photo.jpg").read_text() == "precious"
@@ -120,14 +120,14 @@ def test_folder_with_a_stray_zgroup_is_never_deleted(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "photos").mkdir(parents=True)
     (tmp_path / "a.zarr" / ".zgroup").write_text("")
     with pytest.raises(StoreExistsError, match="not an OME-Zarr store"):
-        Place(tmp_path / "a.zarr", "ome-zarr", True).check_free(overwrite=True)
+        StoreLocation(tmp_path / "a.zarr", "ome-zarr", True).check_free(overwrite=True)
 
 
 def test_store_of_the_older_version_may_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "0").mkdir(parents=True)
     (tmp_path / "a.zarr" / ".zattrs").write_text('{"multiscales": []}')
     (tmp_path / "a.zarr" / "0" / ".zarray").write_text("{}")
-    Place(tmp_path / "a.zarr", "ome-zarr", True).check_free(overwrite=True)
+    StoreLocation(tmp_path / "a.zarr", "ome-zarr", True).check_free(overwrite=True)
 
 
 def test_file_and_link_are_never_replaced(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_file_and_link_are_never_replaced(tmp_path: Path) -> None:
     file.write_text("data")
     for path in (link, file):
         with pytest.raises(StoreExistsError):
-            Place(path, "ome-zarr", True).check_free(overwrite=True)
+            StoreLocation(path, "ome-zarr", True).check_free(overwrite=True)
 
 
 def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_old_store_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) ->
     (store / "0" / "zarr.json").write_text("old")
 
     def make() -> None:
-        with Place(store, "ome-zarr", True).made_free(overwrite=True):
+        with StoreLocation(store, "ome-zarr", True).made_free(overwrite=True):
             (store / "half").write_text("new")
             raise OSError("disk full")
 
@@ -166,7 +166,7 @@ def test_tiff_is_replaced_with_its_frame_table_and_only_when_asked(tmp_path: Pat
     tifffile.imwrite(path, np.zeros((4, 4), "uint8"), ome=True)
     table = path.with_name("a.ome.tiff.frames.jsonl")
     table.write_text('{"image":"a"}')
-    place = Place(path, "ome-tiff", False)
+    place = StoreLocation(path, "ome-tiff", False)
     with pytest.raises(StoreExistsError, match="overwrite"):
         place.check_free(overwrite=False)
     with place.made_free(overwrite=True):
@@ -180,10 +180,10 @@ def test_file_that_is_no_ome_tiff_is_never_replaced(tmp_path: Path, content: byt
     path = tmp_path / "a.tif"
     path.write_bytes(content)
     with pytest.raises(StoreExistsError, match="not an OME-TIFF"):
-        Place(path, "ome-tiff", False).check_free(overwrite=True)
+        StoreLocation(path, "ome-tiff", False).check_free(overwrite=True)
     tifffile.imwrite(path, np.zeros((4, 4), "uint8"), description="a photograph")
     with pytest.raises(StoreExistsError, match="not an OME-TIFF"):
-        Place(path, "ome-tiff", False).check_free(overwrite=True)
+        StoreLocation(path, "ome-tiff", False).check_free(overwrite=True)
 
 
 def test_what_a_user_put_into_a_store_is_never_deleted(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_store_of_the_other_form_is_replaced_whole(tmp_path: Path, first: str) -
 def test_frame_table_left_alone_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a.ome.tiff.frames.jsonl").write_text("{}")
     with pytest.raises(StoreExistsError, match=r"frames\.jsonl exists"):
-        Place(tmp_path / "a.ome.tiff", "ome-tiff", False).check_free(overwrite=False)
+        StoreLocation(tmp_path / "a.ome.tiff", "ome-tiff", False).check_free(overwrite=False)
 
 
 def test_old_tiff_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_old_tiff_comes_back_when_the_new_one_cannot_be_made(tmp_path: Path) -> 
     before = path.read_bytes()
     with (
         pytest.raises(OSError, match="disk full"),
-        Place(path, "ome-tiff", False).made_free(overwrite=True),
+        StoreLocation(path, "ome-tiff", False).made_free(overwrite=True),
     ):
         path.write_bytes(b"half")
         raise OSError("disk full")
@@ -244,7 +244,7 @@ def test_parent_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(StorePathError, match="cannot be made"),
-        Place(tmp_path / "file" / "a.zarr", "ome-zarr", True).made_free(overwrite=False),
+        StoreLocation(tmp_path / "file" / "a.zarr", "ome-zarr", True).made_free(overwrite=False),
     ):
         pass
 

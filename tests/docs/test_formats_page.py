@@ -19,7 +19,7 @@ TEXT = (ROOT / "docs" / "reference" / "formats.md").read_text()
 TABLE = TEXT.split("| what |")[1].split("\n\n")[0]
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in TABLE.splitlines()[2:]]
 
-#: what -> (in OME-XML, in NGFF, on our own page or in the frame table)
+#: what -> (in OME-XML, in NGFF, in the store record or in the frame table)
 EXPECTED: dict[str, tuple[Any, Any, Any]] = {
     "name of an image": ("left", "left", None),
     "axis order": ("XYZCT", "z", None),
@@ -29,8 +29,8 @@ EXPECTED: dict[str, tuple[Any, Any, Any]] = {
     "time increment": ("2.5", 2.5, None),
     "stage position, x": ("10.0", 10, 10),
     "stage position, z": ("30.0", 30, 30),
-    "channel's name": ("GFP", "GFP", "GFP"),
-    "channel's colour": ("305420031", "123456", None),
+    "channel name": ("GFP", "GFP", "GFP"),
+    "channel color": ("305420031", "123456", None),
     "excitation": ("488.0", None, 488),
     "emission": ("509.0", None, 509),
     "fluorophore": ("EGFP", None, "EGFP"),
@@ -50,11 +50,11 @@ EXPECTED: dict[str, tuple[Any, Any, Any]] = {
     "start of the run": (re.compile(r"\d{4}-\d\d-\d\dT"), None, re.compile(r"\d{4}-\d\d-\d\dT")),
     "time of a frame": ("1.5", None, 1.5),
     "exposure of a frame": ("20.0", None, 20),
-    "place of a frame, x": ("11.0", None, 11),
-    "place of a frame, z": ("31.0", None, 31),
-    "all else a frame brought": (None, None, {"laser": "on"}),
+    "stage position of a frame, x": ("11.0", None, 11),
+    "stage position of a frame, z": ("31.0", None, 31),
+    "all other metadata of a frame": (None, None, {"laser": "on"}),
     "sequence and summary metadata": (None, None, {"devices": []}),
-    "how the run ended": (None, None, "complete"),
+    "status of the run": (None, None, "complete"),
 }
 
 

@@ -28,8 +28,8 @@ def test_command_page_names_every_option(name: str) -> None:
 
 def test_command_page_names_every_exit_code() -> None:
     from pymmcore_ome.cli.interrupts import CANCELED
-    from pymmcore_ome.cli.reading import FRAMES_NOT_AS_ASKED
-    from pymmcore_ome.cli.running import FRAMES_MISSING
+    from pymmcore_ome.cli.run import FRAMES_MISSING
+    from pymmcore_ome.cli.stores import FRAMES_NOT_AS_ASKED
 
     page = (REFERENCE / "command.md").read_text(encoding="utf-8")
     codes = re.findall(r"^\| (\d+) \|", page.partition("## Exit codes")[2], re.MULTILINE)

@@ -55,8 +55,8 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     import faults.ways
 
-    for name in ("stream", "dataset", "backends.acquire_zarr", "backends.tensorstore",
-                 "backends.tiff", "backends.zarr_python"):  # fmt: skip
+    for name in ("stream", "dataset", "backends.zarr.acquire", "backends.zarr.tensorstore",
+                 "backends.tiff.backend", "backends.zarr.zarr_python"):  # fmt: skip
         import_module(f"pymmcore_ome.{name}")  # once, so that every fork finds it imported
 
     suffix = next(w.suffix for w in faults.ways.WAYS if w.name == way)

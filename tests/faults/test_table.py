@@ -19,8 +19,8 @@ import pymmcore_ome as po
 from conftest import HANG_S
 from helpers import delete, wait_until
 from pymmcore_ome import Channel, Dimension, Position, StorageSchema, errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
-from pymmcore_ome.backends.tiff import TiffBackend
+from pymmcore_ome.backends.tiff.backend import TiffBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 
 from .ways import SHAPE, WAYS, Way, assert_listed_frames_are_right, frame, frames_listed, schema
 

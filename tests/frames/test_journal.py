@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymmcore_ome.frames import COLUMNS, FrameFacts, FrameRecord, Journal, read_table
+from pymmcore_ome.frames import COLUMNS, FrameFacts, FrameRecord, FrameTableWriter, read_table
 
 
 def record(metadata: dict[str, object] | None = None) -> FrameRecord:
@@ -62,7 +62,7 @@ def test_table_reads_back_what_was_appended(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "frames.jsonl"
-    journal = Journal(path)
+    journal = FrameTableWriter(path)
     for row in rows:
         journal.append(record(row))
     journal.close()
@@ -74,7 +74,7 @@ def test_table_reads_back_what_was_appended(
 
 def test_line_cut_short_by_a_crash_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "frames.jsonl"
-    journal = Journal(path)
+    journal = FrameTableWriter(path)
     journal.append(record())
     journal.append(record())
     journal.close()
@@ -121,7 +121,7 @@ def test_missing_table_has_no_frames(tmp_path: Path) -> None:
 def test_planes_are_those_of_the_table_where_it_could_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = Journal(tmp_path / "frames.jsonl")
+    journal = FrameTableWriter(tmp_path / "frames.jsonl")
     journal.append(record({"delta_t_s": 1.0}))
     journal.flush()
 

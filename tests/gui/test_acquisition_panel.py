@@ -21,7 +21,7 @@ import pymmcore_ome as po
 from conftest import DEMO
 from helpers import read_by_zarr
 from pymmcore_ome import errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 
 from .conftest import GUARD_MS, sequence_of
 from .qt import need_qt
@@ -227,7 +227,7 @@ def test_all_cameras_are_asked_only_when_one_has_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each becomes the active one for that, which the core tells as if a camera had changed."""
-    from pymmcore_ome.gui import plan
+    from pymmcore_ome.gui import planned_run as plan
 
     asked: list[str] = []
     ask = plan.image_infos_of_all

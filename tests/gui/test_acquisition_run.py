@@ -13,7 +13,7 @@ from pymmcore_plus import CMMCorePlus
 import pymmcore_ome as po
 from conftest import HANG_S
 from pymmcore_ome import errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.gui.acquisition_run import AcquisitionRun
 
 from .conftest import sequence_of

@@ -31,7 +31,7 @@ from qtpy.QtWidgets import QFileDialog  # noqa: E402
 from pymmcore_ome.gui import SavePanel  # noqa: E402
 from pymmcore_ome.gui.guard import Background, from_any_thread, guarded  # noqa: E402
 from pymmcore_ome.gui.note import Note, color_of  # noqa: E402
-from pymmcore_ome.gui.plan import Plan  # noqa: E402
+from pymmcore_ome.gui.planned_run import PlannedRun  # noqa: E402
 
 Wait = Callable[[Callable[[], bool]], None]
 
@@ -86,13 +86,13 @@ def test_choices_follow_the_format(panel: SavePanel) -> None:
 def test_sizes_and_warnings_are_shown_for_a_plan(
     panel: SavePanel, qt_core: CMMCorePlus, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.set_plan(Plan.of(qt_core, sequence_of()))
+    panel.set_plan(PlannedRun.of(qt_core, sequence_of()))
     wait_until(lambda: panel.estimate.frames == 12)
     assert "2 images · 12 frames · 73.7 kB" in panel._size.text()
     assert not panel._problem.isVisible()
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
-    panel.set_plan(Plan.of(qt_core, sequence_of(5)))
+    panel.set_plan(PlannedRun.of(qt_core, sequence_of(5)))
     wait_until(lambda: panel.estimate.lacks_space)
     assert "The disk may be full before the end" in panel._problem.text()
 

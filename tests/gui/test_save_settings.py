@@ -17,14 +17,14 @@ from pymmcore_ome import errors
 from pymmcore_ome.gui import SaveSettings
 from pymmcore_ome.gui.advice import advice_on
 from pymmcore_ome.gui.disk_rate import DiskRates, measure_disk
-from pymmcore_ome.gui.ending import ending_of
 from pymmcore_ome.gui.estimate import Estimate, estimate_of
 from pymmcore_ome.gui.newest_frame import NewestFrame, as_gray8
 from pymmcore_ome.gui.numbering import next_path
-from pymmcore_ome.gui.plan import Plan
+from pymmcore_ome.gui.planned_run import PlannedRun
+from pymmcore_ome.gui.run_report import ending_of
 from pymmcore_ome.gui.save_settings import backends_of
 from pymmcore_ome.stream import Summary
-from pymmcore_ome.stream.failures import what_to_do
+from pymmcore_ome.stream.buffer import what_to_do
 
 from .conftest import sequence_of
 
@@ -126,7 +126,7 @@ def small_core(core: CMMCorePlus) -> CMMCorePlus:
 
 
 def test_estimate_says_what_an_acquisition_takes(small_core: CMMCorePlus, tmp_path: Path) -> None:
-    plan = Plan.of(small_core, sequence_of(loops=3))
+    plan = PlannedRun.of(small_core, sequence_of(loops=3))
     found = estimate_of(SaveSettings(folder=tmp_path, name="cells"), plan, 2e6)
     assert found.problem is None
     assert (found.images, found.frames) == (2, 12)
@@ -147,7 +147,7 @@ def test_estimate_counts_frames_that_come_not_places(
 ) -> None:
     channels = [{"config": "DAPI"}, {"config": "FITC", "acquire_every": 3}]
     sequence = useq.MDASequence(channels=channels, time_plan={"interval": 0, "loops": 6})
-    found = estimate_of(SaveSettings(folder=tmp_path), Plan.of(small_core, sequence))
+    found = estimate_of(SaveSettings(folder=tmp_path), PlannedRun.of(small_core, sequence))
     assert found.frames == len(list(sequence)) == 8
     assert found.nbytes == 8 * 48 * 64 * 2
 
@@ -159,7 +159,7 @@ def test_estimate_is_what_a_run_stores(name: str, tmp_path: Path) -> None:
     core.loadSystemConfiguration(DEMO / f"{name}.cfg")
     sequence = useq.MDASequence.from_file(DEMO / f"{name}.yaml")
     settings = SaveSettings(folder=tmp_path, name="cells")
-    found = estimate_of(settings, Plan.of(core, sequence))
+    found = estimate_of(settings, PlannedRun.of(core, sequence))
     output = settings.output(core=core)
     assert output is not None
     with po.install(core):
@@ -174,7 +174,7 @@ def test_estimate_refuses_what_the_stream_would_refuse(
     small_core: CMMCorePlus, tmp_path: Path
 ) -> None:
     settings = SaveSettings(folder=tmp_path, backend="acquire-zarr")
-    plan = Plan.of(small_core, sequence_of(axis_order="ctp"))
+    plan = PlannedRun.of(small_core, sequence_of(axis_order="ctp"))
     found = estimate_of(settings, plan)
     with pytest.raises(errors.OptionError) as refused:
         schema = po.schema_from_useq(plan.sequence, cameras=[CAMERA])
@@ -186,7 +186,7 @@ def test_estimate_refuses_what_the_stream_would_refuse(
 def test_estimate_refuses_what_the_microscope_does_not_have(
     small_core: CMMCorePlus, tmp_path: Path, is_on: bool
 ) -> None:
-    plan = Plan.of(small_core, useq.MDASequence(channels=["DAPI", "Cy7"]))
+    plan = PlannedRun.of(small_core, useq.MDASequence(channels=["DAPI", "Cy7"]))
     found = estimate_of(SaveSettings(folder=tmp_path, is_on=is_on), plan)
     assert isinstance(found.error, errors.AcquisitionError)
     assert "has no channel 'Cy7'" in (found.problem or "")
@@ -195,12 +195,14 @@ def test_estimate_refuses_what_the_microscope_does_not_have(
 def test_estimate_of_a_sequence_without_events_says_so(
     small_core: CMMCorePlus, tmp_path: Path
 ) -> None:
-    found = estimate_of(SaveSettings(folder=tmp_path), Plan.of(small_core, useq.MDASequence()))
+    found = estimate_of(
+        SaveSettings(folder=tmp_path), PlannedRun.of(small_core, useq.MDASequence())
+    )
     assert "takes no frame" in (found.problem or "")
 
 
 def test_estimate_without_a_camera_says_so(tmp_path: Path) -> None:
-    found = estimate_of(SaveSettings(folder=tmp_path), Plan.of(CMMCorePlus(), sequence_of()))
+    found = estimate_of(SaveSettings(folder=tmp_path), PlannedRun.of(CMMCorePlus(), sequence_of()))
     assert "no camera is set" in (found.problem or "")
     assert found.path is not None
 
@@ -210,7 +212,7 @@ def test_estimate_of_what_is_not_saved_has_no_place_and_no_warning(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = estimate_of(
-        SaveSettings(folder=tmp_path, is_on=False), Plan.of(small_core, sequence_of()), 1.0
+        SaveSettings(folder=tmp_path, is_on=False), PlannedRun.of(small_core, sequence_of()), 1.0
     )
     assert (found.path, found.frames, found.warnings, found.rate_line) == (None, 12, (), "")
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pymmcore_ome import Channel, Dimension, FrameRouter, ImagePlan, StorageSchema
+from pymmcore_ome import Channel, Dimension, FrameRouter, ImageSchema, StorageSchema
 from pymmcore_ome.errors import OptionError
 from pymmcore_ome.layout import Layout, layout_of, with_chunks
 from pymmcore_ome.layout.chunking import auto_chunk_shape
@@ -29,8 +29,8 @@ def schema(sizes: dict[str, Any], side: int = 256, **fields: Any) -> StorageSche
 def auto(schema: StorageSchema, **shards: int) -> dict[str, int]:
     """Return the chunk size of every axis but y and x."""
     image = with_chunks(layout_of(schema), "auto", shards).images[0]
-    assert image.chunk_shape[-2:] == image.shape[-2:], "frames stay whole"
-    return dict(zip(image.axis_names[:-2], image.chunk_shape, strict=False))
+    assert image.spec.chunk_shape[-2:] == image.shape[-2:], "frames stay whole"
+    return dict(zip(image.axis_names[:-2], image.spec.chunk_shape, strict=False))
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_auto_chunks_divide_the_shards() -> None:
 def test_auto_is_one_frame_where_the_order_is_no_loop_nest() -> None:
     jagged = schema({}).replace(
         images=(
-            ImagePlan(at={"p": 0}, dimensions=(Dimension(name="t", size=50),)),
-            ImagePlan(at={"p": 1}, dimensions=(Dimension(name="z", size=50),)),
+            ImageSchema(at={"p": 0}, dimensions=(Dimension(name="t", size=50),)),
+            ImageSchema(at={"p": 1}, dimensions=(Dimension(name="z", size=50),)),
         )
     )
-    assert [i.chunk_shape for i in with_chunks(layout_of(jagged), "auto", None).images] == [
+    assert [i.spec.chunk_shape for i in with_chunks(layout_of(jagged), "auto", None).images] == [
         (1, 256, 256)
     ] * 2
     growing = layout_of(schema({"t": None, "c": None}, grows=True))
@@ -132,21 +132,21 @@ def test_frames_of_an_auto_chunk_come_in_a_row_and_it_is_as_large_as_it_may(
 ) -> None:
     layout = layout_of(nest)
     image = layout.images[0]
-    chunk = auto_chunk_shape(image, nest.frame_dimensions, least_bytes)
+    chunk = auto_chunk_shape(image.spec, nest.frame_dimensions, least_bytes)
     assert all(0 < n <= size for n, size in zip(chunk, image.shape, strict=True))
     assert chunk[-2:] == (2, 2)
     assert comes_in_a_row(layout, chunk)
-    frames = prod(chunk) // prod(image.block_shape)
+    frames = prod(chunk) // prod(image.spec.block_shape)
     is_folded = {"c", "cam"} <= {d.name for d in nest.dimensions if d.size != 1}
     if frames > 1:
         assert prod(chunk) < least_bytes * (6 if is_folded else 2)
     if prod(chunk) >= least_bytes or is_folded:
         return
-    if 2 * prod(image.block_shape) >= least_bytes:
+    if 2 * prod(image.spec.block_shape) >= least_bytes:
         assert frames == 1
         return
     plain = [Dimension(name=d.name, size=d.size) if d.name == "c" else d for d in nest.dimensions]
     layout = layout_of(nest.replace(dimensions=plain))
-    sizes = zip(image.block_shape[:-2], image.shape, strict=False)
+    sizes = zip(image.spec.block_shape[:-2], image.shape, strict=False)
     for shape in product(*(range(unit, size + 1, unit) for unit, size in sizes)):
         assert prod(shape) * 4 <= prod(chunk) or not comes_in_a_row(layout, shape)

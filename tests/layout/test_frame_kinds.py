@@ -10,7 +10,7 @@ import pytest
 
 import pymmcore_ome as po
 from pymmcore_ome import Camera, Dimension, errors
-from pymmcore_ome.schema import ImagePlan
+from pymmcore_ome.schema import ImageSchema
 
 FRAME = (Dimension(name="y", size=4), Dimension(name="x", size=5))
 WIDE, DEEP = Camera("Wide", 4, 9, "uint8"), Camera("Deep / µ", 6, 3, "uint16", significant_bits=12)
@@ -28,7 +28,7 @@ def test_cameras_of_one_kind_fold_and_others_do_not() -> None:
     split = po.FrameRouter(schema_of(Dimension(name="cam", coords=[WIDE, DEEP, twin])))
     assert [i.name for i in split.layout.images] == ["Wide", "Deep _ µ", "Twin"]
     assert [i.label for i in split.layout.images] == ["Wide", "Deep / µ", "Twin"]
-    assert [i.frame_shape for i in split.layout.images] == [(4, 9), (6, 3), (4, 9)]
+    assert [i.spec.frame_shape for i in split.layout.images] == [(4, 9), (6, 3), (4, 9)]
 
 
 @pytest.mark.parametrize("order", ["pt", "tp"])
@@ -82,7 +82,7 @@ def test_frame_that_does_not_fit_makes_no_image_in_a_store_that_grows(
 def test_each_image_of_a_plan_may_have_a_camera_of_its_own(tmp_path: Path) -> None:
     """Also two of one shape and type that differ in the bits that carry signal alone."""
     cameras = [DEEP, DEEP.replace(significant_bits=14), WIDE]
-    plans = [ImagePlan(at={"p": n}, camera=camera) for n, camera in enumerate(cameras)]
+    plans = [ImageSchema(at={"p": n}, camera=camera) for n, camera in enumerate(cameras)]
     with po.open_stream(tmp_path / "a.ome.zarr", schema_of(images=plans)) as stream:
         for n, camera in enumerate(cameras):
             frame = np.full((camera.height, camera.width), n + 1, camera.dtype)

@@ -73,14 +73,14 @@ def test_cameras_fold_into_the_channels_cameras_fastest() -> None:
 
 def test_chunks_are_one_frame_unless_declared() -> None:
     image = layout(Dimension(name="t", size=9), Dimension(name="z", size=5, chunk_size=2)).images[0]
-    assert image.chunk_shape == (1, 2, 64, 48)
-    assert image.shard_shape is None
+    assert image.spec.chunk_shape == (1, 2, 64, 48)
+    assert image.spec.shard_shape is None
 
 
 def test_chunks_and_shards_can_be_overridden_by_axis() -> None:
     found = with_chunks(layout(Dimension(name="t", size=9)), {"y": 32, "t": 3}, {"t": 9})
-    assert found.images[0].chunk_shape == (3, 32, 48)
-    assert found.images[0].shard_shape == (9, 32, 48)
+    assert found.images[0].spec.chunk_shape == (3, 32, 48)
+    assert found.images[0].spec.shard_shape == (9, 32, 48)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 import tifffile
 import yaozarrs
+from hypothesis import given
+from hypothesis import strategies as st
 from ome_types import from_xml
+from ome_types import model as ome_model
 
 import pymmcore_ome as po
 from pymmcore_ome import Channel, Dimension, Plate, Position, StorageSchema
 from pymmcore_ome.disk import read_description
-from pymmcore_ome.metadata.colors import channel_colors
+from pymmcore_ome.layout import layout_of
+from pymmcore_ome.metadata import StoreRecord, StoreState
+from pymmcore_ome.metadata.display import channel_colors
+from pymmcore_ome.metadata.ome_xml import OmeXml
+from pymmcore_ome.schema import MICROMETERS, SECONDS, UNIT_SYMBOLS
 
 YX = [
     Dimension(name="y", size=6, scale=0.1, unit="micrometer"),
@@ -242,3 +249,74 @@ def test_stage_positions_are_in_the_unit_of_the_axis(
 def test_unit_that_is_none_of_its_kind_is_refused(name: str, unit: str) -> None:
     with pytest.raises(po.errors.SchemaError, match="NGFF's names"):
         Dimension(name=name, size=3, scale=1, unit=unit)
+
+
+def test_units_have_the_symbols_of_ome_xml() -> None:
+    lengths = {UNIT_SYMBOLS[name] for name in MICROMETERS}
+    times = {UNIT_SYMBOLS[name] for name in SECONDS}
+    not_in_ngff = {"pixel", "reference frame", "li", "pt", "thou", "ly", "ua", "dam", "das"}
+    assert lengths == {unit.value for unit in ome_model.UnitsLength} - not_in_ngff
+    assert times == {unit.value for unit in ome_model.UnitsTime} - not_in_ngff
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+TEXTS = st.text(max_size=8)
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+CHANNELS = st.builds(
+    Channel, name=st.text(min_size=1, max_size=8), fluorophore=maybe(TEXTS),
+    exposure_ms=maybe(st.floats(min_value=0, allow_infinity=False)),
+    excitation_nm=maybe(POSITIVE), emission_nm=maybe(POSITIVE),
+)  # fmt: skip
+DETECTORS = st.builds(
+    po.Detector, name=TEXTS, manufacturer=maybe(TEXTS), model=maybe(TEXTS), gain=maybe(NUMBERS),
+    offset=maybe(NUMBERS), binning=maybe(st.integers(1, 99)),
+)  # fmt: skip
+OBJECTIVES = st.builds(
+    po.Objective, name=maybe(TEXTS), manufacturer=maybe(TEXTS), magnification=maybe(POSITIVE),
+    numerical_aperture=maybe(POSITIVE),
+)  # fmt: skip
+INSTRUMENTS = st.builds(
+    po.Instrument, name=maybe(TEXTS), manufacturer=maybe(TEXTS), objective=maybe(OBJECTIVES),
+    detectors=st.lists(DETECTORS, max_size=3),
+)  # fmt: skip
+
+
+@given(
+    channels=st.lists(CHANNELS, min_size=1, max_size=3),
+    instrument=maybe(INSTRUMENTS),
+    label=maybe(TEXTS),
+    at=maybe(NUMBERS),
+    scale=maybe(NUMBERS.filter(bool)),
+    unit=st.sampled_from([None, *MICROMETERS]),
+    started=maybe(TEXTS | st.datetimes().map(str)),
+)
+def test_every_accepted_schema_can_be_described_when_it_is_closed(
+    channels: list[Channel],
+    instrument: po.Instrument | None,
+    label: str | None,
+    at: float | None,
+    scale: float | None,
+    unit: str | None,
+    started: str | None,
+) -> None:
+    schema = StorageSchema(
+        dimensions=[
+            Dimension(name="p", coords=[Position(name="a", label=label, x_um=at, z_um=at)]),
+            Dimension(name="c", coords=channels),
+            *(Dimension(name=name, size=3, scale=scale, unit=unit) for name in "zyx"),
+        ],
+        dtype="uint16",
+        instrument=instrument,
+    )
+    layout = layout_of(schema)
+    record = StoreRecord(version="1", schema={}, started=started)
+    xml = b"".join(OmeXml(StoreState(layout, record, [layout.images[0].shape]))(layout.images))
+    (image,) = from_xml(xml).images
+    assert len(image.pixels.channels) == len(channels)
+    assert b"&#" not in xml

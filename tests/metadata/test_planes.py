@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pymmcore_ome import Channel, Dimension, Plate, Position, StorageSchema
-from pymmcore_ome.frames import PLANE_COLUMNS, PlaneTable
+from pymmcore_ome.frames import PLANE_COLUMNS, PlaneMetadata
 from pymmcore_ome.layout import layout_of
 from pymmcore_ome.metadata import ome_planes
 from pymmcore_ome.metadata.ome_planes import alike, plane_elements
@@ -46,7 +46,8 @@ def some_frames(images: list[Any]) -> list[dict[str, Any]]:
     rows = []
     for image in images:
         steps = [
-            image.samples if n == image.channel_axis else 1 for n in range(len(image.axes) - 2)
+            image.spec.samples if n == image.spec.channel_axis else 1
+            for n in range(len(image.axes) - 2)
         ]
         indices = [range(0, size, step) for size, step in zip(image.shape, steps, strict=False)]
         for index in itertools.product(*indices):
@@ -66,7 +67,7 @@ def test_planes_of_many_fields_are_those_of_each_alone(
 ) -> None:
     images = layout_of(plate(axes, rgb)).images
     shapes = [image.shape for image in images]
-    table = PlaneTable(some_frames(images))
+    table = PlaneMetadata(some_frames(images))
     alone = {image.path: "".join(*plane_elements([image], image.shape, table)) for image in images}
     monkeypatch.setattr(ome_planes, "_AT_ONCE", at_once)
     together: dict[str, str] = {}

@@ -230,9 +230,11 @@ def test_images_that_differ_are_groups_of_which_the_first_is_shown(tmp_path: Pat
         dimensions=PLANE,
         dtype="uint16",
         images=[
-            po.ImagePlan(at={"p": 0}, position=po.Position(name="a")),
-            po.ImagePlan(at={"p": 1}, position=po.Position(name="cell", x_um=7), dimensions=stack),
-            po.ImagePlan(at={"p": 2}, position=po.Position(name="b")),
+            po.ImageSchema(at={"p": 0}, position=po.Position(name="a")),
+            po.ImageSchema(
+                at={"p": 1}, position=po.Position(name="cell", x_um=7), dimensions=stack
+            ),
+            po.ImageSchema(at={"p": 2}, position=po.Position(name="b")),
         ],
     )
     path = tmp_path / "a.ome.zarr"

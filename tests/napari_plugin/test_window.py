@@ -16,7 +16,7 @@ import pymmcore_ome as po
 from conftest import DEMO, ROOT
 from helpers import index_of, listening, read_by_zarr
 from pymmcore_ome import errors
-from pymmcore_ome.napari.show import position_name, text_overlay
+from pymmcore_ome.napari.viewer import position_name, text_overlay
 
 from .conftest import Window
 
@@ -148,7 +148,7 @@ def test_path_that_is_none_is_a_notification_not_an_error_in_a_slot(
 def test_disk_that_takes_no_more_is_a_notification(
     window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+    from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

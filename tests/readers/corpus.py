@@ -16,7 +16,7 @@ import numpy as np
 
 import pymmcore_ome as po
 from pymmcore_ome import Channel, Dimension, Plate, Position, StorageSchema
-from pymmcore_ome.schema import Detector, ImagePlan, Instrument, Objective
+from pymmcore_ome.schema import Detector, ImageSchema, Instrument, Objective
 
 HEIGHT, WIDTH = 14, 22
 UM_Y, UM_X, UM_Z, STEP_S = 0.25, 0.5, 0.75, 2.5
@@ -261,7 +261,8 @@ def jagged() -> DataSet:
         events += [{"p": n, **event} for event in loops(**sizes)]
     rows = [[event.get(name, -1) for name in "ptcz"] for event in events]
     plans = [
-        ImagePlan(at=dict(p.at), position=p.position, dimensions=axes(**p.sizes)) for p in pictures
+        ImageSchema(at=dict(p.at), position=p.position, dimensions=axes(**p.sizes))
+        for p in pictures
     ]
     made = schema(images=plans, order={"axes": list("ptcz"), "rows": rows})
     return DataSet("jagged", made, pictures, tuple(events))

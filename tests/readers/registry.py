@@ -70,46 +70,46 @@ def need(there: bool, what: str, how: str) -> None:
 READERS = (
     Reader(
         "zarr-python", "ome-zarr", "zarr_python", "zarr", ("axes", "name"),
-        "Opens the root, then each image of it.",
+        "Opens the root, then each of its images.",
     ),
     Reader(
         "tensorstore", "ome-zarr", "tensorstore", "tensorstore", ("axes",),
-        "Opens each array by its path; it knows no OME metadata.",
+        "Opens each array by its path; does not read OME metadata.",
     ),
     Reader(
         "ngff-zarr", "ome-zarr", "ngff_zarr", "ngff_zarr",
         ("axes", "name", "scale", "origin", "channels", "colors", "window"),
-        "Opens each image by its path, validating; the root of several images it refuses.",
+        "Opens and validates each image by its path; rejects the root of a multi-image store.",
     ),
     Reader(
         "bioio-ome-zarr", "ome-zarr", "bioio_ome_zarr", "bioio_ome_zarr",
         ("axes", "name", "scale", "channels"),
-        "Opens each image by its path; the root of several images it refuses.",
+        "Opens each image by its path; rejects the root of a multi-image store.",
     ),
     Reader(
         "ome-zarr", "ome-zarr", "ome_zarr", "ome_zarr", ("axes", "name", "scale", "channels"),
-        "Opens each image by its path; at the root of several images it finds none.",
+        "Opens each image by its path; finds no image at the root of a multi-image store.",
     ),
     Reader(
         "napari-ome-zarr", "ome-zarr", "napari", "napari_ome_zarr", ("axes", "step", "channels"),
-        "Opens the root: a layer a channel of each image, all laid at the origin "
-        "(version 0.10 leaves the translation out).",
-        {"plate": "shows the first field of each well only, as one stitched image"},
+        "Opens the root: one layer per channel and image, all placed at the origin "
+        "(version 0.10 ignores the translation).",
+        {"plate": "only the first field of each well is shown, as one stitched image"},
     ),
     Reader(
         "tifffile", "ome-tiff", "tifffile", "tifffile", ("name", "step", "channels", "planes"),
-        "Opens a file: one series an image.",
+        "Opens a file: one series per image.",
     ),
     Reader(
         "bioio-ome-tiff", "ome-tiff", "bioio_ome_tiff", "bioio_ome_tiff",
         ("name", "pixel size", "channels", "planes"),
-        "Opens a file: one scene an image.",
+        "Opens a file: one scene per image.",
     ),
     Reader(
         "Bio-Formats", "ome-tiff", "bioformats", "",
         ("name", "step", "channels", "planes", "stage", "optics", "colors", "detector",
          "objective", "bits", "well"),
-        "Opens a file, as Fiji, QuPath and OMERO do: one series an image.",
+        "Opens a file, as Fiji, QuPath, and OMERO do: one series per image.",
     ),
 )  # fmt: skip
 BY_NAME = {reader.name: reader for reader in READERS}

@@ -28,7 +28,7 @@ def table() -> str:
             text = f"- **{reader.name}** {reader.note[0].lower()}{reader.note[1:]}"
             text += f" Compared: pixels, {', '.join(reader.tells)}."
             for name, limit in reader.limits.items():
-                text += f" Of {name} it {limit}."
+                text += f" Limitation for *{name}*: {limit}."
             parts.append(text + "\n" if reader is not readers[0] else "\n" + text + "\n")
         parts.append("\n")
     return "".join(parts)

@@ -9,7 +9,7 @@ import pytest
 
 import pymmcore_ome as po
 from pymmcore_ome import Dimension
-from pymmcore_ome.schema.pixels import PIXEL_DTYPES
+from pymmcore_ome.schema.camera import PIXEL_DTYPES
 
 from .compare import check, read
 from .conftest import Shelf

@@ -17,14 +17,12 @@ from hypothesis import strategies as st
 import pymmcore_ome as po
 from helpers import read_by_zarr
 from pymmcore_ome import Dimension, FrameRouter, StorageSchema, errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
-from pymmcore_ome.backends.zarr_python import ZarrPythonBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.zarr_python import ZarrPythonBackend
 from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, layout_of, with_chunks
-from pymmcore_ome.stream.assembly import CHECKPOINT_S, ChunkAssembly
-from pymmcore_ome.stream.block import Block
-from pymmcore_ome.stream.buffer import Holes, Parcel
-from pymmcore_ome.stream.slots import Slots
+from pymmcore_ome.stream.buffer import ArrayPool, QueuedFrame, SkippedFrames
+from pymmcore_ome.stream.chunks import CHECKPOINT_S, Block, ChunkAssembly
 from pymmcore_ome.testing import encoded_frame
 
 SHAPE = (3, 4)
@@ -45,7 +43,7 @@ def frame_of(number: int, rgb: bool = False) -> np.ndarray:
     return encoded_frame(number, (3, 12)).reshape(3, 4, 3) if rgb else encoded_frame(number, SHAPE)
 
 
-class UsedSlots(Slots):
+class UsedSlots(ArrayPool):
     """Arrays in which something else was before."""
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
@@ -81,12 +79,14 @@ class Bench:
         self.expected[address.image_number, *address.index] = number
         self.bytes_held += NBYTES * (3 if rgb else 1)
         self.last = frame_of(number, rgb)
-        return self._take(self.assembly.ready(Parcel(self.last, address, record)))
+        return self._take(self.assembly.ready(QueuedFrame(self.last, address, record)))
 
     def skip(self, *numbers: int) -> list[tuple[Any, ...]]:
         """Announce that these frames will not come."""
         return self._take(
-            self.assembly.ready(Holes([self.router.by_arrival(number) for number in numbers]))
+            self.assembly.ready(
+                SkippedFrames([self.router.by_arrival(number) for number in numbers])
+            )
         )
 
     def wait(self, seconds: float) -> list[tuple[Any, ...]]:
@@ -104,7 +104,7 @@ class Bench:
         assert sorted(numbers) == sorted(self.expected.values())
         expected = {n: np.zeros_like(array) for n, array in self.arrays.items()}
         for (image, *index), number in self.expected.items():
-            axis = self.layout.images[image].channel_axis
+            axis = self.layout.images[image].spec.channel_axis
             where: list[Any] = list(index)
             block = frame_of(number, self.layout.schema.rgb)
             if self.layout.schema.rgb:
@@ -114,7 +114,7 @@ class Bench:
             expected[image][tuple(where)] = block
         for n, array in self.arrays.items():
             np.testing.assert_array_equal(array, expected[n])
-            for axis in self.layout.images[n].unbounded_axes:
+            for axis in self.layout.images[n].spec.unbounded_axes:
                 reached = [key[1 + axis] for key in self.expected if key[0] == n]
                 assert array.shape[axis] == max(reached) + 1
 
@@ -125,7 +125,7 @@ class Bench:
             image = self.layout.images[block.image]
             array = self.arrays.setdefault(block.image, np.zeros(image.shape, image.dtype))
             grow = [
-                (0, max(0, end - have) if n in image.unbounded_axes else 0)
+                (0, max(0, end - have) if n in image.spec.unbounded_axes else 0)
                 for n, (end, have) in enumerate(zip(block.end, array.shape, strict=True))
             ]
             array = self.arrays[block.image] = np.pad(array, grow)

@@ -1,4 +1,4 @@
-"""`Gate` and `FramesInFlight`: nothing is read while it is replaced, nothing is held for long."""
+"""`ChunkLocks` and `PendingFrames`: no chunk is read while it is replaced."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, Layout, PlaneSet, layout_of, with_chunks
-from pymmcore_ome.stream.assembly import ChunkAssembly
-from pymmcore_ome.stream.block import Block
-from pymmcore_ome.stream.buffer import Parcel
-from pymmcore_ome.stream.gate import Gate
-from pymmcore_ome.stream.in_flight import FramesInFlight
+from pymmcore_ome.stream.buffer import QueuedFrame
+from pymmcore_ome.stream.chunks import Block, ChunkAssembly
+from pymmcore_ome.stream.live import ChunkLocks, PendingFrames
 
 
 def layout(**chunks: int) -> Layout:
@@ -26,9 +24,9 @@ def layout(**chunks: int) -> Layout:
     return with_chunks(layout_of(StorageSchema(dimensions=dims, dtype="uint8")), chunks, None)
 
 
-def parcel(t: int) -> Parcel:
+def parcel(t: int) -> QueuedFrame:
     record = FrameRecord("", (t,), {"t": t}, FrameFacts.of(None))
-    return Parcel(np.full((2, 3), t, "uint8"), FrameAddress("", (t,), 0), record)
+    return QueuedFrame(np.full((2, 3), t, "uint8"), FrameAddress("", (t,), 0), record)
 
 
 def block(plan: Layout, t: int) -> Block:
@@ -49,7 +47,7 @@ def in_thread(action: Any) -> tuple[threading.Thread, threading.Event]:
 
 def test_writer_waits_for_a_reader_of_the_same_cell_alone() -> None:
     plan = layout(t=4)
-    gate = Gate(plan.images, is_needed=True)
+    gate = ChunkLocks(plan.images, is_needed=True)
     with gate.reading((0, (0,))):
         gate.close(block(plan, 4))  # another cell
         gate.open(block(plan, 4))
@@ -61,7 +59,7 @@ def test_writer_waits_for_a_reader_of_the_same_cell_alone() -> None:
 
 def test_reader_waits_until_every_block_of_its_cell_is_down() -> None:
     plan = layout(t=4)
-    gate = Gate(plan.images, is_needed=True)
+    gate = ChunkLocks(plan.images, is_needed=True)
     gate.close(block(plan, 1))
     gate.close(block(plan, 2))
     thread, read = in_thread(lambda: gate.reading((0, (0,))).__enter__())
@@ -74,7 +72,7 @@ def test_reader_waits_until_every_block_of_its_cell_is_down() -> None:
 
 @pytest.mark.parametrize(("plan", "is_needed"), [(layout(), True), (layout(t=4), False)])
 def test_frames_that_share_no_cell_have_no_gate(plan: Layout, is_needed: bool) -> None:
-    gate = Gate(plan.images, is_needed=is_needed)
+    gate = ChunkLocks(plan.images, is_needed=is_needed)
     assert gate.grid(0) is None
     gate.close(block(plan, 1))
     gate.close(block(plan, 1))  # would wait for itself
@@ -82,7 +80,7 @@ def test_frames_that_share_no_cell_have_no_gate(plan: Layout, is_needed: bool) -
 
 def test_frames_that_cannot_be_read_are_kept_in_what_the_budget_leaves_free() -> None:
     plan = layout()
-    frames = FramesInFlight(plan.images, keeps=True)
+    frames = PendingFrames(plan.images, keeps=True)
     frames.on_news = lambda: None
     picks = [np.arange(8)]
     for t in range(5):
@@ -98,7 +96,7 @@ def test_frames_that_cannot_be_read_are_kept_in_what_the_budget_leaves_free() ->
 
 def test_frames_are_let_go_as_soon_as_they_are_down() -> None:
     plan = layout()
-    frames = FramesInFlight(plan.images)
+    frames = PendingFrames(plan.images)
     frames.on_news = lambda: None
     for t in range(5):
         frames.take(parcel(t), 100)
@@ -131,7 +129,7 @@ def test_planes_are_a_set(
 
 
 def test_gathered_frame_is_held_once() -> None:
-    plan, frames = layout(t=4), FramesInFlight(layout(t=4).images)
+    plan, frames = layout(t=4), PendingFrames(layout(t=4).images)
     assembly = ChunkAssembly(plan, 1000, moved=frames.move)
     first = parcel(1)
     frames.take(first, 100)

@@ -24,7 +24,7 @@ SCRIPT = """
 import signal, sys, threading, time
 import numpy as np
 import pymmcore_ome as po
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 
 class Slow(TensorstoreBackend):
     name = "slow"

@@ -13,8 +13,8 @@ import pytest
 import pymmcore_ome as po
 from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
-from pymmcore_ome.stream import listing
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
+from pymmcore_ome.stream import writer as listing
 from pymmcore_ome.stream.store import Store
 from pymmcore_ome.testing import encoded_frame
 

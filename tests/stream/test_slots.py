@@ -1,16 +1,16 @@
-"""`Slots`: an array is used again only when nobody refers to it."""
+"""`ArrayPool`: an array is used again only when nobody refers to it."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pymmcore_ome.stream.slots import Slots
+from pymmcore_ome.stream.buffer import ArrayPool
 
 SHAPE, DTYPE = (16, 16), np.dtype("uint16")
 
 
 def test_slot_that_was_given_back_is_used_again() -> None:
-    slots = Slots()
+    slots = ArrayPool()
     array = slots.take(SHAPE, DTYPE)
     address = array.ctypes.data
     slots.give(array)
@@ -19,7 +19,7 @@ def test_slot_that_was_given_back_is_used_again() -> None:
 
 
 def test_slot_to_which_somebody_refers_is_not_used_again() -> None:
-    slots = Slots()
+    slots = ArrayPool()
     array = slots.take(SHAPE, DTYPE)
     view = array[2:]  # as a storage library holds one
     slots.give(array)
@@ -32,7 +32,7 @@ def test_slot_to_which_somebody_refers_is_not_used_again() -> None:
 
 
 def test_slot_is_of_the_shape_and_dtype_that_were_asked_for() -> None:
-    slots = Slots()
+    slots = ArrayPool()
     slots.give(slots.take(SHAPE, DTYPE))
     for shape, dtype in (((8, 32), DTYPE), (SHAPE, np.dtype("uint8")), (SHAPE, np.dtype(">u2"))):
         array = slots.take(shape, dtype)
@@ -41,7 +41,7 @@ def test_slot_is_of_the_shape_and_dtype_that_were_asked_for() -> None:
 
 
 def test_slots_keep_a_bounded_number_of_bytes() -> None:
-    slots = Slots()
+    slots = ArrayPool()
     large = ((32 << 20,), np.dtype("uint8"))
     arrays = [slots.take(*large) for _ in range(5)]
     addresses = {array.ctypes.data for array in arrays}

@@ -14,7 +14,7 @@ import pymmcore_ome as po
 from conftest import HANG_S
 from helpers import delete, read_by_zarr, wait_until
 from pymmcore_ome import Dimension, StorageSchema, errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.testing import encoded_frame
 
 SHAPE = (6, 8)

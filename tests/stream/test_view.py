@@ -18,8 +18,8 @@ from hypothesis.extra import numpy as hnp
 import pymmcore_ome as po
 from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema, errors
-from pymmcore_ome.backends.tensorstore import TensorstoreBackend
-from pymmcore_ome.schema import ImagePlan, Position
+from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
+from pymmcore_ome.schema import ImageSchema, Position
 from pymmcore_ome.stream import ArrayView
 from pymmcore_ome.testing import encoded_frame
 
@@ -204,7 +204,7 @@ def test_view_is_what_numpy_and_xarray_ask_of_an_array(tmp_path: Path) -> None:
 def test_images_of_different_axes_are_joined_with_blanks(tmp_path: Path) -> None:
     sizes: list[dict[str, int]] = [{"z": 3}, {"c": 2}, {"t": 2, "z": 2}, {}]
     plans = tuple(
-        ImagePlan(
+        ImageSchema(
             at={"p": n},
             position=Position(name=f"image {n}"),
             dimensions=tuple(Dimension(name=name, size=size) for name, size in axes.items()),

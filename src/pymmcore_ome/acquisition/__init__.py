@@ -1,11 +1,20 @@
 """From useq and pymmcore-plus to the stream: the adapter, the sink, install, Output."""
 
-from .forecast import Forecast, forecast
-from .install import Installation, install
+from .installation import Installation, install
 from .output import Output
-from .readiness import check_ready
-from .useq_schema import schema_from_useq
+from .readiness import check_ready, is_standard
+from .run_forecast import Forecast, forecast
+from .run_thread import RunThread
+from .useq.schema import schema_from_useq
 
 __all__ = [
-    "Forecast", "Installation", "Output", "check_ready", "forecast", "install", "schema_from_useq",
+    "Forecast",
+    "Installation",
+    "Output",
+    "RunThread",
+    "check_ready",
+    "forecast",
+    "install",
+    "is_standard",
+    "schema_from_useq",
 ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""Which cameras take the frames of a run: the active one, those behind it, or those chosen."""
+"""Cameras that channels choose: presets of Micro-Manager that set ``Core-Camera``.
+
+A camera that was chosen stays the active one until another is, so a channel whose preset chooses
+none is taken by whichever was active before. It asks no device anything.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,44 @@ import useq
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.schema import Camera
 
-from .channel_cameras import CameraPresets, ChannelCameras, camera_presets, chosen_labels
-from .core_facts import CoreFacts
-from .microscope import NO_FACTS, cameras_of, loaded_cameras
+from .microscope import NO_FACTS, CoreFacts, cameras_of, loaded_cameras
+from .useq.channel_cameras import CameraPresets, ChannelCameras
+
+
+def camera_presets(summary: Mapping[str, Any] | None) -> dict[tuple[str, str], str]:
+    """Return which presets choose a camera, and which."""
+    return {
+        (str(group.get("name")), str(preset.get("name"))): str(setting.get("val"))
+        for group in (summary or {}).get("config_groups") or ()
+        for preset in group.get("presets") or ()
+        for setting in preset.get("settings") or ()
+        if (setting.get("dev"), setting.get("prop")) == ("Core", "Camera")
+    }
+
+
+def chosen_labels(
+    sequence: useq.MDASequence, presets: CameraPresets, active: str
+) -> dict[str, None]:
+    """Return the labels of the cameras that may take frames of a sequence, the active one first.
+
+    Parameters
+    ----------
+    sequence : useq.MDASequence
+    presets : mapping
+    active : str
+        The camera that takes the frames of channels that choose none.
+    """
+    chosen = [presets.get((c.group, c.config), active) for c in _channels(sequence)] or [active]
+    return dict.fromkeys([active, *chosen] if active in chosen else chosen)
+
+
+def _channels(sequence: useq.MDASequence) -> list[useq.Channel]:
+    found = list(sequence.channels)
+    if not isinstance(sequence.stage_positions, useq.WellPlatePlan):
+        for position in sequence.stage_positions:
+            if position.sequence is not None:
+                found += _channels(position.sequence)
+    return found
 
 
 class CamerasInUse(NamedTuple):

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
 
-from .event_checks import lacking_devices
-from .readiness import is_standard
+from pymmcore_plus.mda import MDAEngine
+
+from .readiness import is_standard, lacking_devices
 
 #: What the engine calls, and whose errors it only logs.
 _SETTERS: Final = (
@@ -144,3 +145,47 @@ class _Hearing:
 def _shown(values: tuple[Any, ...]) -> str:
     plain = (value if isinstance(value, (str, int, float)) else type(value) for value in values)
     return ", ".join(f"{value!r:.40}" for value in plain)
+
+
+class BurstEnd:
+    """A block in which the core's camera runs for as long as it has frames. Re-entered at will.
+
+    Parameters
+    ----------
+    engine
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine if _runs_bursts_as_usual(engine) else None
+        self._core: Any = None
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._core = None if self._engine is None else self._engine.mmcore
+        if self._core is None:
+            return
+        core, is_running = self._core, self._core.isSequenceRunning
+        self._before = vars(core).get("isSequenceRunning")
+
+        def has_frames_or_runs(*camera: str) -> bool:
+            # in this order: what has stopped brings no more
+            return bool(is_running(*camera)) or (not camera and core.getRemainingImageCount() > 0)
+
+        core.isSequenceRunning = has_frames_or_runs
+
+    def __exit__(self, *_: object) -> None:
+        if self._core is None:
+            return
+        if self._before is None:
+            vars(self._core).pop("isSequenceRunning", None)
+        else:
+            self._core.isSequenceRunning = self._before
+        self._core = self._before = None
+
+
+def _runs_bursts_as_usual(engine: Any) -> bool:
+    names = [name for name in vars(MDAEngine) if name.startswith(("exec_", "_exec_"))]
+    return isinstance(engine, MDAEngine) and all(
+        getattr(type(engine), name) is getattr(MDAEngine, name) and name not in vars(engine)
+        for name in names
+    )

@@ -16,8 +16,8 @@ from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 from pymmcore_ome.stream import JoinedView
 
-from .useq_parts import camera_dimension
-from .useq_schema import check_cameras, frame_dimensions, frame_fields
+from .useq.plans import camera_dimension
+from .useq.schema import check_cameras, frame_dimensions, frame_fields
 
 
 class FreeRun:

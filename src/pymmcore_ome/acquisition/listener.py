@@ -17,9 +17,8 @@ from pymmcore_plus.mda import PMDAEngine
 
 from pymmcore_ome.metadata import Status
 
-from .burst_end import BurstEnd
-from .core_facts import CoreFacts
-from .core_watch import CoreWatch
+from .core_watch import BurstEnd, CoreWatch
+from .microscope import CoreFacts
 from .readiness import is_standard
 from .sink import Sink
 

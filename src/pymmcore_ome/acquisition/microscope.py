@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -16,17 +17,41 @@ import useq
 
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.schema import Camera
-from pymmcore_ome.schema.pixels import PIXEL_DTYPES
+from pymmcore_ome.schema import PIXEL_DTYPES, Camera, Detector, Instrument, Objective
 
-from .core_facts import CoreFacts
-from .instrument import camera_labels
-
-NO_FACTS: Final = CoreFacts()
 #: Frame metadata that has a place of its own, or that only repeats the event.
 _PLACED: Final = frozenset(
     {"format", "version", "mda_event", "runner_time_ms", "exposure_ms", "position"}
 )
+
+
+@dataclass(frozen=True)
+class CoreFacts:
+    """What a core knows of its cameras.
+
+    Attributes
+    ----------
+    camera_channels : int | None
+        Frames that the core delivers for an event; None for an engine without a core.
+    python_cameras : mapping of label to Camera
+        The cameras of a `UniMMCore` that are Python objects. The summary metadata calls every
+        pixel type unsigned (pymmcore-plus 0.18), and these may deliver floats or signed
+        numbers.
+    """
+
+    camera_channels: int | None = None
+    python_cameras: Mapping[str, Camera] = field(default_factory=dict)
+
+    @classmethod
+    def of_engine(cls, engine: Any) -> CoreFacts:
+        """Ask the core of an engine, if it has one."""
+        core = getattr(engine, "mmcore", None)
+        if core is None:
+            return cls()
+        return cls(int(core.getNumberOfCameraChannels()), _python_cameras(core))
+
+
+NO_FACTS: Final = CoreFacts()
 
 
 def cameras_of(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> list[Camera]:
@@ -162,3 +187,126 @@ def frame_metadata(event: useq.MDAEvent, meta: Mapping[str, Any]) -> dict[str, A
 def _bits(pixel_format: str | None, dtype: str) -> int | None:
     found = re.fullmatch(r"(?:Mono|RGB)(\d+)", pixel_format or "")
     return min(int(found.group(1)), np.dtype(dtype).itemsize * 8) if found else None
+
+
+def _python_cameras(core: Any) -> dict[str, Camera]:
+    if not hasattr(core, "isPyDevice"):
+        return {}
+    # UniMMCore has no public way from a label to its device; without this one, the summary counts
+    devices = getattr(core, "_pydevices", {})
+    found = {}
+    for label in devices:
+        device = devices[label]
+        if callable(getattr(device, "dtype", None)) and callable(getattr(device, "shape", None)):
+            shape, dtype = device.shape(), np.dtype(device.dtype()).name
+            if dtype in PIXEL_DTYPES and (len(shape) == 2 or shape[2:] == (3,)):
+                height, width = shape[:2]
+                found[str(label)] = Camera(label, height, width, dtype, rgb=len(shape) == 3)
+    return found
+
+
+_MAGNIFICATION: Final = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*[xX\u00d7](?![a-z])")
+_APERTURE: Final = re.compile(r"(?:NA\s*[=:]?\s*|[xX\u00d7]\s*/\s*)(\d?\.\d+|1)")
+_MAX_BINNING: Final = 64
+
+
+def instrument_of(
+    summary: Mapping[str, Any] | None, cameras: Sequence[str] | None = None
+) -> Instrument | None:
+    """Return what the summary metadata says of objective and cameras; None for nothing.
+
+    The objective is the label that the active pixel size configuration asks for, else that
+    of the device called an objective.
+
+    Parameters
+    ----------
+    summary : mapping or None
+    cameras : sequence of str, optional
+        Labels of the cameras in use, in the order of their numbers. None: those of the active one.
+    """
+    summary = summary or {}
+    devices = {str(device.get("label")): device for device in summary.get("devices") or ()}
+    objective = _objective(summary, devices)
+    detectors = [
+        _detector(name, devices.get(name, {}))
+        for name in (camera_labels(summary) if cameras is None else cameras)
+        if name in devices or cameras
+    ]
+    if objective is None and not detectors:
+        return None
+    return Instrument(objective=objective, detectors=detectors)
+
+
+def camera_labels(summary: Mapping[str, Any] | None) -> list[str]:
+    """Return the labels of the cameras that deliver frames, in the order of their frames.
+
+    Those behind Micro-Manager's "Multi Camera" are named by its "Physical Camera" properties.
+    """
+    infos = (summary or {}).get("image_infos") or ()
+    if not infos:
+        return []
+    label = str(infos[0].get("camera_label"))
+    for device in (summary or {}).get("devices") or ():
+        if device.get("label") == label:
+            found = [
+                str(p["value"])
+                for p in device.get("properties") or ()
+                if re.fullmatch(r"Physical Camera \d+", str(p.get("name"))) and p.get("value")
+            ]
+            used = [name for name in found if name not in ("", "Undefined")]
+            return used or [label]
+    return [label]
+
+
+def _objective(
+    summary: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]]
+) -> Objective | None:
+    infos: Sequence[Mapping[str, Any]] = summary.get("image_infos") or ({},)
+    active = infos[0].get("pixel_size_config_name")
+    for config in summary.get("pixel_size_configs") or ():
+        if config.get("name") != active:
+            continue
+        for setting in config.get("settings") or ():
+            if setting.get("prop") == "Label" and _MAGNIFICATION.search(str(setting.get("val"))):
+                return _named_objective(str(setting["val"]))
+    for label, device in devices.items():
+        if "objective" in f"{label} {device.get('name')}".lower():
+            shown = _property(device, "Label")
+            return _named_objective(shown) if shown else None
+    return None
+
+
+def _named_objective(label: str) -> Objective:
+    magnification, aperture = _MAGNIFICATION.search(label), _APERTURE.search(label)
+    return Objective(
+        name=label,
+        magnification=float(magnification[1]) or None if magnification else None,
+        numerical_aperture=float(aperture[1]) or None if aperture else None,
+    )
+
+
+def _detector(label: str, device: Mapping[str, Any]) -> Detector:
+    binning = re.match(r"(\d+)", _property(device, "Binning") or "")
+    binned = int(binning[1]) if binning else 0
+    return Detector(
+        name=label,
+        manufacturer=str(device["library"]) if device.get("library") else None,
+        model=str(device["description"]) if device.get("description") else None,
+        gain=_number(_property(device, "Gain")),
+        offset=_number(_property(device, "Offset")),
+        binning=binned if 1 <= binned <= _MAX_BINNING else None,
+    )
+
+
+def _property(device: Mapping[str, Any], name: str) -> str | None:
+    properties: Sequence[Mapping[str, Any]] = device.get("properties") or ()
+    found = next((p.get("value") for p in properties if p.get("name") == name), None)
+    return None if found is None else str(found)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        return None
+    return value if value is not None and abs(value) < float("inf") else None

@@ -10,31 +10,35 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Final, Unpack
 
 import useq
 from numpy.typing import NDArray
 from psygnal import Signal, SignalInstance
 
-from pymmcore_ome.backends import ArrayBackend, Files, find_backend
-from pymmcore_ome.disk import Place, choose_format, local_path
-from pymmcore_ome.errors import AcquisitionError, OptionError, PymmcoreOmeError
-from pymmcore_ome.layout import Chunks
+from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import Camera, StorageSchema
-from pymmcore_ome.stream import ArrayView, Progress, StorePlan, Summary, plan_store
-from pymmcore_ome.stream.options import CHECKPOINT_S, STALL_S, Durability
+from pymmcore_ome.stream import (
+    ArrayView,
+    Progress,
+    SaveOptions,
+    SaveOptionsDict,
+    StorePlan,
+    Summary,
+    lists_options,
+)
 
-from .core_facts import CoreFacts
-from .event_checks import EventChecks, is_described
-from .handler_warning import warn_of_unsafe_signals
-from .readiness import refuse_unready
+from .destination import Destination, Unready
+from .microscope import CoreFacts
+from .readiness import EventChecks, is_described, refuse_unready
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
-Unready = Literal["refuse", "record"]
 
 
+@lists_options
 class Output:
     """A place to save a run, with its options.
 
@@ -45,11 +49,6 @@ class Output:
     ----------
     path : path-like
         Ends in ``.ome.zarr``, ``.zarr``, ``.ome.tiff`` or ``.tif`` unless `format` is given.
-    format, backend, overwrite, compression, chunks, shards, files, bigtiff, buffer_bytes
-    durability, checkpoint_s, stall_s, checksums
-        As `open_stream`.
-    levels : int, optional
-        Resolution levels. Only 1, the full resolution, is written by this version.
     cameras : sequence of Camera, optional
         What delivers frames, in the order of ``cam`` in their index, where the engine does
         not describe it. None: as the engine's summary metadata says.
@@ -59,6 +58,8 @@ class Output:
     core : CMMCorePlus, optional
         Without `install`: the core that runs, so that a run that cannot be saved is stopped
         and how it ended is known. None: ``CMMCorePlus.instance()``.
+    **options
+        As `SaveOptions`.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Output:
     Raises
     ------
     OptionError, StorePathError
-        At once, on an unknown suffix, format or backend, or a path that is none.
+        At once, on an unknown suffix, format, backend or option, or a path that is none.
     """
 
     saved = Signal(object)
@@ -81,60 +82,52 @@ class Output:
         self,
         path: str | os.PathLike[str],
         *,
-        format: str | None = None,  # noqa: A002  # the contract's word
-        backend: str | type[ArrayBackend] | None = None,
-        overwrite: bool = False,
-        compression: str | None = None,
-        chunks: Chunks = None,
-        shards: Mapping[str, int] | None = None,
-        files: Files = "one",
-        bigtiff: bool = True,
-        levels: int | None = None,
-        buffer_bytes: int | None = None,
-        durability: Durability = "process",
-        checkpoint_s: float = CHECKPOINT_S,
-        stall_s: float = STALL_S,
-        checksums: bool = True,
         cameras: Sequence[Camera] | None = None,
         unready: Unready = "refuse",
         core: Any = None,
+        **options: Unpack[SaveOptionsDict],
     ) -> None:
-        self.path = local_path(path)
-        self.format = choose_format(path, format)
-        find_backend(backend, self.format)
-        if levels not in (None, 1):
-            raise OptionError(f"levels={levels}: only the full resolution (1) can be written.")
-        if unready not in get_args(Unready):
-            raise OptionError(f"unready must be 'refuse' or 'record', got {unready!r:.80}.")
-        self.overwrite = overwrite
-        self.unready = unready
-        self._options: dict[str, Any] = {
-            "backend": backend,
-            "compression": compression,
-            "chunks": chunks,
-            "shards": shards,
-            "files": files,
-            "bigtiff": bigtiff,
-            "buffer_bytes": buffer_bytes,
-            "durability": durability,
-            "checkpoint_s": checkpoint_s,
-            "stall_s": stall_s,
-            "checksums": checksums,
-        }
-        self.cameras = tuple(cameras or ())
+        chosen = SaveOptions.of(options, "cameras", "unready", "core")
+        self._destination = Destination.of(path, cameras, unready, chosen)
         self._core = core
         self._sink: Sink | None = None
         self._checks = EventChecks(None)
         self._error: BaseException | None = None
         self._canceled = False
 
-    def stream_options(self) -> dict[str, Any]:
-        """Return the keyword arguments for `open_stream`."""
-        return {"format": self.format, "overwrite": self.overwrite, **self._options}
+    @property
+    def path(self) -> Path:
+        """Where the store is made."""
+        return self._destination.path
+
+    @property
+    def format(self) -> str:
+        """``"ome-zarr"`` or ``"ome-tiff"``."""
+        return self._destination.format
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether an existing store is replaced."""
+        return self._destination.options.overwrite
+
+    @property
+    def unready(self) -> Unready:
+        """What happens where a setting of the sequence cannot be applied."""
+        return self._destination.unready
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """What delivers frames; empty: what the engine describes."""
+        return self._destination.cameras
+
+    @property
+    def destination(self) -> Destination:
+        """Where a run is saved, and how."""
+        return self._destination
 
     def check(self) -> None:
         """Raise unless a store can be made at the path now; changes nothing."""
-        Place.of_new(self.path, self.format, self._options["files"]).check_free(self.overwrite)
+        self._destination.check()
 
     def plan(self, schema: StorageSchema) -> StorePlan:
         """Return what a run that delivers this would make; changes nothing.
@@ -144,21 +137,13 @@ class Output:
         OptionError, SchemaError, StorePathError
             What the run would refuse.
         """
-        names = ("format", "overwrite", "backend", "compression", "chunks", "shards", "files")
-        options = self.stream_options()
-        return plan_store(
-            self.path,
-            schema,
-            bigtiff=options["bigtiff"],
-            outlasts_power=options["durability"] == "power",
-            **{name: options[name] for name in names},
-        )
+        return self._destination.plan(schema)
 
     def begin(self) -> Sink:
         """Return a new sink for the next run."""
         if self._sink is not None and self._sink.is_open:
             raise AcquisitionError(f"Another run is still writing to {self.path}.")
-        self._sink, self._error, self._canceled = Sink(self), None, False
+        self._sink, self._error, self._canceled = Sink(self._destination), None, False
         return self._sink
 
     def end(self, error: BaseException | None) -> None:
@@ -295,3 +280,27 @@ def tell(signal: SignalInstance, what: object) -> None:
 def _phase(runner: Any) -> str:
     """What a runner is doing; empty on pymmcore-plus before 0.18, which does not tell."""
     return str(getattr(getattr(runner, "status", None), "phase", ""))
+
+
+logger = logging.getLogger("pymmcore-ome")
+
+#: pymmcore-plus connects and disconnects the slots of a handler in the acquisition's thread, while
+#: Qt calls them in the main thread. PySide6 (6.11) does not keep what it still has to call: it then
+#: reads freed memory. PyQt6 does keep it. To be removed when either of them does otherwise.
+_UNSAFE: Final = "PySide6"
+
+
+def warn_of_unsafe_signals(events: object) -> None:
+    """Say in the log where a run that is saved by a handler may end the process.
+
+    Parameters
+    ----------
+    events : object
+        The signals of the runner.
+    """
+    if any(kind.__module__.startswith(_UNSAFE) for kind in type(events).__mro__):
+        logger.warning(
+            "The core's signals are PySide6's, which may crash the process when a run with a "
+            "handler ends. Call pymmcore_ome.install(core) once, before the run: frames then come "
+            "from the engine, and no signal is needed."
+        )

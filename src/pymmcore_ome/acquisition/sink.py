@@ -6,8 +6,10 @@ and needs no engine, runner or signal itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Final
 
 import useq
 from numpy.typing import NDArray
@@ -16,38 +18,35 @@ from pymmcore_ome.errors import AcquisitionError, FrameError
 from pymmcore_ome.frames import NOT_AS_ASKED
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
-from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary, open_stream
+from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary
 
 from .cameras_in_use import CamerasInUse, cameras_in_use
-from .channel_cameras import ChannelCameras
-from .core_facts import CoreFacts
+from .destination import Destination
 from .free_run import FreeRun
-from .instrument import instrument_of
 from .microscope import (
     NO_FACTS,
+    CoreFacts,
     acquisition_notes,
     frame_metadata,
+    instrument_of,
     pixel_size_of,
 )
-from .not_as_asked import NotAsAsked
 from .readiness import HOW_TO_RUN_IT, unready
-from .useq_schema import schema_from_useq
-
-if TYPE_CHECKING:
-    from .output import Output
+from .useq.channel_cameras import ChannelCameras
+from .useq.schema import schema_from_useq
 
 
 class Sink:
-    """Writes one run to one store, by the options of an `Output`."""
+    """Writes one run to one store."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
         self._stream: Stream | None = None
         self._free_run: FreeRun | None = None
         self._by_channel: ChannelCameras | None = None
         self._cameras: list[str] = []
         self._notes: dict[str, Any] = {}
-        self._not_as_asked = NotAsAsked(output.path)
+        self._not_as_asked = NotAsAsked(destination.path)
         self.summary: Summary | None = None
         self.view: ArrayView | None = None  # of all images; from set-up on
 
@@ -82,18 +81,18 @@ class Sink:
         PymmcoreOmeError
             When the sequence, the camera or the path cannot be used.
         """
-        if failed and self._output.unready == "refuse":
+        if failed and self._destination.unready == "refuse":
             raise unready(failed, "No frame was taken, nothing was created.", *HOW_TO_RUN_IT)
         self.note(failed)
         if self._stream is not None or self._free_run is not None:
             raise AcquisitionError(
-                f"Another run was started while {self._output.path} is still being written. "
+                f"Another run was started while {self._destination.path} is still being written. "
                 "Start it when the first run has finished."
             )
         self._notes = acquisition_notes(sequence, summary)
         schema = self.plan(sequence, summary, facts)
         if self._free_run is not None:
-            self._output.check()
+            self._destination.check()
             self.view = self._free_run.view()
         elif schema is not None:
             self._open(schema)
@@ -114,9 +113,9 @@ class Sink:
             When the sequence or the camera cannot be used.
         """
         has_plan = not _has_no_plan(sequence)
-        if self._output.cameras:
-            names = [camera.name for camera in self._output.cameras]
-            in_use = CamerasInUse(list(self._output.cameras), names)
+        if self._destination.cameras:
+            names = [camera.name for camera in self._destination.cameras]
+            in_use = CamerasInUse(list(self._destination.cameras), names)
         else:
             in_use = cameras_in_use(sequence if has_plan else None, summary, facts)
         self._by_channel = in_use.by_channel
@@ -223,9 +222,7 @@ class Sink:
         return is_set_up and self.summary is None
 
     def _open(self, schema: StorageSchema) -> None:
-        self._stream = open_stream(
-            self._output.path, schema, acquisition=self._notes, **self._output.stream_options()
-        )
+        self._stream = self._destination.open(schema, self._notes)
         if isinstance(self.view, JoinedView):
             self._stream.show_in(self.view)
         else:
@@ -236,3 +233,47 @@ class Sink:
 def _has_no_plan(sequence: useq.MDASequence) -> bool:
     """Whether the runner was given an iterator: it stands in a sequence of its own kind."""
     return type(sequence).__name__ == "GeneratorMDASequence"
+
+
+logger = logging.getLogger("pymmcore-ome")
+_MOST_SAID: Final = 10
+
+
+class NotAsAsked:
+    """The problems of one run.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._said: dict[str, None] = {}
+        self._frames = 0
+
+    def add(self, problems: Sequence[str], frames: int = 0) -> None:
+        """Note problems, of so many frames."""
+        if not problems:
+            return
+        self._frames += frames
+        for problem in problems:
+            if problem in self._said or len(self._said) >= _MOST_SAID:
+                continue
+            self._said[problem] = None
+            last = " (what else is wrong is in the frame table only)"
+            is_last = len(self._said) == _MOST_SAID
+            logger.warning("%s: %s%s", self._path, problem, last if is_last else "")
+
+    @property
+    def reason(self) -> str | None:
+        """What to write into the store's status; None when all was as asked."""
+        if not self._said:
+            return None
+        first, *others = self._said
+        more = f" (and {len(others)} more)" if others else ""
+        if not self._frames:
+            return f"{first}{more}"
+        were = "1 frame was" if self._frames == 1 else f"{self._frames} frames were"
+        return f"{were} not taken as asked ({NOT_AS_ASKED} in the frame table): {first}{more}"

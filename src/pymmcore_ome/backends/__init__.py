@@ -1,17 +1,43 @@
 """Pixels only: the port every backend implements, and one file a backend."""
 
-from .options import FILES, BackendOptions, Files
-from .port import ArrayBackend, PlaneReader, WriteFuture
+from .compression import TIFF_LEVELS, ZARR_LEVELS
+from .port import (
+    FILES,
+    ArrayBackend,
+    BackendOptions,
+    Files,
+    FrameWrite,
+    PartialWriteError,
+    PlaneReader,
+    WriteFuture,
+)
 from .registry import available_backends, find_backend
 from .selection import Picks, selected_shape, split_selection
-from .tiff_description import describe_existing
-from .tiff_pages import TiffPages
-from .tiff_reader import TiffReader
-from .zarr_array import array_folder, say_shape
-from .zarr_reader import ZarrReader
+from .tiff.file import describe_existing
+from .tiff.reader import TiffPages, TiffReader
+from .zarr.documents import array_folder, say_shape
+from .zarr.reader import ZarrReader
 
 __all__ = [
-    "FILES", "ArrayBackend", "BackendOptions", "Files", "Picks", "PlaneReader", "TiffPages",
-    "TiffReader", "WriteFuture", "ZarrReader", "array_folder", "available_backends",
-    "describe_existing", "find_backend", "say_shape", "selected_shape", "split_selection",
+    "FILES",
+    "TIFF_LEVELS",
+    "ZARR_LEVELS",
+    "ArrayBackend",
+    "BackendOptions",
+    "Files",
+    "FrameWrite",
+    "PartialWriteError",
+    "Picks",
+    "PlaneReader",
+    "TiffPages",
+    "TiffReader",
+    "WriteFuture",
+    "ZarrReader",
+    "array_folder",
+    "available_backends",
+    "describe_existing",
+    "find_backend",
+    "say_shape",
+    "selected_shape",
+    "split_selection",
 ]  # fmt: skip

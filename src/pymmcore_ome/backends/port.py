@@ -7,16 +7,16 @@ frames, acquisitions or OME documents.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.disk import Format, Place
+from pymmcore_ome.disk import Format, StoreLocation
 from pymmcore_ome.layout import ImageLayout, Layout, PageTable
 
-from .options import BackendOptions
 from .selection import Picks
 
 
@@ -44,6 +44,40 @@ class PlaneReader(Protocol):
         """
 
 
+class FrameWrite(NamedTuple):
+    """One frame for `ArrayBackend.write_frames`.
+
+    Attributes
+    ----------
+    image : int
+        Number of the image in the layout.
+    index : tuple of int
+        In storage order, without Y and X.
+    frame : array, (height, width), or (height, width, 3) for RGB
+        C-contiguous, of the image's `frame_dtype`. It does not change until the write ends.
+    """
+
+    image: int
+    index: tuple[int, ...]  # type: ignore[assignment]  # the contract's word hides tuple.index
+    frame: NDArray[Any]
+
+
+class PartialWriteError(Exception):
+    """Some frames of a batch are on disk, and the next one could not be written.
+
+    Attributes
+    ----------
+    written : int
+        The first so many frames of the batch are whole on disk, and readable.
+
+    The cause is what the system raised.
+    """
+
+    def __init__(self, written: int) -> None:
+        super().__init__(written)
+        self.written = written
+
+
 class ArrayBackend(ABC):
     """Writes the pixels of one store. Used from one thread at a time, but for `reader`.
 
@@ -61,6 +95,9 @@ class ArrayBackend(ABC):
     #: Whether `reader` reads a frame as soon as its write is done.
     reads_at_once: ClassVar[bool] = False
 
+    #: Whether `write_frames` takes frames in batches. `write` is then not called by a stream.
+    takes_frames: ClassVar[bool] = False
+
     #: Where each plane is, for formats with a page a plane; None for the others.
     pages: PageTable | None = None
 
@@ -70,7 +107,7 @@ class ArrayBackend(ABC):
         """Return every reason why this backend cannot hold the layout; empty when it can."""
 
     @abstractmethod
-    def create(self, place: Place, layout: Layout, options: BackendOptions) -> None:
+    def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
         """Make every array of the layout, without pixels, at a place that was made free.
 
         Raises
@@ -114,6 +151,19 @@ class ArrayBackend(ABC):
             Done when the pixels are down (`result` raises what went wrong), or None when
             they are down already.
         """
+
+    def write_frames(self, frames: Sequence[FrameWrite]) -> None:
+        """Write a batch of frames; they are on disk, and readable, when it returns.
+
+        Pixels first, then what points at them, so that a killed process leaves nothing
+        that reads wrong. Called where `takes_frames`, from the writer's thread.
+
+        Raises
+        ------
+        PartialWriteError
+            From the system's error. Says how many of the frames are on disk.
+        """
+        raise NotImplementedError
 
     def reader(self, image: int) -> PlaneReader | None:
         """Return what reads an image while others, or it, are still being written.
@@ -165,3 +215,29 @@ class ArrayBackend(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of every resource. Closing twice, or before `create`, is allowed."""
+
+
+Files = Literal["one", "per-position"]
+FILES: Final[tuple[Files, ...]] = ("one", "per-position")
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What a backend is asked to do.
+
+    Attributes
+    ----------
+    compression : str | None
+        Name, or ``"name:level"``.
+    files : ``"one"`` | ``"per-position"``
+        One file for all images, or one each. OME-TIFF only.
+    bigtiff : bool
+        False: classic TIFF, which ends at 4 GiB. OME-TIFF only.
+    outlasts_power : bool
+        Pixels must outlast a power cut, not only the process.
+    """
+
+    compression: str | None = None
+    files: Files = "one"
+    bigtiff: bool = True
+    outlasts_power: bool = False

@@ -14,7 +14,7 @@ from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 from pymmcore_ome.stream import Summary
 
 from .interrupts import Interrupts
-from .live import Live
+from .progress_bar import ProgressBar
 
 
 def acquire(
@@ -55,7 +55,7 @@ def acquire(
             ended.set()
 
     thread = threading.Thread(target=run, name="acquisition")
-    with install(core), Interrupts() as interrupts, Live(console, expected_s) as live:
+    with install(core), Interrupts() as interrupts, ProgressBar(console, expected_s) as live:
         with _Warnings(live):
             thread.start()
             said = 0
@@ -96,7 +96,7 @@ def _readable(error: BaseException, output: Output) -> PymmcoreOmeError:
 class _Warnings(logging.Handler):
     """Shows the package's own warnings beside the progress, for as long as its block lasts."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: ProgressBar) -> None:
         super().__init__(logging.WARNING)
         self._live = live
         self._logger = logging.getLogger("pymmcore-ome")

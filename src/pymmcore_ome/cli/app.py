@@ -20,8 +20,8 @@ from pymmcore_ome.errors import PymmcoreOmeError
 
 from .bench import bench
 from .gui import gui
-from .reading import frames, info, recover, validate
-from .running import demo, run
+from .run import demo, run
+from .stores import frames, info, recover, validate
 from .terminal import print_error, print_warning
 
 app = typer.Typer(

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .rates import Rate
-    from .source import Source
+    from .rates import Rate, Source
 
 _SHARE_TO_SPARE = 1.2  # a camera's rate is held with less, but not for hours
 
@@ -31,8 +30,7 @@ def bench(
     ] = 2.0,
 ) -> None:
     """Measure how fast this disk and this camera go together, in under a minute."""
-    from .rates import measured
-    from .source import camera_source, made_up_source
+    from .rates import camera_source, made_up_source, measured
 
     out = Console(highlight=False)
     source = made_up_source() if config is None else camera_source(config, seconds)

@@ -21,10 +21,7 @@ def gui(
 ) -> None:
     """Open a window to plan, run, save and watch acquisitions."""
     try:
-        from pymmcore_ome.gui.binding import check_binding
-
-        check_binding()
-        from pymmcore_ome.gui.window import show_window
+        from pymmcore_ome.gui import SaveSettings, show_window
     except ImportError as error:
         typer.echo(
             f"Error: the window needs Qt, which could not be loaded: {error}. Install it with  "
@@ -32,10 +29,7 @@ def gui(
             err=True,
         )
         raise typer.Exit(1) from None
-    from pymmcore_ome.gui import SaveSettings
-
-    from .demo_files import demo_folder
-    from .microscope import load_core
+    from .microscope import demo_folder, load_core
 
     chosen = config if config is not None else demo_folder() / "demo.cfg"
     settings = SaveSettings(folder=(folder or Path.cwd()).absolute(), name=name)

@@ -13,8 +13,8 @@ from pymmcore_ome.acquisition import Forecast
 from pymmcore_ome.disk import default_buffer_bytes
 
 from .contents import image_to_json
-from .live import duration
 from .plate_map import Filled
+from .progress_bar import duration
 from .show import axis_lines, count, facts_table, tree, wells
 
 #: More files than this are slow to copy, to back up and to delete.
@@ -103,9 +103,9 @@ def _chunks(known: Forecast) -> str:
     if plan.place.format == "ome-tiff":
         return f"a page a frame, in {count(plan.pixel_files or 0, 'file')}"
     image = plan.layout.images[0]
-    text = _sizes(image.axis_names, image.chunk_shape)
-    if image.shard_shape is not None:
-        text += f", in shards of {_sizes(image.axis_names, image.shard_shape)}"
+    text = _sizes(image.axis_names, image.spec.chunk_shape)
+    if image.spec.shard_shape is not None:
+        text += f", in shards of {_sizes(image.axis_names, image.spec.shard_shape)}"
     files = plan.pixel_files or 0
     many = ": many; --chunks auto or --shards make fewer" if files > _MANY_FILES else ""
     return f"{text}; {count(files, 'file')}{many}"

@@ -18,8 +18,8 @@ from pymmcore_ome.layout import ImageLayout, Layout
 from pymmcore_ome.schema import Plate
 
 from .contents import Contents, first_few
-from .live import duration
 from .plate_map import Filled, plate_map
+from .progress_bar import duration
 from .terminal import quoted
 
 _MAX_IMAGES = 24

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pymmcore_ome.errors import PymmcoreOmeError
 
-from .options import called
+from .arguments import called
 
 #: What no shell takes for anything else.
 _PLAIN: Final = re.compile(r"[\w./:,+@=-]+")

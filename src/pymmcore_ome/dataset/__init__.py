@@ -1,14 +1,24 @@
 """Reading back: datasets and validation. It writes nothing."""
 
+from .check_table import missing_frames
 from .dataset import Dataset, is_marked, open_dataset
-from .doubts import Refused, doubts, refused_settings
-from .holes import missing_frames
 from .image import Image, axis_coords
-from .provisional import confirm_proven
-from .recover import recover
-from .validate import validate
+from .recovery import recover
+from .unconfirmed import confirm_proven
+from .validation import validate
+from .warnings import Refused, refused_settings, store_warnings
 
 __all__ = [
-    "Dataset", "Image", "Refused", "axis_coords", "confirm_proven", "doubts", "is_marked",
-    "missing_frames", "open_dataset", "recover", "refused_settings", "validate",
+    "Dataset",
+    "Image",
+    "Refused",
+    "axis_coords",
+    "confirm_proven",
+    "is_marked",
+    "missing_frames",
+    "open_dataset",
+    "recover",
+    "refused_settings",
+    "store_warnings",
+    "validate",
 ]  # fmt: skip

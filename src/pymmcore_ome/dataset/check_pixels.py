@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.frames import frame_checksum, read_table
@@ -50,9 +49,5 @@ def frame_problem(image: Image, row: Mapping[str, Any]) -> str | None:
 
 def stored_frame(image: Image, index: tuple[int, ...]) -> NDArray[Any]:
     """Return a frame as it was handed over: (height, width), or (height, width, 3) for RGB."""
-    samples, axis = image.layout.samples, image.layout.channel_axis
-    if samples == 1 or axis is None:
-        return image[index]
-    key: list[Any] = list(index)
-    key[axis] = slice(index[axis], index[axis] + samples)
-    return np.moveaxis(image[tuple(key)], 0, -1)
+    spec = image.layout.spec
+    return spec.block_to_frame(image[spec.block_key(index)])

@@ -6,7 +6,7 @@ The table is read once, into plain arrays: there may be millions of frames.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Final
 
@@ -137,10 +137,7 @@ class TableCheck:
         """Return the first places of an image that no frame has."""
         listed = self._images[image.path]
         places = np.arange(int(np.prod(listed.planes, dtype=np.int64))).reshape(listed.planes)
-        if image.samples > 1 and image.channel_axis is not None:
-            step = [slice(None)] * places.ndim
-            step[image.channel_axis] = slice(None, None, image.samples)
-            places = places[tuple(step)]
+        places = places[tuple(slice(None, None, step) for step in image.spec.frame_step)]
         free = np.setdiff1d(places.reshape(-1), listed.places, assume_unique=True)
         return [listed.index(place) for place in free[:_SHOWN].tolist()]
 
@@ -161,3 +158,33 @@ class TableCheck:
         is_whole = len(index) == len(listed.planes)
         where = self._name(listed, index) if is_whole else f"{listed.layout.path!r} {index}"
         return f"the frame table lists a frame at {where}, outside its image ({sizes})"
+
+
+#: An image's path, and an index in storage order without y and x.
+Where = tuple[str, tuple[int, ...]]
+
+
+def missing_frames(dataset: Dataset, stored: Collection[Where]) -> Iterator[Where]:
+    """Yield the planned places that hold no frame, in the order of the plan.
+
+    Nothing where the number of frames was not planned. Places that the sequence leaves out
+    (a channel at every second time point) are no holes.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    stored : collection of (path, index)
+        The places that the frame table lists.
+    """
+    planned = dataset.layout.frame_count
+    if planned is None or planned == len(stored):
+        return
+    if dataset.layout.order is None:  # all places of all images, in no order of time
+        expected: Iterator[Where] = (
+            (image.path, index)
+            for image in dataset.layout.images
+            for index in map(image.spec.plane_start, np.ndindex(*image.spec.plane_shape()))
+        )
+    else:
+        expected = ((at.image, at.index) for at in FrameRouter(dataset.layout))
+    yield from (place for place in expected if place not in stored)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pymmcore_ome.disk import Place, local_path
+from pymmcore_ome.disk import StoreLocation, local_path
 from pymmcore_ome.errors import NotAStoreError, SchemaError
 from pymmcore_ome.frames import NOT_AS_ASKED, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of
@@ -93,7 +93,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     root = local_path(path)
     if not root.exists():
         raise NotAStoreError(f"{root} does not exist.")
-    place = Place.of_existing(root)
+    place = StoreLocation.of_existing(root)
     if place is None:
         whole = _store_around(root)
         what = "is neither an OME-Zarr store nor an OME-TIFF." if whole is None else whole
@@ -132,7 +132,7 @@ def _in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _stored(place: Place) -> Stored:
+def _stored(place: StoreLocation) -> Stored:
     return StoredZarr(place) if place.format == "ome-zarr" else StoredTiff(place)
 
 
@@ -140,7 +140,7 @@ def _store_around(path: Path) -> str | None:
     """Say which store a path is a part of: one of its images, or its frame table; None: of none."""
     beside = path.with_name(path.name.removesuffix(".frames.jsonl"))
     for whole in (beside, *path.parents[:_DEEPEST]):
-        place = None if whole == path else Place.of_existing(whole)
+        place = None if whole == path else StoreLocation.of_existing(whole)
         if place is not None and StoreRecord.from_attributes(_stored(place).page) is not None:
             return f"is a part of the store {whole}. Give that path."
     return None

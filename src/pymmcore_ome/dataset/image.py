@@ -107,7 +107,7 @@ class Image:
         """Elements that are read together, as ``dask.array.from_array`` wants them."""
         return tuple(
             min(chunk, size) or 1
-            for chunk, size in zip(self.layout.chunk_shape, self.shape, strict=True)
+            for chunk, size in zip(self.layout.spec.chunk_shape, self.shape, strict=True)
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.backends import PlaneReader, TiffPages, TiffReader, ZarrReader
-from pymmcore_ome.disk import TIFF_FOLDER_KEY, Place, read_description, read_json, root_attributes
+from pymmcore_ome.disk import (
+    TIFF_FOLDER_KEY,
+    StoreLocation,
+    read_description,
+    read_json,
+    root_attributes,
+)
 from pymmcore_ome.errors import NotAStoreError
 from pymmcore_ome.layout import ImageLayout, PageTable
-from pymmcore_ome.metadata import KEY, file_name, page_of_xml
+from pymmcore_ome.metadata import KEY, file_name, record_of_xml
 
 
 class Array(PlaneReader, Protocol):
@@ -48,7 +54,7 @@ class Stored(ABC):
 
     named: bool
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StoreLocation) -> None:
         self.place = place
         self.page: Mapping[str, Any] = {}
 
@@ -74,7 +80,7 @@ class StoredZarr(Stored):
 
     named = False
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StoreLocation) -> None:
         super().__init__(place)
         self.page = (root_attributes(place.path) or {}).get(KEY) or {}
 
@@ -104,12 +110,12 @@ class StoredTiff(Stored):
 
     named = True
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StoreLocation) -> None:
         super().__init__(place)
         if place.is_folder:
             self.page = (read_json(place.path / TIFF_FOLDER_KEY) or {}).get(KEY) or {}
         else:
-            self.page = page_of_xml(read_description(place.path) or b"") or {}
+            self.page = record_of_xml(read_description(place.path) or b"") or {}
         self._pages = TiffPages(place.path)
 
     def array(self, image: ImageLayout) -> TiffReader:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 _WRITE: Final = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _ATTEMPTS: Final = 10
@@ -84,3 +84,47 @@ def _replace(source: Path | str, target: Path | str) -> None:
             if attempt == _ATTEMPTS - 1:
                 raise
             time.sleep(_PAUSE_S)
+
+
+def write_all(file: BinaryIO, data: Any) -> None:
+    """Write all of a buffer where the file is; it is unbuffered, and may take less at once.
+
+    Raises
+    ------
+    OSError
+    """
+    view = memoryview(data).cast("B")
+    while view.nbytes:
+        view = view[file.write(view) :]
+
+
+def write_at(file: BinaryIO, at: int, pieces: Iterable[Any]) -> None:
+    """Write buffers one after the other, from a place in the file on.
+
+    Parameters
+    ----------
+    file
+        Opened for writing, unbuffered. Where it is afterwards is not defined.
+    at : int
+    pieces : iterable of contiguous buffers
+
+    Raises
+    ------
+    OSError
+        Any of them may be written then, in part, too.
+    """
+    left = [memoryview(piece).cast("B") for piece in pieces]
+    if not hasattr(os, "pwritev"):  # Windows
+        file.seek(at)
+        for piece in left:
+            write_all(file, piece)
+        return
+    while left:
+        done = os.pwritev(file.fileno(), left, at)
+        if not done and any(piece.nbytes for piece in left):
+            raise OSError(f"{file.name} takes nothing any more")
+        at += done
+        while left and done >= left[0].nbytes:
+            done -= left.pop(0).nbytes
+        if left and done:
+            left[0] = left[0][done:]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-
-import filelock
+from typing import TYPE_CHECKING
 
 from pymmcore_ome.errors import StoreExistsError
 
-from .place import Place
+from .location import StoreLocation
+
+if TYPE_CHECKING:
+    import filelock
 
 
 class StoreLock:
@@ -25,10 +27,18 @@ class StoreLock:
         The folder that holds the frame table must exist.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StoreLocation) -> None:
         self._place = place
         self._path = place.table.with_name(f"{place.table.name}.lock")
-        self._lock = filelock.FileLock(self._path, timeout=0, thread_local=False)
+        self._file_lock: filelock.BaseFileLock | None = None
+
+    @property
+    def _lock(self) -> filelock.BaseFileLock:
+        if self._file_lock is None:
+            from filelock import FileLock  # here, because looking at a store takes no lock
+
+            self._file_lock = FileLock(self._path, timeout=0, thread_local=False)
+        return self._file_lock
 
     def acquire(self) -> None:
         """Take the lock.
@@ -38,9 +48,11 @@ class StoreLock:
         StoreExistsError
             When another program, or another stream of this one, is writing to the store.
         """
+        from filelock import Timeout
+
         try:
             self._lock.acquire()
-        except filelock.Timeout:
+        except Timeout:
             raise StoreExistsError(
                 f"{self._place.path} is being written by another program. Wait until it has "
                 "ended, or choose another name."
@@ -48,18 +60,20 @@ class StoreLock:
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
-        if self._lock.is_locked:
+        if self._file_lock is not None and self._file_lock.is_locked:
             with contextlib.suppress(OSError):  # Windows removes it when it is released
                 self._path.unlink(missing_ok=True)
-            self._lock.release()
+            self._file_lock.release()
 
     def is_held(self) -> bool:
         """Whether a program is writing to the store now. Changes nothing."""
         if not self._path.exists():
             return False
+        from filelock import Timeout
+
         try:
             self._lock.acquire()
-        except filelock.Timeout:
+        except Timeout:
             return True
         except OSError:  # a disk that may only be read has no writer
             return False

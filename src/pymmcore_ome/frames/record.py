@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import xxhash
+from numpy.typing import NDArray
 from pydantic_core import to_json
 
 #: Keys of a frame's metadata that have a column of their own; all other keys are kept as
@@ -154,3 +157,10 @@ def _float(value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.inf
+
+
+def frame_checksum(frame: NDArray[Any]) -> str:
+    """Return the checksum of a frame, 16 hexadecimal digits."""
+    if sys.byteorder == "big":
+        frame = frame.astype(frame.dtype.newbyteorder("<"))
+    return xxhash.xxh3_64_hexdigest(memoryview(np.ascontiguousarray(frame)))  # type: ignore[arg-type]

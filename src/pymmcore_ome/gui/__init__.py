@@ -1,6 +1,6 @@
 """The panels: where and how to save, and a whole acquisition with its live view. Needs Qt.
 
-State is in plain objects that know no widget (`SaveSettings`, `Plan`, `Estimate`,
+State is in plain objects that know no widget (`SaveSettings`, `PlannedRun`, `Estimate`,
 `AcquisitionRun`), and only these can be used without Qt. Nothing here writes pixels.
 """
 
@@ -13,19 +13,26 @@ from .save_settings import SaveSettings
 
 if TYPE_CHECKING:
     from .acquisition_panel import AcquisitionPanel
+    from .guard import from_any_thread
     from .save_panel import SavePanel
+    from .window import show_window
 
-__all__ = ["AcquisitionPanel", "SavePanel", "SaveSettings"]
+__all__ = ["AcquisitionPanel", "SavePanel", "SaveSettings", "from_any_thread", "show_window"]
 
-_WIDGETS: Final = {"AcquisitionPanel": ".acquisition_panel", "SavePanel": ".save_panel"}
+_WITH_QT: Final = {
+    "AcquisitionPanel": ".acquisition_panel",
+    "SavePanel": ".save_panel",
+    "from_any_thread": ".guard",
+    "show_window": ".window",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WIDGETS:
+    if name not in _WITH_QT:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         import_module(".binding", __name__).check_binding()
-        module = import_module(_WIDGETS[name], __name__)
+        module = import_module(_WITH_QT[name], __name__)
     except ImportError as error:  # qtpy's own error for a missing binding is one, too
         raise ImportError(
             f"{name} needs Qt, which could not be loaded: {error}. Install it with  "

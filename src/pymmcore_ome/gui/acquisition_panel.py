@@ -20,15 +20,15 @@ from pymmcore_ome.stream import Summary
 from .acquisition_run import AcquisitionRun
 from .arrangement import Arrangement
 from .core_signals import CoreSignals
-from .ending import ending_of
 from .estimate import Estimate, estimate_of
 from .frame_view import make_view, widget_of
 from .guard import Background, from_any_thread, guarded
 from .icons import without_waiting
 from .message_bar import MessageBar
 from .newest_frame import NewestFrame
-from .plan import Plan
+from .planned_run import PlannedRun
 from .run_bar import RunBar
+from .run_report import ending_of
 from .save_panel import SavePanel
 from .save_settings import SaveSettings
 from .sequence_editor import SequenceEditor
@@ -144,7 +144,7 @@ class AcquisitionPanel(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(left)
-        self.arrangement = Arrangement((scroll, "Plan"), (self._view_widget, "Live view"))
+        self.arrangement = Arrangement((scroll, "PlannedRun"), (self._view_widget, "Live view"))
         whole = QVBoxLayout(self)
         whole.addWidget(self.arrangement, 1)
         whole.addWidget(self.messages)
@@ -172,7 +172,7 @@ class AcquisitionPanel(QWidget):
     def _show_plan(self) -> None:
         self.editor.mend_tables()
         if not self._core.mda.is_running():
-            plan = Plan(self._core, self.editor.value(), self._signals.image_infos())
+            plan = PlannedRun(self._core, self.editor.value(), self._signals.image_infos())
             self.save_panel.set_plan(plan)
 
     @guarded
@@ -181,7 +181,7 @@ class AcquisitionPanel(QWidget):
 
     @guarded
     def _check(self, sequence: useq.MDASequence) -> None:
-        settings, plan = self.save_panel.settings, Plan.of(self._core, sequence)
+        settings, plan = self.save_panel.settings, PlannedRun.of(self._core, sequence)
         self._is_checking = True
         self.run_bar.show_checking()
         self._hold_still(True)

@@ -15,7 +15,7 @@ from pymmcore_ome.errors import (
     StorePathError,
     WriteError,
 )
-from pymmcore_ome.stream.failures import what_to_do
+from pymmcore_ome.stream import what_to_do
 
 _FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # no quota on Windows
 

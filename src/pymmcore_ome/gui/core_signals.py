@@ -19,7 +19,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from pymmcore_ome.errors import AcquisitionError
 
 from .newest_frame import NewestFrame
-from .plan import ImageInfos, image_infos_of
+from .planned_run import ImageInfos, image_infos_of
 
 logger = logging.getLogger("pymmcore-ome")
 _CAMERA_SIGNALS: Final = ("roiSet", "exposureChanged", "systemConfigurationLoaded")

@@ -13,9 +13,9 @@ from pymmcore_ome.disk import free_bytes
 from pymmcore_ome.errors import PymmcoreOmeError
 
 from .advice import advice_on
-from .plan import Plan
+from .planned_run import PlannedRun
+from .run_report import count_text, duration_text, rate_text, size_text
 from .save_settings import SaveSettings
-from .words import count_text, duration_text, rate_text, size_text
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Estimate:
 
 
 def estimate_of(
-    settings: SaveSettings, plan: Plan | None = None, disk_bytes_per_s: float | None = None
+    settings: SaveSettings, plan: PlannedRun | None = None, disk_bytes_per_s: float | None = None
 ) -> Estimate:
     """Return what an acquisition will take. Raises nothing foreseen: that is in `error`.
 

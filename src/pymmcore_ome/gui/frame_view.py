@@ -8,7 +8,7 @@ from typing import Protocol
 from qtpy.QtGui import QOpenGLContext
 from qtpy.QtWidgets import QWidget
 
-from .live_view import LiveView
+from .frame_viewer import FrameViewer
 from .newest_frame import ShownFrame
 
 logger = logging.getLogger("pymmcore-ome")
@@ -33,16 +33,16 @@ def make_view() -> FrameView:
     try:
         import ndv  # noqa: F401
     except ImportError:
-        return LiveView()
+        return FrameViewer()
     if not QOpenGLContext().create():  # ndv would end the program
-        return LiveView()
+        return FrameViewer()
     try:
         from .ndv_view import NdvView
 
         return NdvView()
     except Exception as error:  # whatever a graphics driver comes up with
         logger.warning("ndv cannot be used for the live view: %s", error)
-        return LiveView()
+        return FrameViewer()
 
 
 def widget_of(view: FrameView) -> QWidget:

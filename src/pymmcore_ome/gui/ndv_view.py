@@ -22,7 +22,7 @@ _SHARE: Final = 3  # of the window's time, drawing takes one part in so many and
 
 
 class NdvView(QWidget):
-    """Shows one frame at a time, as `LiveView` does. Use it in the main thread."""
+    """Shows one frame at a time, as `FrameViewer` does. Use it in the main thread."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

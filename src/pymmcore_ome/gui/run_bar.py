@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from .acquisition_run import Phase, RunSnapshot
 from .icons import plain_icon
-from .words import duration_text, rate_text, size_text
+from .run_report import duration_text, rate_text, size_text
 
 _SAID: Final[dict[Phase, str]] = {
     "starting": "Starting…",

@@ -19,7 +19,7 @@ from .advice import advice_on
 from .disk_rate import DiskRates
 from .estimate import Estimate, estimate_of
 from .guard import Background, guarded
-from .plan import Plan
+from .planned_run import PlannedRun
 from .save_form import SaveForm
 from .save_settings import SaveSettings
 
@@ -59,7 +59,7 @@ class SavePanel(SaveForm):
         super().__init__(parent)
         self._core = core
         self._settings = settings or SaveSettings()
-        self._plan: Plan | None = None
+        self._plan: PlannedRun | None = None
         self._estimate = Estimate()
         self._measures_disk = measures_disk
         self._measured: set[Path] = set()
@@ -94,7 +94,7 @@ class SavePanel(SaveForm):
         self.show_settings(self._settings)
         self._changed()
 
-    def set_plan(self, plan: Plan | None) -> None:
+    def set_plan(self, plan: PlannedRun | None) -> None:
         """Show sizes and rates for a sequence; None: for none."""
         self._plan = plan
         self._settle.start()

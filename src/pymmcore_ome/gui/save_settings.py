@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from pymmcore_ome.acquisition import Output
-from pymmcore_ome.backends import ArrayBackend, available_backends, find_backend
-from pymmcore_ome.backends.compression import TIFF_LEVELS, ZARR_LEVELS
+from pymmcore_ome.backends import (
+    TIFF_LEVELS,
+    ZARR_LEVELS,
+    ArrayBackend,
+    available_backends,
+    find_backend,
+)
 from pymmcore_ome.disk import Format
 from pymmcore_ome.errors import OptionError, StorePathError
 from pymmcore_ome.layout import Chunks
-from pymmcore_ome.schema.names import unsafe_reason
+from pymmcore_ome.schema import unsafe_reason
 
 from .numbering import next_path
 

@@ -1,22 +1,39 @@
 """From a schema to images, arrays, chunks and addresses. Pure: no I/O, no threads."""
 
-from .address import FrameAddress
-from .arrival import Arrival, InOrder, arrival_of, plane_count, plane_steps
-from .cells import CellGrid
+from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
+from .chunk_grid import ChunkGrid, boxes
 from .chunking import Chunks, with_chunks
-from .growing import GrowingRouter, grown_plan, new_position
-from .image import Axis, ImageLayout, index_name
-from .lanes import ImageAxes
 from .layout import Layout, layout_of
-from .occupancy import Occupancy
-from .pages import PageTable, Run
-from .placer import Placer
-from .planes import PlaneSet
-from .router import FrameRouter
+from .naming import image_name
+from .page_table import PageTable, Run
+from .placement import Occupancy, Placement, PlaneSet
+from .router import FrameRouter, GrowingRouter, grown_plan, new_position
+from .sequential import Arrival, InOrder, arrival_of
 
 __all__ = [
-    "Arrival", "Axis", "CellGrid", "Chunks", "FrameAddress", "FrameRouter", "GrowingRouter",
-    "ImageAxes", "ImageLayout", "InOrder", "Layout", "Occupancy", "PageTable", "Placer", "PlaneSet",
-    "Run", "arrival_of", "grown_plan", "index_name", "layout_of", "new_position", "plane_count",
-    "plane_steps", "with_chunks",
+    "AXIS_RANK",
+    "ArraySpec",
+    "Arrival",
+    "Axis",
+    "ChunkGrid",
+    "Chunks",
+    "FrameAddress",
+    "FrameRouter",
+    "GrowingRouter",
+    "ImageLayout",
+    "InOrder",
+    "Layout",
+    "Occupancy",
+    "PageTable",
+    "Placement",
+    "PlaneSet",
+    "Run",
+    "arrival_of",
+    "boxes",
+    "grown_plan",
+    "image_name",
+    "index_name",
+    "layout_of",
+    "new_position",
+    "with_chunks",
 ]  # fmt: skip

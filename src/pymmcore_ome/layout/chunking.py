@@ -11,12 +11,10 @@ from dataclasses import replace
 from math import ceil, prod
 from typing import Final, Literal
 
-import numpy as np
-
 from pymmcore_ome.errors import OptionError
 from pymmcore_ome.schema import Dimension
 
-from .image import Axis, ImageLayout, Lane
+from .array_spec import ArraySpec, AxisStride
 from .layout import Layout
 from .order import GridOrder
 
@@ -46,37 +44,33 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
         raise OptionError(f"chunks must be 'auto' or sizes by axis name, got {chunks!r:.80}.")
     sizes = _sizes("chunks", None if chunks == "auto" else chunks)
     shards = _sizes("shards", shards)
-    alike = {id(image.axes): image for image in layout.images}.values()  # fields share them
-    known = dict.fromkeys(name for image in alike for name in image.axis_names)
+    axis_names = dict.fromkeys(name for spec in layout.specs for name in spec.axis_names)
     if layout.schema.grows and (sizes or shards):
         raise OptionError(
             "chunks and shards cannot be chosen where the number of events is not known."
         )
     for name, size in (*sizes.items(), *shards.items()):
-        if name not in known:
+        if name not in axis_names:
             raise OptionError(
-                f"chunks or shards name axis {name!r}; the axes are {', '.join(known)}."
+                f"chunks or shards name axis {name!r}; the axes are {', '.join(axis_names)}."
             )
         if size < 1:
             raise OptionError(f"Axis {name!r}: chunks and shards have at least 1 element.")
     loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()
-    made: dict[int, tuple[Axis, ...]] = {}  # by identity: fields share their axes
-    images = []
-    for image in layout.images:
-        if id(image.axes) not in made:
-            chosen = _chosen(image, sizes, shards)
-            if chunks == "auto":
-                shape = auto_chunk_shape(chosen, loops)[:-2]  # y and x stay as they are
-                chosen = _chosen(chosen, dict(zip(image.axis_names, shape, strict=False)), {})
-            _check_shards(chosen)
-            made[id(image.axes)] = image.axes if chosen.axes == image.axes else chosen.axes
-        axes = made[id(image.axes)]
-        images.append(image if axes is image.axes else replace(image, axes=axes))
-    return replace(layout, images=images)
+
+    def chunked(spec: ArraySpec) -> ArraySpec:
+        chosen = _chosen(spec, sizes, shards)
+        if chunks == "auto":
+            shape = auto_chunk_shape(chosen, loops)[:-2]  # y and x stay as they are
+            chosen = _chosen(chosen, dict(zip(spec.axis_names, shape, strict=False)), {})
+        _check_shards(chosen)
+        return chosen
+
+    return layout.with_specs(chunked)
 
 
 def auto_chunk_shape(
-    image: ImageLayout, loops: Sequence[Dimension], least_bytes: int = LEAST_CHUNK_BYTES
+    spec: ArraySpec, loops: Sequence[Dimension], least_bytes: int = LEAST_CHUNK_BYTES
 ) -> tuple[int, ...]:
     """Return the shape of chunks of whole frames that come one directly after the other.
 
@@ -87,7 +81,7 @@ def auto_chunk_shape(
 
     Parameters
     ----------
-    image : ImageLayout
+    spec : ArraySpec
     loops : sequence of Dimension
         The acquisition's loops, slowest first; empty where its order is not a loop nest.
     least_bytes : int
@@ -98,100 +92,107 @@ def auto_chunk_shape(
     tuple of int
         In storage order, y and x included.
     """
-    best = _one_frame(image)
-    unit_bytes = _nbytes(image, best)
+    best = _one_frame(spec)
+    unit_bytes = _nbytes(spec, best)
     if 2 * unit_bytes >= least_bytes:
         return best
-    lanes = {lane.name: lane for lane in image.lanes if lane.size != 1}
-    inner: tuple[Lane, ...] = ()  # loops that are taken as a whole, be it a box already or not
+    strides = {stride.name: stride for stride in spec.axis_strides if stride.size != 1}
+    # loops that are taken as a whole, be it a box already or not
+    inner: tuple[AxisStride, ...] = ()
     for loop in reversed(loops):
         if loop.size == 1 or (loop.makes_images and loop.kind == "camera"):
             continue  # frames of another camera in between cost memory, but no second write
         taken_bytes = unit_bytes * prod(step.size or 1 for step in inner)
-        if loop.kind == "position" or max(taken_bytes, _nbytes(image, best)) >= least_bytes:
+        if loop.kind == "position" or max(taken_bytes, _nbytes(spec, best)) >= least_bytes:
             break
-        lane = lanes[loop.name]
-        if image.axes[lane.axis].chunk_size:
-            if not _is_held(lane, image):
+        stride = strides[loop.name]
+        if spec.axes[stride.axis].chunk_size:
+            if not _is_held(stride, spec):
                 break
             continue
         wanted = ceil(least_bytes / taken_bytes)
-        for count in _counts(lane, wanted, image.axes[lane.axis].shard_size):
-            box = _box(image, (*inner, lane._replace(size=count)))
+        for count in _counts(stride, wanted, spec.axes[stride.axis].shard_size):
+            box = _box(spec, (*inner, stride._replace(size=count)))
             if box is not None:
                 best = box
-                if count != lane.size:
+                if count != stride.size:
                     return best
                 break
-        if lane.size is None:
+        if stride.size is None:
             break
-        inner = (*inner, lane)
+        inner = (*inner, stride)
     return best
 
 
-def _counts(lane: Lane, wanted: int, shard: int | None) -> Iterator[int]:
+def _counts(stride: AxisStride, wanted: int, shard: int | None) -> Iterator[int]:
     """Yield how many steps of a loop to try: the least that is enough first, then fewer."""
-    most = lane.size or max(2, wanted)
+    most = stride.size or max(2, wanted)
     if shard is not None:
-        most = min(most, shard // lane.step)
+        most = min(most, shard // stride.step)
     first = min(max(2, wanted), most)
     yield from range(first, most + 1)
     yield from range(first - 1, 1, -1)
 
 
-def _box(image: ImageLayout, taken: Sequence[Lane]) -> tuple[int, ...] | None:
+def _box(spec: ArraySpec, taken: Sequence[AxisStride]) -> tuple[int, ...] | None:
     """Return the chunk that holds these steps and no others; None when there is none.
 
     Cameras and channels share an axis: what is taken must be a run of it from 0, and so must
     every chunk after the first.
     """
-    shape = list(_one_frame(image))
-    for axis in {lane.axis for lane in taken}:
+    shape = list(_one_frame(spec))
+    for axis in {stride.axis for stride in taken}:
         size = shape[axis]
-        for lane in sorted((lane for lane in taken if lane.axis == axis), key=lambda a: a.step):
-            if lane.step != size:
+        for stride in sorted(
+            (stride for stride in taken if stride.axis == axis), key=lambda a: a.step
+        ):
+            if stride.step != size:
                 return None
-            size *= lane.size or 1
-        names = {lane.name for lane in taken}
-        others = (lane for lane in image.lanes if lane.axis == axis and lane.name not in names)
-        if any(lane.step % size for lane in others if lane.size != 1):
+            size *= stride.size or 1
+        names = {stride.name for stride in taken}
+        others = (
+            stride
+            for stride in spec.axis_strides
+            if stride.axis == axis and stride.name not in names
+        )
+        if any(stride.step % size for stride in others if stride.size != 1):
             return None
-        if (image.axes[axis].shard_size or size) % size:
+        if (spec.axes[axis].shard_size or size) % size:
             return None
         shape[axis] = size
     return tuple(shape)
 
 
-def _is_held(lane: Lane, image: ImageLayout) -> bool:
-    """Whether the declared chunk of the lane's axis holds the whole loop, and that loop alone."""
-    alone = all(o.size == 1 for o in image.lanes if o.axis == lane.axis and o.name != lane.name)
-    return alone and image.chunk_shape[lane.axis] == image.axes[lane.axis].size
+def _is_held(stride: AxisStride, spec: ArraySpec) -> bool:
+    """Whether the declared chunk of the stride's axis holds the whole loop, and that loop alone."""
+    alone = all(
+        o.size == 1 for o in spec.axis_strides if o.axis == stride.axis and o.name != stride.name
+    )
+    return alone and spec.chunk_shape[stride.axis] == spec.axes[stride.axis].size
 
 
-def _one_frame(image: ImageLayout) -> tuple[int, ...]:
+def _one_frame(spec: ArraySpec) -> tuple[int, ...]:
     """Return the chunk of one frame, sizes that the schema declares left as they are."""
     return tuple(
         chunk if axis.chunk_size or (axis.shard_size or block) % block else block
-        for axis, chunk, block in zip(image.axes, image.chunk_shape, image.block_shape, strict=True)
+        for axis, chunk, block in zip(spec.axes, spec.chunk_shape, spec.block_shape, strict=True)
     )
 
 
-def _nbytes(image: ImageLayout, shape: tuple[int, ...]) -> int:
-    return prod(shape) * np.dtype(image.dtype).itemsize
+def _nbytes(spec: ArraySpec, shape: tuple[int, ...]) -> int:
+    return prod(shape) * spec.frame_dtype.itemsize
 
 
-def _chosen(
-    image: ImageLayout, chunks: Mapping[str, int], shards: Mapping[str, int]
-) -> ImageLayout:
+def _chosen(spec: ArraySpec, chunks: Mapping[str, int], shards: Mapping[str, int]) -> ArraySpec:
     axes = (
         replace(
             axis,
             chunk_size=chunks.get(axis.name, axis.chunk_size),
             shard_size=shards.get(axis.name, axis.shard_size),
         )
-        for axis in image.axes
+        for axis in spec.axes
     )
-    return replace(image, axes=tuple(axes))
+    return replace(spec, axes=tuple(axes))
 
 
 def _sizes(what: str, sizes: Mapping[str, int] | None) -> dict[str, int]:
@@ -202,10 +203,8 @@ def _sizes(what: str, sizes: Mapping[str, int] | None) -> dict[str, int]:
     return dict(sizes)
 
 
-def _check_shards(image: ImageLayout) -> None:
-    for axis, chunk, shard in zip(
-        image.axes, image.chunk_shape, image.shard_shape or image.chunk_shape, strict=True
-    ):
+def _check_shards(spec: ArraySpec) -> None:
+    for axis, chunk, shard in zip(spec.axes, spec.chunk_shape, spec.write_shape, strict=True):
         if shard % chunk:
             raise OptionError(
                 f"Axis {axis.name!r}: the shard ({shard} elements) must be a whole multiple "

@@ -6,17 +6,15 @@ axes; what a format cannot hold is refused by that format's own code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Final
 
-from pymmcore_ome.schema import Dimension, ImagePlan, Plate, Position, StorageSchema
+from pymmcore_ome.schema import Dimension, ImageSchema, Plate, Position, StorageSchema
 
-from .address import FrameAddress
-from .image import ImageLayout, index_name
-from .lanes import ImageAxes, image_axes
+from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec, index_name
 from .naming import GroupPaths, UniqueNames, combine, image_name, name_of
 from .order import FrameOrder, GridOrder, Loop, ReplayOrder
 
@@ -65,12 +63,24 @@ class Layout:
             return None
         if self.order is not None:
             return self.order.count
-        return sum(prod(image.shape[:-2]) // image.samples for image in self.images)
+        return sum(prod(image.spec.plane_shape()) for image in self.images)
 
     @property
     def is_single(self) -> bool:
         """Whether the store itself is the one image."""
         return not self.schema.grows and self.plate is None and len(self.images) == 1
+
+    @property
+    def specs(self) -> list[ArraySpec]:
+        """The arrays that the images share, each once, in order of first visit."""
+        return list(dict.fromkeys(image.spec for image in self.images))
+
+    def with_specs(self, change: Callable[[ArraySpec], ArraySpec]) -> Layout:
+        """Return a layout of changed arrays; images that share one still do."""
+        changed = {spec: change(spec) for spec in self.specs}
+        return replace(
+            self, images=[replace(image, spec=changed[image.spec]) for image in self.images]
+        )
 
     def name_of(self, address: FrameAddress) -> str:
         """Return `frame_name` of an address."""
@@ -100,7 +110,10 @@ def _layout_of_loops(schema: StorageSchema, named: bool) -> Layout:
     selecting = [d for d in dims if d.makes_images]
     camera_at = next((n for n, d in enumerate(selecting) if d.kind == "camera"), None)
     cameras = [None] if camera_at is None else selecting[camera_at].cameras
-    axes = [image_axes(schema, dims, camera=camera) for camera in cameras]
+    specs = [
+        array_spec(schema, dims, camera=camera, camera_number=None if camera is None else number)
+        for number, camera in enumerate(cameras)
+    ]
     # names read "position_tile_camera" whichever of them the acquisition visits first
     naming_order = sorted(range(len(selecting)), key=lambda n: _NAMING.index(selecting[n].name))
     places = [n for n in range(len(selecting)) if n != camera_at]
@@ -110,9 +123,8 @@ def _layout_of_loops(schema: StorageSchema, named: bool) -> Layout:
         name, label = image_name(
             [(selecting[n].name, parts[n][0], parts[n][1]) for n in naming_order]
         )
-        camera = None if camera_at is None else parts[camera_at][0]
-        position = combine([parts[n][1] for n in places])
-        maker.add(axes[camera or 0], name, label, position, camera)
+        spec = specs[0 if camera_at is None else parts[camera_at][0]]
+        maker.add(spec, name, label, combine([parts[n][1] for n in places]))
     return Layout(
         schema=schema,
         images=maker.images,
@@ -131,16 +143,16 @@ def _layout_of_loops(schema: StorageSchema, named: bool) -> Layout:
 def _layout_of_plans(schema: StorageSchema, named: bool) -> Layout:
     plans = schema.images or ()
     selectors = tuple(dict.fromkeys(name for plan in plans for name in plan.at))
-    known: dict[tuple[object, ...], ImageAxes] = {}
+    specs: dict[tuple[object, ...], ArraySpec] = {}
     numbers: dict[tuple[int, ...], int] = {}
     maker = _ImageMaker(schema, len(plans), named)
     for number, plan in enumerate(plans):
-        key = (plan.dimensions, plan.repeats, plan.camera)
-        if key not in known:
-            known[key] = image_axes(schema, plan.dimensions, plan.repeats, plan.camera)
+        camera_number = None if plan.camera is None else plan.at.get("cam")
+        array = (plan.dimensions, plan.repeats, plan.camera, camera_number)
+        if array not in specs:
+            specs[array] = array_spec(schema, *array)
         numbers[tuple(plan.at.get(name, 0) for name in selectors)] = number
-        camera = None if plan.camera is None else plan.at.get("cam")
-        maker.add(known[key], *_plan_name(plan), plan.position, camera)
+        maker.add(specs[array], *_plan_name(plan), plan.position)
     return Layout(
         schema=schema,
         images=maker.images,
@@ -158,7 +170,7 @@ def _parts(dim: Dimension) -> Sequence[Position]:
     return [name_of(camera) for camera in dim.cameras] or dim.positions
 
 
-def _plan_name(plan: ImagePlan) -> tuple[str, str]:
+def _plan_name(plan: ImageSchema) -> tuple[str, str]:
     parts = [(axis, value, Position()) for axis, value in plan.at.items() if axis != "cam"]
     if plan.position.name:
         parts = [("p", 0, plan.position)]
@@ -176,28 +188,8 @@ class _ImageMaker:
         single = count == 1 and not schema.grows
         self._paths = GroupPaths(single=single, plate=schema.plate is not None, named=named)
 
-    def add(
-        self, axes: ImageAxes, name: str, label: str, position: Position, camera: int | None
-    ) -> None:
+    def add(self, spec: ArraySpec, name: str, label: str, position: Position) -> None:
         unique = self._names.claim(name)
         path, well, field = self._paths.claim(unique, position)
-        self.images.append(
-            ImageLayout(
-                number=len(self.images),
-                path=path,
-                name=unique,
-                label=label,
-                axes=axes.axes,
-                dtype=axes.kind.dtype,
-                position=position,
-                plane_channels=axes.channels,
-                well=well,
-                field=field,
-                lanes=axes.lanes,
-                camera=camera,
-                significant_bits=axes.kind.significant_bits,
-                samples=axes.kind.samples,
-                repeat_axis=axes.repeat_axis,
-                repeat_step=axes.repeat_step,
-            )
-        )
+        number = len(self.images)
+        self.images.append(ImageLayout(spec, number, path, unique, label, position, well, field))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pymmcore_ome.schema import Camera, Position
-from pymmcore_ome.schema.names import safe_name
+from pymmcore_ome.schema import Camera, Position, safe_name
 
 
 def combine(parts: Sequence[Position]) -> Position:

@@ -1,22 +1,39 @@
-"""Documents only: OME-NGFF, OME-XML, and the package's own page in a store."""
+"""Documents only: OME-NGFF, OME-XML, and the store record. It writes no file."""
 
-from pymmcore_ome.disk import Place
+from pymmcore_ome.disk import StoreLocation
 
-from .documents import Document, Documents, stage_coordinates
-from .ngff import axis_origin
-from .state import StoreState
-from .store_record import KEY, Status, StoreRecord
-from .tiff_documents import DESCRIPTION_KEY, TiffDocuments, file_name, page_of_xml
-from .zarr_documents import XML_KEY, ZarrDocuments
+from .axes import axis_origin, physical_unit, stage_coordinates
+from .display import channel_colors, pixel_range
+from .documents import Document, Documents, StoreState
+from .store_record import KEY, XML_KEY, Status, StoreRecord, file_name, record_of_xml
 
 
-def documents_of(place: Place) -> Documents:
-    """Return the documents of the format of a place."""
-    return ZarrDocuments() if place.format == "ome-zarr" else TiffDocuments(place.is_folder)
+def documents_of(location: StoreLocation) -> Documents:
+    """Return the documents of the format of a store."""
+    # here, because reading a store needs neither yaozarrs nor ome-types
+    if location.format == "ome-zarr":
+        from .zarr_documents import ZarrDocuments
+
+        return ZarrDocuments()
+    from .tiff_documents import TiffDocuments
+
+    return TiffDocuments(location.is_folder)
 
 
 __all__ = [
-    "DESCRIPTION_KEY", "KEY", "XML_KEY", "Document", "Documents", "Status", "StoreRecord",
-    "StoreState", "TiffDocuments", "ZarrDocuments", "axis_origin", "documents_of", "file_name",
-    "page_of_xml", "stage_coordinates",
+    "KEY",
+    "XML_KEY",
+    "Document",
+    "Documents",
+    "Status",
+    "StoreRecord",
+    "StoreState",
+    "axis_origin",
+    "channel_colors",
+    "documents_of",
+    "file_name",
+    "physical_unit",
+    "pixel_range",
+    "record_of_xml",
+    "stage_coordinates",
 ]  # fmt: skip

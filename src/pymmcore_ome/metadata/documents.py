@@ -6,12 +6,14 @@ They are pairs of a key and the pieces of its bytes. Nothing here writes them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from pymmcore_ome.layout import Axis, ImageLayout, Layout
+from pymmcore_ome.frames import PlaneMetadata
+from pymmcore_ome.layout import ImageLayout, Layout, PageTable
 
-from .ngff import in_unit_of
-from .state import StoreState
+from .axes import stage_coordinates
+from .store_record import StoreRecord
 
 Document = tuple[str, Iterable[bytes]]
 
@@ -55,7 +57,26 @@ def image_notes(image: ImageLayout) -> dict[str, object]:
     return notes
 
 
-def stage_coordinates(image: ImageLayout, axis: Axis) -> list[float | str]:
-    """Return an axis' listed coordinates, as the stage has them."""
-    base = in_unit_of(axis, image.position.z_um or 0.0) if axis.name == "z" else 0.0
-    return [c + base if isinstance(c, float) else c for c in axis.coords or ()]
+@dataclass(frozen=True)
+class StoreState:
+    """A store as it is now.
+
+    Attributes
+    ----------
+    layout : Layout
+    record : StoreRecord
+        How it began, and how it ended.
+    shapes : sequence of tuple of int
+        Of each image's array, in storage order. May be fewer than the layout has images:
+        the last ones then have no array.
+    planes : PlaneMetadata | None
+        What is known of the planes; None while frames still come.
+    pages : PageTable | None
+        Where each plane is, for formats with a page a plane.
+    """
+
+    layout: Layout
+    record: StoreRecord
+    shapes: Sequence[tuple[int, ...]]
+    planes: PlaneMetadata | None = None
+    pages: PageTable | None = None

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-import numpy as np
 from yaozarrs import v05
 
-from pymmcore_ome.layout import Axis, ImageLayout, Layout
+from pymmcore_ome.layout import ArraySpec, Axis, ImageLayout, Layout
 from pymmcore_ome.schema import Plate
-from pymmcore_ome.schema.units import MICROMETERS
 
-from .colors import channel_colors
+from .axes import axis_origin, physical_unit
+from .display import channel_colors, pixel_range
 
 VERSION: Final = "0.5"
 _RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
-_DEFAULT_UNITS: Final = {"time": "second", "space": "micrometer"}
 
 
 def refusals(layout: Layout) -> list[str]:
@@ -45,13 +43,6 @@ def _refusals(axes: tuple[Axis, ...]) -> list[str]:
     return reasons
 
 
-def physical_unit(axis: Axis) -> str | None:
-    """Return the axis' unit, or None where no scale is known that it could belong to."""
-    if axis.scale is None:
-        return None
-    return axis.unit or _DEFAULT_UNITS.get(axis.kind)
-
-
 class ImageAttributes:
     """Makes the `ome` attributes of images of one layout.
 
@@ -59,14 +50,13 @@ class ImageAttributes:
     """
 
     def __init__(self) -> None:
-        self._alike: dict[tuple[object, ...], dict[str, Any]] = {}
+        self._of_spec: dict[ArraySpec, dict[str, Any]] = {}
 
     def __call__(self, image: ImageLayout) -> dict[str, Any]:
         """Return the attributes of an image's group."""
-        key = image.likeness
-        attributes = self._alike.get(key)
+        attributes = self._of_spec.get(image.spec)
         if attributes is None:
-            attributes = self._alike[key] = _attributes_of_alike(image)
+            attributes = self._of_spec[image.spec] = _attributes_of_alike(image)
         (multiscale,) = attributes["multiscales"]
         (level,) = multiscale["datasets"]
         translation = [axis_origin(image, axis) for axis in image.axes]
@@ -144,19 +134,6 @@ def well_attributes(images: Iterable[ImageLayout]) -> dict[str, Any]:
     return document.model_dump(mode="json", exclude_none=True)
 
 
-def axis_origin(image: ImageLayout, axis: Axis) -> float:
-    """Return the coordinate of the axis' index 0, in its unit: its origin and the stage's."""
-    stage = {"x": image.position.x_um, "y": image.position.y_um, "z": image.position.z_um}
-    at = stage.get(axis.name)
-    return (axis.origin or 0.0) + (in_unit_of(axis, at) if at else 0.0)
-
-
-def in_unit_of(axis: Axis, micrometers: float) -> float:
-    """Return a length in the unit of an axis; an axis without one is in micrometres."""
-    size = MICROMETERS[axis.unit or "micrometer"]
-    return micrometers if size == 1.0 else micrometers / size
-
-
 def _scale(axis: Axis) -> float:
     return 1.0 if axis.scale is None else axis.scale  # the specification's word for "unknown"
 
@@ -189,15 +166,3 @@ def _omero(image: ImageLayout) -> v05.Omero | None:
             for channel, color in zip(image.channels, channel_colors(image.channels), strict=True)
         ]
     )
-
-
-def pixel_range(dtype: str, significant_bits: int | None) -> tuple[float, float]:
-    """Return the least and greatest pixel value; 0 and 1 for floating point."""
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
-        return 0.0, 1.0
-    info = np.iinfo(kind)
-    high = info.max
-    if significant_bits is not None:
-        high = min(high, 2**significant_bits - 1)
-    return float(max(info.min, -high - 1)) if info.min else 0.0, float(high)

@@ -1,39 +1,38 @@
-"""The Image element of OME-XML: Pixels and Channels, without planes. It writes no file."""
+"""The Image and Instrument elements of OME-XML as text, without planes. It writes no file."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from xml.sax.saxutils import quoteattr
 
 from ome_types import model as ome
+from xsdata.formats.dataclass.serializers.writers import XmlEventWriter
+from xsdata_pydantic_basemodel.bindings import SerializerConfig, XmlContext, XmlSerializer
 
 from pymmcore_ome.layout import Axis, ImageLayout
-from pymmcore_ome.schema import Channel, Instrument, StorageSchema
+from pymmcore_ome.schema import (
+    MICROMETERS,
+    SECONDS,
+    UNIT_SYMBOLS,
+    Channel,
+    Instrument,
+    Objective,
+    StorageSchema,
+)
 
-from .colors import channel_colors
-from .ngff import physical_unit
-from .ome_instrument import DETECTOR, INSTRUMENT, OBJECTIVE
-from .xml_text import RESERVED, xml_text
+from .axes import physical_unit
+from .display import channel_colors
 
 ABSENT: Final = "<MetadataOnly/>"
+#: Characters that stand for other text while a document is put together; no user's text has them.
+RESERVED: Final = ("\ue000", "\ue001")
 _NUMBER, _NAME = RESERVED  # stand for the image's number and name
 _PIXEL_TYPES: Final = {"float32": "float", "float64": "double"}
-_SI: Final = {
-    "yotta": "Y", "zetta": "Z", "exa": "E", "peta": "P", "tera": "T", "giga": "G", "mega": "M",
-    "kilo": "k", "hecto": "h", "": "", "deci": "d", "centi": "c", "milli": "m", "micro": "\u00b5",
-    "nano": "n", "pico": "p", "femto": "f", "atto": "a", "zepto": "z", "yocto": "y",
-}  # fmt: skip
 _STACK: Final = re.compile(r' Size([TZ])="\d+"')  # in Pixels, which comes before its channels
-#: UnitsLength and UnitsTime of the 2016-06 schema.
-_LENGTHS: Final = {f"{name}meter": f"{short}m" for name, short in _SI.items()} | {
-    "angstrom": "\u00c5", "inch": "in", "foot": "ft", "yard": "yd", "mile": "mi", "parsec": "pc",
-}  # fmt: skip
-_TIMES: Final = {f"{name}second": f"{short}s" for name, short in _SI.items()} | {
-    "minute": "min", "hour": "h", "day": "d",
-}  # fmt: skip
 
 
 class ImageText:
@@ -47,7 +46,7 @@ class ImageText:
 
     def __call__(self, image: ImageLayout, number: int, shape: Sequence[int]) -> tuple[str, str]:
         """Return the element of an image, ``Image:<number>``, before and after its planes."""
-        key = (*image.likeness, *shape)
+        key = (image.spec, *shape)
         parts = self._alike.get(key)
         if parts is None:
             parts = [part.split(_NUMBER) for part in self._sized(image, shape)]
@@ -96,10 +95,36 @@ class ImageText:
         return [before, pixels + middle, after]
 
 
-def element_text(element: ome.Image | ome.Plate | ome.Instrument) -> str:
+Element = ome.Image | ome.Plate | ome.Instrument
+
+
+def element_text(element: Element) -> str:
     """Return an element as text, without the namespace that the document's root declares."""
-    text = element.to_xml(indent=0, include_schema_location=False)
-    return re.sub(r' xmlns="[^"]*"', "", text, count=1)
+    return _xml_of(element).replace(f' xmlns="{_NAMESPACE}"', "", 1)
+
+
+@cache
+def root_text(creator: str) -> str:
+    """Return the start tag of a document's root."""
+    location = f"{_NAMESPACE} {_NAMESPACE}/ome.xsd"
+    return _xml_of(ome.OME(creator=creator), location).removesuffix("/>") + ">"
+
+
+#: What xsdata knows of ome-types' classes. `to_xml` of ome-types finds that out anew in every
+#: call, which takes ten times as long as the text; and it writes through lxml.sax.
+_CLASSES: Final = XmlContext()
+_NAMESPACE: Final = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+
+
+def _xml_of(element: Element | ome.OME, schema_location: str | None = None) -> str:
+    config = SerializerConfig(
+        indent="",
+        xml_declaration=False,
+        schema_location=schema_location,
+        ignore_unset_attributes=True,
+    )
+    serializer = XmlSerializer(config=config, context=_CLASSES, writer=XmlEventWriter)
+    return serializer.render(element, {None: _NAMESPACE})
 
 
 def pixel_sizes(image: ImageLayout, shape: Sequence[int]) -> dict[str, int]:
@@ -148,11 +173,11 @@ def _physical(axis: Axis) -> dict[str, Any]:
     unit = physical_unit(axis)
     if axis.scale is None or unit is None:
         return {}
-    if axis.name in ("x", "y", "z") and unit in _LENGTHS:
+    if axis.name in ("x", "y", "z") and unit in MICROMETERS:
         key = f"physical_size_{axis.name}"
-        return {key: abs(axis.scale), f"{key}_unit": _LENGTHS[unit]}
-    if axis.kind == "time" and unit in _TIMES:
-        return {"time_increment": abs(axis.scale), "time_increment_unit": _TIMES[unit]}
+        return {key: abs(axis.scale), f"{key}_unit": UNIT_SYMBOLS[unit]}
+    if axis.kind == "time" and unit in SECONDS:
+        return {"time_increment": abs(axis.scale), "time_increment_unit": UNIT_SYMBOLS[unit]}
     return {}
 
 
@@ -227,3 +252,62 @@ def _stage_label(image: ImageLayout) -> str:
     known = {axis: value for axis, value in coordinates.items() if value is not None}
     numbers = "".join(f' {axis}="{value!r}" {axis}Unit="\u00b5m"' for axis, value in known.items())
     return f"<StageLabel Name={quoteattr(xml_text(image.label))}{numbers}/>"
+
+
+def xml_text(text: str) -> str:
+    """Return the text as one line, without characters that XML 1.0 cannot hold.
+
+    Breaks and tabs become blanks: in an attribute they would be references (see `ome_xml`).
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if c in "\t\n\r" else c if _is_sayable(c) else "\ufffd" for c in text)
+
+
+def _is_sayable(c: str) -> bool:
+    return c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= RESERVED[-1]
+
+
+INSTRUMENT: Final = "Instrument:0"
+OBJECTIVE: Final = "Objective:0:0"
+DETECTOR: Final = "Detector:0:{}"
+
+
+def instrument_element(instrument: Instrument) -> ome.Instrument:
+    """Return the element; every image refers to it."""
+    has_microscope = instrument.name or instrument.manufacturer
+    return ome.Instrument(
+        id=INSTRUMENT,
+        microscope=(
+            ome.Microscope(
+                model=_text(instrument.name), manufacturer=_text(instrument.manufacturer)
+            )
+            if has_microscope
+            else None
+        ),
+        objectives=[] if instrument.objective is None else [_objective(instrument.objective)],
+        detectors=[
+            ome.Detector(
+                id=DETECTOR.format(number),
+                model=_text(detector.model or detector.name),
+                manufacturer=_text(detector.manufacturer),
+                gain=detector.gain,
+                offset=detector.offset,
+            )
+            for number, detector in enumerate(instrument.detectors)
+        ],
+    )
+
+
+def _objective(objective: Objective) -> ome.Objective:
+    return ome.Objective(
+        id=OBJECTIVE,
+        model=_text(objective.name),
+        manufacturer=_text(objective.manufacturer),
+        nominal_magnification=objective.magnification,
+        lens_na=objective.numerical_aperture,
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else xml_text(value)

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.frames import PLANE_COLUMNS, PlaneTable
+from pymmcore_ome.frames import PLANE_COLUMNS, PlaneMetadata
 from pymmcore_ome.layout import ImageLayout, PageTable, Run
-from pymmcore_ome.schema.units import MICROMETERS
+from pymmcore_ome.schema import MICROMETERS
 
-from .documents import stage_coordinates
+from .axes import stage_coordinates
 from .ome_image import letter
 
 Stack = Sequence[ImageLayout]
@@ -37,10 +37,12 @@ _FORMS: Final = (
 def tiff_data_elements(image: ImageLayout, shape: Sequence[int], pages: PageTable) -> str:
     """Return which pages of the file hold the planes of an image."""
     letters = [letter(axis).upper() for axis in image.axes[:-2]]
-    planes = [max(1, size) for size in _plane_shape(image, shape)]
+    planes = [max(1, size) for size in image.spec.plane_shape(shape)]
     texts = []
     runs: Iterable[Run] = pages.runs(image.number, planes)
-    if image.samples > 1:  # DimensionOrder then begins with the samples, not with the pages' order
+    if (
+        image.spec.samples > 1
+    ):  # DimensionOrder then begins with the samples, not with the pages' order
         runs = pages.single(image.number, planes)
     for run in runs:
         first = "".join(
@@ -57,20 +59,20 @@ def alike(images: Iterable[ImageLayout], shapes: Sequence[Sequence[int]]) -> Ite
     most = 0
     for image in images:
         shape = shapes[image.number]
-        now = (image.likeness, shape)
+        now = (image.spec, shape)
         if stack and (len(stack) >= most or now != kind):
             yield stack
             stack = []
         if not stack:
             kind = now
-            most = _AT_ONCE // max(1, math.prod(_plane_shape(image, shape)))
+            most = _AT_ONCE // max(1, math.prod(image.spec.plane_shape(shape)))
         stack.append(image)
     if stack:
         yield stack
 
 
 def plane_elements(
-    stack: Stack, shape: Sequence[int], table: PlaneTable | None
+    stack: Stack, shape: Sequence[int], table: PlaneMetadata | None
 ) -> Iterator[Iterable[str]]:
     """Yield the Plane elements of each image of a stack, in pieces.
 
@@ -78,7 +80,7 @@ def plane_elements(
     time for many of them together.
     """
     image = stack[0]
-    planes = _plane_shape(image, shape)
+    planes = image.spec.plane_shape(shape)
     if table is None or 0 in planes:
         yield from ((),) * len(stack)
         return
@@ -88,10 +90,7 @@ def plane_elements(
         yield from ((),) * len(stack)
         return
     member = np.repeat(np.arange(len(filled)), [count for count in found.counts if count])
-    indices, known = found.indices, found.values
-    if image.samples > 1 and image.channel_axis is not None:
-        indices = indices.copy()
-        indices[:, image.channel_axis] //= image.samples
+    indices, known = image.spec.plane_indices(found.indices), found.values
     facts = np.where(np.isnan(known), _planned(filled, member, indices), known)
     # the image is one more axis, which no element names
     at = np.ravel_multi_index((member, *indices.T), (len(filled), *planes))
@@ -149,13 +148,6 @@ def _forms(names: str) -> list[str]:
     ]
 
 
-def _plane_shape(image: ImageLayout, shape: Sequence[int]) -> tuple[int, ...]:
-    planes = list(shape[:-2])
-    if image.samples > 1 and image.channel_axis is not None:
-        planes[image.channel_axis] //= image.samples
-    return tuple(planes)
-
-
 def _planned(
     images: Sequence[ImageLayout], member: NDArray[np.intp], indices: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -174,8 +166,8 @@ def _planned(
             elif axis.coords:
                 listed = np.array([stage_coordinates(image, axis) for image in images], float)
                 planned[:, 4] = um * listed[member, indices[:, number]]
-        if axis.kind == "channel" and image.plane_channels:
-            exposures = [channel.exposure_ms for channel in image.plane_channels]
+        if axis.kind == "channel" and image.spec.plane_channels:
+            exposures = [channel.exposure_ms for channel in image.spec.plane_channels]
             listed = np.array([np.nan if e is None else e for e in exposures], dtype=float)
             planned[:, 1] = listed[indices[:, number]]
     return planned

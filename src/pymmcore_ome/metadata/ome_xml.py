@@ -16,12 +16,11 @@ from typing import Final
 from ome_types import model as ome
 
 from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.schema import Plate
 
-from .ome_image import ABSENT, ImageText, element_text
-from .ome_instrument import instrument_element
+from .documents import StoreState
+from .ome_image import ABSENT, ImageText, element_text, instrument_element, root_text, xml_text
 from .ome_planes import alike, plane_elements, tiff_data_elements
-from .ome_plate import PlateText
-from .state import StoreState
 
 CREATOR: Final = "pymmcore-ome"
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -43,8 +42,7 @@ class OmeXml:
     def __init__(self, state: StoreState) -> None:
         self._state = state
         schema = state.layout.schema
-        root = ome.OME(creator=CREATOR).to_xml(indent=0, include_schema_location=True)
-        self._head = xml_bytes(_HEAD + root.rstrip().removesuffix("/>") + ">")
+        self._head = xml_bytes(_HEAD + root_text(CREATOR))
         self._plate = None if schema.plate is None else PlateText(schema.plate)
         self._instrument = (
             b""
@@ -91,3 +89,53 @@ def _date(started: str | None) -> datetime | None:
         return datetime.fromisoformat(started) if started else None
     except ValueError:
         return None
+
+
+class PlateText:
+    """Makes the Plate element as text; ome-types is asked once, for the plate without wells.
+
+    There may be a document for each of its wells.
+    """
+
+    def __init__(self, plate: Plate) -> None:
+        self._rows = {name: number for number, name in enumerate(plate.rows)}
+        self._columns = {name: number for number, name in enumerate(plate.columns)}
+        empty = ome.Plate(
+            id="Plate:0",
+            name=None if plate.name is None else xml_text(plate.name),
+            rows=len(plate.rows),
+            columns=len(plate.columns),
+            row_naming_convention=_convention(plate.rows),
+            column_naming_convention=_convention(plate.columns),
+        )
+        self._start = element_text(empty).removesuffix("/>")
+
+    def __call__(self, images: Sequence[ImageLayout]) -> str:
+        """Return the element; sample n refers to ``Image:n``, the n-th of `images`."""
+        samples: dict[tuple[str, str], list[str]] = {}
+        for number, image in enumerate(images):
+            if image.well is not None:
+                samples.setdefault(image.well, []).append(_sample(image, number))
+        wells = "".join(
+            f'<Well ID="Well:0:{number}" Column="{self._columns[column]}" Row="{self._rows[row]}">'
+            f"{''.join(members)}</Well>"
+            for number, ((row, column), members) in enumerate(samples.items())
+        )
+        return f"{self._start}>{wells}</Plate>"
+
+
+def _sample(image: ImageLayout, number: int) -> str:
+    x_um, y_um = image.position.x_um, image.position.y_um
+    where = "" if x_um is None else f' PositionX="{x_um!r}" PositionXUnit="\u00b5m"'
+    if y_um is not None:
+        where += f' PositionY="{y_um!r}" PositionYUnit="\u00b5m"'
+    return (
+        f'<WellSample ID="WellSample:0:{number}" Index="{number}"{where}>'
+        f'<ImageRef ID="Image:{number}"/></WellSample>'
+    )
+
+
+def _convention(names: Sequence[str]) -> str | None:
+    if all(name.isdigit() for name in names):
+        return "number"
+    return "letter" if all(name.isalpha() for name in names) else None

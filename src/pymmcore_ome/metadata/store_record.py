@@ -1,23 +1,38 @@
-"""`StoreRecord`: what the package writes of itself at the root of a store.
+"""`StoreRecord`: how a store was declared, how it was made, and how it ended; and where it is kept.
 
-One JSON object under the key ``pymmcore_ome`` of the root's attributes. It holds the
-schema, so that a store can be read back, finished or not, without guessing.
+One JSON object under the key ``pymmcore_ome``: of the root's attributes in Zarr, of `store.json` in
+a folder of TIFF files, of an annotation in the OME-XML of one TIFF file. It holds the schema, so
+that a store can be read back, finished or not, without guessing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from html import escape, unescape
+from itertools import chain
 from typing import Any, Final, Literal, get_args
 
+from pymmcore_ome.frames import json_bytes
+from pymmcore_ome.layout import ImageLayout
+
 KEY: Final = "pymmcore_ome"
+#: The OME-XML of a Zarr store.
+XML_KEY: Final = "OME/METADATA.ome.xml"
+#: The document that goes into a single TIFF file as its ImageDescription.
+DESCRIPTION_KEY: Final = "ome.xml"
+_START: Final = (
+    f'<StructuredAnnotations><CommentAnnotation ID="Annotation:{KEY}" Namespace="{KEY}"><Value>'
+)
+_END: Final = "</Value></CommentAnnotation></StructuredAnnotations>"
 
 Status = Literal["complete", "canceled", "failed", "incomplete", "recovered"]
 
 
 @dataclass(frozen=True)
 class StoreRecord:
-    """The package's own page in a store.
+    """How a store was declared, how it was made, and how it ended.
 
     Attributes
     ----------
@@ -53,20 +68,21 @@ class StoreRecord:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
-    def from_attributes(cls, found: Any) -> StoreRecord | None:
-        """Read back what `to_attributes` gave; None where there is no such thing."""
-        if not isinstance(found, Mapping) or "schema" not in found:
+    def from_attributes(cls, attributes: Any) -> StoreRecord | None:
+        """Read back what `to_attributes` returned; None when it is not a store record."""
+        if not isinstance(attributes, Mapping):
             return None
-        if found.get("status") not in get_args(Status) or not isinstance(found["schema"], Mapping):
+        schema, status = attributes.get("schema"), str(attributes.get("status"))
+        if status not in get_args(Status) or not isinstance(schema, Mapping):
             return None
         plain = {
-            key: found.get(key) for key in ("version", "backend", "reason", "started", "ended")
+            key: attributes.get(key) for key in ("version", "backend", "reason", "started", "ended")
         }
         return cls(
-            schema=found["schema"],
-            status=found["status"],
-            frames=_mapping(found.get("frames")),
-            acquisition=_mapping(found.get("acquisition")),
+            schema=schema,
+            status=status,  # type: ignore[arg-type]  # one of them, as was just asked
+            frames=_mapping(attributes.get("frames")),
+            acquisition=_mapping(attributes.get("acquisition")),
             version=str(plain.pop("version")),
             backend=str(plain.pop("backend")),
             **{key: None if value is None else str(value) for key, value in plain.items()},
@@ -75,3 +91,34 @@ class StoreRecord:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def file_name(image: ImageLayout) -> str:
+    """Return the name of an image's own file, in a folder with one TIFF file a position."""
+    return f"{image.number}.ome.tiff"
+
+
+def with_record(xml: Iterable[bytes], record: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield an OME-XML with the store record in its StructuredAnnotations, its last element."""
+    text = json.dumps(json.loads(json_bytes(record)))  # ASCII: XML cannot hold every character
+    last = b""
+    for piece in chain(xml, [None]):
+        if piece is None:
+            head, close, tail = last.rpartition(b"</OME>")
+            yield head + f"{_START}{escape(text, quote=False)}{_END}".encode() + close + tail
+            return
+        yield last
+        last = piece
+
+
+def record_of_xml(xml: bytes) -> Mapping[str, Any] | None:
+    """Return the store record in an OME-XML, or None when it has none."""
+    start = xml.rfind(_START.encode())
+    end = xml.find(_END.encode(), start)
+    if start < 0 or end < 0:
+        return None
+    try:
+        record = json.loads(unescape(xml[start + len(_START) : end].decode("ascii")))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,7 +1,8 @@
 """The documents of an OME-Zarr store.
 
 Three layouts, as NGFF 0.5 has them: a root that is the image; a bioformats2raw root with
-images ``0, 1, …``; a plate with ``row/column/field``. All have ``OME/METADATA.ome.xml``.
+images ``0, 1, …``; a plate with ``row/column/field``. All have ``OME/METADATA.ome.xml`` once
+they are closed; NGFF does not ask for it, and `OME/zarr.json` lists the images until then.
 """
 
 from __future__ import annotations
@@ -13,12 +14,9 @@ from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, Layout
 
 from . import ngff
-from .documents import Document, Documents, image_notes
-from .ome_xml import OmeXml
-from .state import StoreState
-from .store_record import KEY
+from .documents import Document, Documents, StoreState, image_notes
+from .store_record import KEY, XML_KEY
 
-XML_KEY: Final = "OME/METADATA.ome.xml"
 _OME_GROUP: Final = "OME/zarr.json"
 
 
@@ -34,7 +32,7 @@ class ZarrDocuments(Documents):
         if layout.plate is not None:
             yield from _plate_groups(layout)
         yield from self.grown(state, layout.images)
-        yield from self.closed(state)
+        yield "zarr.json", _group(_root(state))
 
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
         layout = state.layout
@@ -52,6 +50,8 @@ class ZarrDocuments(Documents):
             yield _OME_GROUP, _group({"ome": ngff.series_attributes(made)})
 
     def closed(self, state: StoreState) -> Iterator[Document]:
+        from .ome_xml import OmeXml  # imports ome-types, which takes longer than opening a stream
+
         if state.layout.images:
             if not _has_series(state.layout):
                 yield _OME_GROUP, _group({})

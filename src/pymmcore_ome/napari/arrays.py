@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.backends.selection import split_selection
+from pymmcore_ome.backends import split_selection
 from pymmcore_ome.dataset import Image
 
 
@@ -84,7 +84,7 @@ class ChannelView(LazyArray):
     def __init__(self, image: Image, channel: int, samples: int = 1, upward: bool = False) -> None:
         self._image, self._samples = image, samples
         self._first = channel
-        self._channel_axis = image.layout.channel_axis
+        self._channel_axis = image.layout.spec.channel_axis
         axes = [axis for axis in image.axes if axis != "c"]
         self._upward_axis = axes.index("z") if upward else None
         shape = [image.sizes[axis] for axis in axes]

@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pymmcore_ome.acquisition import Installation, install
-from pymmcore_ome.acquisition.run_thread import RunThread
+from pymmcore_ome.acquisition import Installation, RunThread, install
 from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 from pymmcore_ome.stream import Summary
 
-from .show import show, viewer_or_current
+from .viewer import show, viewer_or_current
 
 logger = logging.getLogger("pymmcore-ome")
 _LIVE_KEY = "napari_micromanager"  # of the metadata that napari-micromanager gives its layers
@@ -38,7 +37,7 @@ class Connection:
     """
 
     def __init__(self, viewer: Any, core: Any, window: Any, options: dict[str, Any]) -> None:
-        from pymmcore_ome.gui.guard import from_any_thread  # superqt's crashes with PySide6
+        from pymmcore_ome.gui import from_any_thread  # superqt's crashes with PySide6
 
         self._in_main_thread = from_any_thread(self._tell)
         self.viewer = viewer

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, Final
 
 from .connection import Connection, connect, main_window
-from .show import viewer_or_current
+from .viewer import viewer_or_current
 
 _SAVES: Final = (
     "Run in napari-micromanager's MDA saves through pymmcore-ome: check “Save Acquisition” there "

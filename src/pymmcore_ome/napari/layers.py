@@ -13,9 +13,7 @@ import numpy as np
 
 from pymmcore_ome.dataset import Dataset, Image
 from pymmcore_ome.layout import Axis
-from pymmcore_ome.metadata import KEY, axis_origin
-from pymmcore_ome.metadata.colors import channel_colors
-from pymmcore_ome.metadata.ngff import physical_unit, pixel_range
+from pymmcore_ome.metadata import KEY, axis_origin, channel_colors, physical_unit, pixel_range
 
 from .arrays import LazyArray, Stack
 from .pictures import Picture, pictures_of
@@ -49,7 +47,7 @@ def layers_of(dataset: Dataset) -> list[LayerData]:
 
 def _group_layers(dataset: Dataset, pictures: Sequence[Picture], name: str) -> list[LayerData]:
     image = pictures[0].images[0]
-    samples = image.layout.samples
+    samples = image.layout.spec.samples
     axes = [axis for axis in image.layout.axes if axis.name != "c"]
     z = next((axis for axis in axes if axis.name == "z"), None)
     upward = z is not None and (z.scale or 0) < 0
@@ -71,8 +69,8 @@ def _group_layers(dataset: Dataset, pictures: Sequence[Picture], name: str) -> l
             for step in _steps(pictures)
         ]
         own = dict(how)
-        if image.layout.plane_channels:
-            own["name"] = f"{name}: {image.layout.plane_channels[number].name}"
+        if image.layout.spec.plane_channels:
+            own["name"] = f"{name}: {image.layout.spec.plane_channels[number].name}"
         else:
             own["name"] = name
         own["multiscale"] = len(levels) > 1

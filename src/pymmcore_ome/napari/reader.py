@@ -10,7 +10,7 @@ from pymmcore_ome.dataset import Dataset, open_dataset
 from pymmcore_ome.errors import PymmcoreOmeError
 
 from .layers import LayerData, layers_of
-from .show import name_positions, viewer_or_current
+from .viewer import name_positions, viewer_or_current
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 

@@ -1,16 +1,31 @@
 """Declarative models of what a store holds. Pure: no I/O, no arrays, no threads."""
 
-from .camera import Camera
+from .camera import PIXEL_DTYPES, Camera
 from .channel import Channel
-from .dimension import Dimension
-from .event_order import EventOrder
-from .image_plan import ImagePlan
+from .dimension import Dimension, Kind
 from .instrument import Detector, Instrument, Objective
-from .plate import Plate
-from .position import Position
-from .storage import StorageSchema
+from .names import safe_name, unsafe_reason
+from .position import Plate, Position
+from .storage import EventOrder, ImageSchema, StorageSchema
+from .units import MICROMETERS, SECONDS, UNIT_SYMBOLS
 
 __all__ = [
-    "Camera", "Channel", "Detector", "Dimension", "EventOrder", "ImagePlan", "Instrument",
-    "Objective", "Plate", "Position", "StorageSchema",
+    "MICROMETERS",
+    "PIXEL_DTYPES",
+    "SECONDS",
+    "UNIT_SYMBOLS",
+    "Camera",
+    "Channel",
+    "Detector",
+    "Dimension",
+    "EventOrder",
+    "ImageSchema",
+    "Instrument",
+    "Kind",
+    "Objective",
+    "Plate",
+    "Position",
+    "StorageSchema",
+    "safe_name",
+    "unsafe_reason",
 ]  # fmt: skip

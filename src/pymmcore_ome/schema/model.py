@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pymmcore_ome.errors import SchemaError
@@ -57,11 +56,15 @@ class Model(BaseModel):
 
     def to_yaml(self) -> str:
         """Return the description as YAML, for people to read and edit."""
+        import yaml  # here, because few programs read or write YAML
+
         return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
         """Read what `to_yaml` wrote."""
+        import yaml
+
         try:
             fields = yaml.safe_load(text)
         except (yaml.YAMLError, AttributeError) as error:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
+from .camera import Camera, check_bits, check_dtype
 from .dimension import Dimension
-from .event_order import EventOrder
-from .image_plan import ImagePlan
 from .instrument import Instrument
 from .model import Model
-from .pixels import check_bits, check_dtype
-from .plate import Plate
-from .position import Position
+from .position import Plate, Position
 
 
 class StorageSchema(Model):
@@ -48,7 +45,7 @@ class StorageSchema(Model):
         channels of the image.
     instrument : Instrument | None
         The microscope, as far as it is known.
-    images : sequence of ImagePlan | None
+    images : sequence of ImageSchema | None
         In order of first visit.
     order : EventOrder | None
         With `images`. None: frames can only be placed by index.
@@ -71,7 +68,7 @@ class StorageSchema(Model):
     significant_bits: int | None = Field(default=None, ge=1, le=64)
     rgb: bool = False
     instrument: Instrument | None = None
-    images: tuple[ImagePlan, ...] | None = None
+    images: tuple[ImageSchema, ...] | None = None
     order: EventOrder | None = None
     grows: bool = False
 
@@ -182,3 +179,76 @@ def _check_wells(plate: Plate, groups: list[tuple[Position, ...]]) -> None:
                     f"{position.plate_row}{position.plate_column}, which plate {plate.name!r} "
                     "does not have"
                 )
+
+
+class EventOrder(Model):
+    """The acquisition indices of all frames, in order of acquisition.
+
+    Parameters
+    ----------
+    axes : sequence of str
+        Names of the columns.
+    rows : sequence of sequences of int
+        One row a frame; -1 where the frame's index has no such axis. In JSON and YAML the
+        rows are one text, ``"0 0 1,0 0 2"``.
+    """
+
+    axes: tuple[str, ...]
+    rows: tuple[tuple[int, ...], ...]
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _rows_from_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(tuple(map(int, row.split())) for row in value.split(",") if row)
+        return value
+
+    @field_serializer("rows", when_used="json")
+    def _rows_to_text(self, rows: tuple[tuple[int, ...], ...]) -> str:
+        return ",".join(" ".join(map(str, row)) for row in rows)
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Self:
+        width = len(self.axes)
+        if not width and self.rows:
+            raise ValueError("rows need at least one axis")
+        if any(len(row) != width for row in self.rows):
+            raise ValueError(f"every row needs {width} values, one for each of {self.axes}")
+        return self
+
+
+class ImageSchema(Model):
+    """One image, and which acquisition index leads to it.
+
+    Parameters
+    ----------
+    at : mapping of str to int
+        The part of the index that selects the image, such as ``{"p": 1, "g": 2}``.
+    position : Position
+        Where it is taken; its name and label are the image's.
+    dimensions : sequence of Dimension
+        Its own loops, positions and y, x left out. ``cam`` folds into the channels.
+    camera : Camera | None
+        What delivers its frames. None: frames are as the schema says.
+    repeats : int
+        How often an index may come at most. The k-th repeat goes to time ``t + k * T``, T
+        being the size of ``t`` (1 without one): a frame never overwrites another.
+    """
+
+    at: dict[str, int] = Field(default_factory=dict)
+    position: Position = Position()
+    dimensions: tuple[Dimension, ...] = ()
+    camera: Camera | None = None
+    repeats: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _dimensions_are_axes(self) -> Self:
+        names = [dim.name for dim in self.dimensions]
+        if len(set(names)) < len(names):
+            raise ValueError(f"dimension names repeat: {names}")
+        for dim in self.dimensions:
+            if dim.makes_images or dim.name in ("y", "x"):
+                raise ValueError(f"dimension {dim.name!r} belongs to the schema, not to an image")
+            if dim.size is None:
+                raise ValueError(f"dimension {dim.name!r} of an image needs a size")
+        return self

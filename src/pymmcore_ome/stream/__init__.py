@@ -1,14 +1,38 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
-from .array_view import ArrayView
-from .joined_view import JoinedView
-from .open import open_stream
+from .buffer import what_to_do
+from .open import open_planned, open_stream
+from .options import (
+    CHECKPOINT_S,
+    STALL_S,
+    Durability,
+    SaveOptions,
+    SaveOptionsDict,
+    lists_options,
+    one_of,
+)
 from .plan import StorePlan, plan_store
 from .progress import Progress, Summary
 from .stream import Stream
-from .view import View
+from .views import ArrayView, JoinedView, View
 
 __all__ = [
-    "ArrayView", "JoinedView", "Progress", "StorePlan", "Stream", "Summary", "View", "open_stream",
+    "CHECKPOINT_S",
+    "STALL_S",
+    "ArrayView",
+    "Durability",
+    "JoinedView",
+    "Progress",
+    "SaveOptions",
+    "SaveOptionsDict",
+    "StorePlan",
+    "Stream",
+    "Summary",
+    "View",
+    "lists_options",
+    "one_of",
+    "open_planned",
+    "open_stream",
     "plan_store",
+    "what_to_do",
 ]  # fmt: skip

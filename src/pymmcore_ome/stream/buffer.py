@@ -7,17 +7,20 @@ nothing grows. A failure wakes everybody.
 
 from __future__ import annotations
 
+import errno
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.errors import StalledError
+from pymmcore_ome.errors import BufferFullError, Option, PymmcoreOmeError, StalledError, WriteError
 from pymmcore_ome.frames import FrameRecord
 from pymmcore_ome.layout import FrameAddress
 
@@ -28,13 +31,13 @@ _MOST_BYTES: Final = 4 << 20
 _SOME_BYTES: Final = 4 << 20
 
 
-class Parcel(NamedTuple):
+class QueuedFrame(NamedTuple):
     """One frame on its way. The buffer owns the array: nobody else writes to it."""
 
     frame: NDArray[np.generic]
     address: FrameAddress
     record: FrameRecord
-    is_slot: bool = False  # the array is one of `Slots`
+    is_slot: bool = False  # the array is one of `ArrayPool`
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +46,7 @@ class Parcel(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Holes:
+class SkippedFrames:
     """Places of the plan whose frames will not come, between the frames before and after."""
 
     addresses: Sequence[FrameAddress]
@@ -67,7 +70,7 @@ class FrameBuffer:
         self,
         budget_bytes: int,
         stall_s: float = STALL_S,
-        on_taken: Callable[[Parcel, int], None] | None = None,
+        on_taken: Callable[[QueuedFrame, int], None] | None = None,
     ) -> None:
         self.budget_bytes = budget_bytes
         self._on_taken = on_taken
@@ -76,7 +79,7 @@ class FrameBuffer:
         self._must_be_free = 0
         self.blocked_s = 0.0
         self.bytes_held = 0
-        self._waiting: deque[Parcel | Holes] = deque()
+        self._waiting: deque[QueuedFrame | SkippedFrames] = deque()
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)  # producers wait for it
         self._work = threading.Condition(self._lock)  # the writer waits for it
@@ -94,7 +97,7 @@ class FrameBuffer:
         with self._lock:
             return not self._must_wait(nbytes)
 
-    def put(self, parcel: Parcel | Holes) -> bool:
+    def put(self, parcel: QueuedFrame | SkippedFrames) -> bool:
         """Take a parcel in, waiting for room. False: the path failed or ended meanwhile.
 
         Raises
@@ -120,13 +123,13 @@ class FrameBuffer:
             if self._error is not None or self._ended:
                 return False
             self.bytes_held += nbytes
-            if self._on_taken is not None and isinstance(parcel, Parcel):
+            if self._on_taken is not None and isinstance(parcel, QueuedFrame):
                 self._on_taken(parcel, self.budget_bytes - self.bytes_held)
             self._waiting.append(parcel)
             self._work.notify()
         return True
 
-    def take(self, timeout_s: float) -> list[Parcel | Holes]:
+    def take(self, timeout_s: float) -> list[QueuedFrame | SkippedFrames]:
         """Return what is next, several at once where they are small.
 
         Nothing after a poke, at the end, or after the timeout.
@@ -136,7 +139,7 @@ class FrameBuffer:
                 lambda: self._waiting or self._ended or self._poked, timeout=timeout_s
             )
             self._poked = False
-            taken: list[Parcel | Holes] = []
+            taken: list[QueuedFrame | SkippedFrames] = []
             nbytes = 0
             while self._waiting and len(taken) < _MOST_PARCELS and nbytes < _MOST_BYTES:
                 taken.append(self._waiting.popleft())
@@ -194,3 +197,100 @@ class FrameBuffer:
     def _must_wait(self, nbytes: int) -> bool:
         full = self.bytes_held > 0 and self.bytes_held + nbytes > self.budget_bytes
         return full and self._error is None and not self._ended
+
+
+_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # no quota on Windows
+
+
+def buffer_full(frame_number: int, buffer: FrameBuffer) -> BufferFullError:
+    """Return the error of a frame for which there is no room."""
+    return BufferFullError(
+        f"Frame {frame_number} was not taken: {buffer.bytes_held} of {buffer.budget_bytes} bytes "
+        "are waiting for the disk. Try again later, raise buffer_bytes, or wait with ",
+        Option("when_full", "block"),
+        ".",
+    )
+
+
+def write_error(path: Path, error: BaseException | None) -> PymmcoreOmeError:
+    """Return what ended a stream, as an error of ours."""
+    if isinstance(error, PymmcoreOmeError):
+        return error
+    failure = WriteError(f"The writer of {path} stopped: {error!r}.")
+    failure.__cause__ = error
+    return failure
+
+
+def what_to_do(error: BaseException) -> str:
+    """Return what a user may do about a write that failed."""
+    if "No space left" in str(error) or (isinstance(error, OSError) and error.errno in _FULL):
+        return "Make room on the disk, or choose another, and run again"
+    return "Check the disk"
+
+
+def finish_error(path: Path, left_behind: str, error: Exception) -> WriteError:
+    """Return the error of a store whose last documents or pixels could not be written."""
+    failure = WriteError(
+        f"{path}: the store could not be finished: {error}. {left_behind}. {what_to_do(error)}."
+    )
+    failure.__cause__ = error
+    return failure
+
+
+_POOL_BYTES: Final = 64 << 20
+_TRIES: Final = 4
+
+
+def _references_of_ours() -> int:
+    """Return how many references an array has that only a local name refers to.
+
+    Interpreters count differently. Where several threads may change a count at once it
+    tells nothing, and no array is used again.
+    """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return -1
+    waiting = deque([np.empty(1)])
+    array = waiting.popleft()
+    return sys.getrefcount(array)
+
+
+_OURS: Final = _references_of_ours()
+
+
+class ArrayPool:
+    """Arrays by shape and dtype. It never hands out one to which anybody still refers.
+
+    May be used from any thread. It keeps at most 64 MiB that nobody uses.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[tuple[int, ...], str], deque[NDArray[Any]]] = {}
+        self._free_bytes = 0
+        self._lock = threading.Lock()
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array of this shape and dtype, C-contiguous, with whatever is in it."""
+        with self._lock:
+            waiting = self._free.get((shape, dtype.str), deque())
+            for _ in range(min(_TRIES, len(waiting))):
+                array = waiting.pop()  # the last one is still in the processor's cache, perhaps
+                if sys.getrefcount(array) == _OURS:
+                    self._free_bytes -= array.nbytes
+                    return array
+                waiting.appendleft(array)  # a storage library, or a view, still looks at it
+        return np.empty(shape, dtype)
+
+    def copy_of(
+        self, array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> NDArray[Any]:
+        """Return the same numbers in an array of this dtype, C-contiguous."""
+        copy = self.take(shape, dtype)
+        np.copyto(copy, array)
+        return copy
+
+    def give(self, array: NDArray[Any]) -> None:
+        """Take an array back whose pixels are down. Given once for each time it was taken."""
+        with self._lock:
+            if self._free_bytes + array.nbytes <= _POOL_BYTES:
+                self._free_bytes += array.nbytes
+                self._free.setdefault((array.shape, array.dtype.str), deque()).append(array)

@@ -1,31 +1,112 @@
-"""`StreamOptions`: how a stream treats its producer and the disk. Checked when it is made."""
+"""`SaveOptions`: how a store is written. The only place where its options are written out.
+
+A function that has these options takes them as ``**options: Unpack[SaveOptionsDict]`` and is
+marked with `lists_options`, which shows each of them in its signature and in its help.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
-from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Final, Literal, Self, TypedDict, TypeVar, get_args
 
-from pymmcore_ome.errors import OptionError
+from pymmcore_ome.backends import FILES, ArrayBackend, Files
+from pymmcore_ome.errors import OptionError, UnknownOptionError
+from pymmcore_ome.layout import Chunks
 
 WhenFull = Literal["block", "raise"]
 Durability = Literal["process", "power"]
 
 CHECKPOINT_S: Final = 5.0
 STALL_S: Final = 120.0
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """What `open_stream` was asked, beside what is stored.
+class SaveOptionsDict(TypedDict, total=False):
+    """The keyword arguments of `SaveOptions`, for type checkers."""
+
+    format: str | None
+    backend: str | type[ArrayBackend] | None
+    overwrite: bool
+    compression: str | None
+    chunks: Chunks
+    shards: Mapping[str, int] | None
+    files: Files
+    bigtiff: bool
+    levels: int | None
+    buffer_bytes: int | None
+    when_full: WhenFull
+    durability: Durability
+    checkpoint_s: float
+    stall_s: float
+    checksums: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveOptions:
+    """The options of `open_stream`, `Output` and `install`. Checked when it is made.
+
+    Parameters
+    ----------
+    format : ``"ome-zarr"`` | ``"ome-tiff"``, optional
+        None: by the suffix of the path.
+    backend : str or ArrayBackend subclass, optional
+        One of `available_backends`. None: the format's default.
+    overwrite : bool
+        Replace an existing store. A folder that is not a store is never replaced.
+    compression : str, optional
+        ``"name"`` or ``"name:level"``; overrides the schema's. OME-Zarr: zstd, gzip, blosc;
+        OME-TIFF: zstd, deflate, lzw.
+    chunks : mapping of axis name to elements, or ``"auto"``, optional
+        Overrides the schema's, OME-Zarr only. Frames are gathered until a chunk, or a shard,
+        is full, and written at once. An axis that is not named has the schema's size, else one
+        frame. ``"auto"``: whole frames; small ones are gathered along the axes that the
+        acquisition runs through fastest, until a chunk has at least 4 MiB; frames of 2 MiB are
+        chunks of their own. Sizes that the schema declares stay. One frame a chunk where
+        positions change faster, or the order of frames is not a loop nest.
+    shards : mapping of axis name to elements, optional
+        As `chunks`; a shard must be a whole multiple of a chunk. None: no shards.
+    files : ``"one"`` | ``"per-position"``
+        OME-TIFF: all images in one file, or a folder with one file each.
+    bigtiff : bool
+        OME-TIFF: False writes a classic TIFF, which ends at 4 GiB.
+    levels : int, optional
+        Resolution levels. Only 1, the full resolution, is written by this version.
+    buffer_bytes : int, optional
+        Frames held in memory at most. None: a quarter of the free memory, at most 1 GiB.
+    when_full : ``"block"`` | ``"raise"``
+        What `append` does when the buffer is full: wait, or raise BufferFullError. No frame is
+        ever dropped.
+    durability : ``"process"`` | ``"power"``
+        What a stored frame survives: the death of this process, or a power cut too, which is
+        slower.
+    checkpoint_s : float
+        Seconds after which a frame is on disk and listed, at most.
+    stall_s : float
+        Seconds that `append` waits for a disk that has stopped accepting data, at most.
+    checksums : bool
+        Put a checksum of each frame's pixels into the frame table, for
+        ``validate(pixels=True)``.
 
     Raises
     ------
     OptionError
-        On a value that is none of those listed with `open_stream`.
+        On a value that is not one of these.
     """
 
-    buffer_bytes: int
+    format: str | None = None
+    backend: str | type[ArrayBackend] | None = None
+    overwrite: bool = False
+    compression: str | None = None
+    chunks: Chunks = None
+    shards: Mapping[str, int] | None = None
+    files: Files = "one"
+    bigtiff: bool = True
+    levels: int | None = None
+    buffer_bytes: int | None = None
     when_full: WhenFull = "block"
     durability: Durability = "process"
     checkpoint_s: float = CHECKPOINT_S
@@ -33,21 +114,105 @@ class StreamOptions:
     checksums: bool = True
 
     def __post_init__(self) -> None:
-        _one_of("when_full", self.when_full, get_args(WhenFull))
-        _one_of("durability", self.durability, get_args(Durability))
-        _one_of("checksums", self.checksums, (True, False))
-        if type(self.buffer_bytes) is not int or self.buffer_bytes < 1:
+        if self.files not in FILES:
             raise OptionError(
-                f"buffer_bytes must be a whole number from 1, got {self.buffer_bytes!r:.80}."
+                f"files must be {' or '.join(map(repr, FILES))}, got {self.files!r:.80}."
             )
+        if not isinstance(self.bigtiff, bool):
+            raise OptionError(f"bigtiff must be True or False, got {self.bigtiff!r:.80}.")
+        if self.levels not in (None, 1):
+            raise OptionError(
+                f"levels={self.levels!r:.80}: only the full resolution (1) can be written."
+            )
+        one_of("when_full", self.when_full, get_args(WhenFull))
+        one_of("durability", self.durability, get_args(Durability))
+        one_of("checksums", self.checksums, (True, False))
+        size = self.buffer_bytes
+        if size is not None and (type(size) is not int or size < 1):
+            raise OptionError(f"buffer_bytes must be a whole number from 1, got {size!r:.80}.")
         for name in ("checkpoint_s", "stall_s"):
             value = getattr(self, name)
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not 0 < value < math.inf:
                 raise OptionError(f"{name} must be seconds above 0, got {value!r:.80}.")
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any], *others: str) -> Self:
+        """Return the options of a call.
 
-def _one_of(name: str, value: Any, known: tuple[Any, ...]) -> None:
-    if not any(type(value) is type(choice) and value == choice for choice in known):
-        shown = ", ".join(repr(choice) for choice in known)
-        raise OptionError(f"{name} must be one of {shown}, got {value!r:.80}.")
+        Parameters
+        ----------
+        options : mapping
+            Keyword arguments.
+        *others : str
+            What the caller takes besides, for the message on a name that is none.
+
+        Raises
+        ------
+        UnknownOptionError
+            On a name that is no option, with the nearest one.
+        OptionError
+            As the class.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in names:
+                near = get_close_matches(name, [*names, *others], n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"Options: {', '.join(names)}."
+                raise UnknownOptionError(f"There is no option {name!r}. {hint}")
+        return cls(**options)
+
+
+def lists_options(function: F) -> F:
+    """Show each of `SaveOptions` in a function's signature and help, in place of ``**options``.
+
+    Parameters
+    ----------
+    function : callable or class
+        Its docstring has the entry ``**options``, of one indented line.
+    """
+    function.__doc__ = _with_options(function.__doc__)
+    if inspect.isclass(function):
+        lists_options(function.__init__)
+        return function
+    signature = inspect.signature(function)
+    kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    added = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field),
+            annotation=field.type,
+        )
+        for field in fields(SaveOptions)
+    ]  # fmt: skip
+    function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*kept, *added]
+    )
+    return function
+
+
+def _default(field: Field[Any]) -> Any:
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def _with_options(doc: str | None) -> str | None:
+    if doc is None or SaveOptions.__doc__ is None:  # pragma: no cover  # python -OO
+        return doc
+    listed = inspect.cleandoc(SaveOptions.__doc__).partition("----------\n")[2]
+    listed = listed.partition("\n\nRaises\n")[0]
+    lines = inspect.cleandoc(doc).splitlines()
+    at = next((n for n, line in enumerate(lines) if line.startswith("**options")), None)
+    if at is None:
+        return doc
+    return "\n".join([*lines[:at], *listed.splitlines(), *lines[at + 2 :]])
+
+
+def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Refuse a value that is none of an option's.
+
+    Raises
+    ------
+    OptionError
+    """
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise OptionError(f"{name} must be one of {listed}, got {value!r:.80}.")

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-import numpy as np
-
-from pymmcore_ome.backends import FILES, ArrayBackend, BackendOptions, Files, find_backend
-from pymmcore_ome.disk import Place, choose_format, local_path
+from pymmcore_ome.backends import ArrayBackend, BackendOptions, find_backend
+from pymmcore_ome.disk import StoreLocation, choose_format, local_path
 from pymmcore_ome.errors import OptionError, SchemaError
-from pymmcore_ome.layout import Chunks, FrameRouter, ImageLayout, Layout, layout_of, with_chunks
+from pymmcore_ome.layout import FrameRouter, Layout, layout_of, with_chunks
 from pymmcore_ome.metadata import documents_of
 from pymmcore_ome.schema import StorageSchema
+
+from .options import SaveOptions
 
 
 @dataclass(frozen=True)
 class StorePlan:
     """Where a store goes, what it holds, and who writes it. Made by `plan_store`."""
 
-    place: Place
+    place: StoreLocation
     layout: Layout
     backend: type[ArrayBackend]
     options: BackendOptions
@@ -31,7 +30,7 @@ class StorePlan:
     @cached_property
     def frame_bytes(self) -> tuple[int, ...]:
         """Bytes of one frame in memory; several numbers where cameras differ."""
-        return tuple(sorted({_frame_bytes(image) for image in self.layout.images}))
+        return tuple(sorted({image.spec.nbytes for image in self.layout.images}))
 
     @cached_property
     def pixel_bytes(self) -> int | None:
@@ -41,11 +40,11 @@ class StorePlan:
             return None
         if len(self.frame_bytes) == 1:
             return frames * self.frame_bytes[0]
-        places = [prod(image.shape[:-2]) // image.samples for image in images]
+        places = [prod(image.spec.plane_shape()) for image in images]
         if sum(places) == frames:
-            return sum(n * _frame_bytes(image) for n, image in zip(places, images, strict=True))
+            return sum(n * image.spec.nbytes for n, image in zip(places, images, strict=True))
         numbers = Counter(address.image_number for address in FrameRouter(self.layout))
-        return sum(count * _frame_bytes(images[number]) for number, count in numbers.items())
+        return sum(count * images[number].spec.nbytes for number, count in numbers.items())
 
     @property
     def pixel_files(self) -> int | None:
@@ -57,40 +56,22 @@ class StorePlan:
         return sum(
             prod(
                 ceil(size / piece)
-                for size, piece in zip(
-                    image.shape, image.shard_shape or image.chunk_shape, strict=True
-                )
+                for size, piece in zip(image.shape, image.spec.write_shape, strict=True)
             )
             for image in self.layout.images
         )
 
 
-def _frame_bytes(image: ImageLayout) -> int:
-    return prod(image.block_shape) * np.dtype(image.dtype).itemsize
-
-
 def plan_store(
-    path: str | os.PathLike[str],
-    schema: StorageSchema,
-    *,
-    format: str | None = None,  # noqa: A002  # the contract's word
-    backend: str | type[ArrayBackend] | None = None,
-    overwrite: bool = False,
-    compression: str | None = None,
-    chunks: Chunks = None,
-    shards: Mapping[str, int] | None = None,
-    files: Files = "one",
-    bigtiff: bool = True,
-    outlasts_power: bool = False,
+    path: str | os.PathLike[str], schema: StorageSchema, options: SaveOptions
 ) -> StorePlan:
     """Return what `open_stream` would make of a schema; refuse what it would refuse.
 
     Parameters
     ----------
-    path, schema, format, backend, overwrite, compression, chunks, shards, files, bigtiff
+    path, schema
         As `open_stream`.
-    outlasts_power : bool
-        Whether ``durability="power"`` is asked for.
+    options : SaveOptions
 
     Raises
     ------
@@ -100,24 +81,22 @@ def plan_store(
         A path that cannot be used; StoreExistsError when something is there.
     """
     target = local_path(path)
-    chosen = choose_format(target, format)
-    backend_class = find_backend(backend, chosen)
+    format_ = choose_format(target, options.format)
+    backend_class = find_backend(options.backend, format_)
     if not isinstance(schema, StorageSchema):
         raise SchemaError(f"schema must be a StorageSchema, got {schema!r:.80}.")
-    if files not in FILES:
-        raise OptionError(f"files must be {' or '.join(map(repr, FILES))}, got {files!r:.80}.")
-    if not isinstance(bigtiff, bool):
-        raise OptionError(f"bigtiff must be True or False, got {bigtiff!r:.80}.")
-    if compression is not None:
-        schema = schema.replace(compression=compression)
-    place = Place.of_new(target, chosen, files)
-    named = chosen == "ome-tiff"
-    if named and chunks == "auto":
-        chunks = None  # a page is a frame
-    layout = with_chunks(layout_of(schema, named), chunks, shards)
-    options = BackendOptions(schema.compression, files, bigtiff, outlasts_power)
-    reasons = [*documents_of(place).refusals(layout), *backend_class.refusals(layout, options)]
+    if options.compression is not None:
+        schema = schema.replace(compression=options.compression)
+    place = StoreLocation.of_new(target, format_, options.files)
+    is_tiff = format_ == "ome-tiff"
+    # a page is a frame
+    chunks = None if is_tiff and options.chunks == "auto" else options.chunks
+    layout = with_chunks(layout_of(schema, is_tiff), chunks, options.shards)
+    for_backend = BackendOptions(
+        schema.compression, options.files, options.bigtiff, options.durability == "power"
+    )
+    reasons = [*documents_of(place).refusals(layout), *backend_class.refusals(layout, for_backend)]
     if reasons:
         raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")
-    place.check_free(overwrite)
-    return StorePlan(place, layout, backend_class, options)
+    place.check_free(options.overwrite)
+    return StorePlan(place, layout, backend_class, for_backend)

@@ -13,9 +13,9 @@ from typing import Any
 
 from pymmcore_ome.backends import ArrayBackend, BackendOptions, PlaneReader
 from pymmcore_ome.dataset import confirm_proven, open_dataset
-from pymmcore_ome.disk import Place, StoreLock
+from pymmcore_ome.disk import StoreLocation, StoreLock
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
-from pymmcore_ome.frames import Journal, read_table
+from pymmcore_ome.frames import FrameTableWriter, read_table
 from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
 from pymmcore_ome.metadata import Document, Documents, StoreRecord, StoreState, documents_of
 from pymmcore_ome.schema import StorageSchema
@@ -48,10 +48,10 @@ def _claimed(path: Path) -> Iterator[None]:
 class Store:
     """One store that is being written. Made whole by `create`, ended by `finish`."""
 
-    place: Place
+    place: StoreLocation
     layout: Layout
     backend: ArrayBackend
-    journal: Journal
+    journal: FrameTableWriter
     record: StoreRecord
     documents: Documents
     lock: StoreLock
@@ -63,7 +63,7 @@ class Store:
     @classmethod
     def create(
         cls,
-        place: Place,
+        place: StoreLocation,
         layout: Layout,
         backend: ArrayBackend,
         options: BackendOptions,
@@ -97,7 +97,7 @@ class Store:
                 )
                 for key, content in documents.created(state):
                     backend.put(key, content)
-                journal = Journal(place.table, is_provisional=backend.is_sequential)
+                journal = FrameTableWriter(place.table, is_provisional=backend.is_sequential)
             except BaseException:
                 backend.close()  # an open file cannot be removed everywhere
                 lock.release()
@@ -264,19 +264,11 @@ def shapes_now(layout: Layout, pages: PageTable | None) -> list[tuple[int, ...]]
     The planned ones; with a page a plane, an image that grows has as many as it has pages.
     """
     if pages is None:
-        known = {id(image.axes): image for image in layout.images}  # shared by fields
-        return [known[id(image.axes)].shape for image in layout.images]
+        return [image.shape for image in layout.images]
     return [
-        (*_with_samples(image, pages.shape(image.number)), *image.shape[-2:])
+        image.spec.array_shape(pages.shape(image.number))
         for image in layout.images[: pages.image_count]
     ]
-
-
-def _with_samples(image: ImageLayout, planes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(
-        size * (image.samples if number == image.channel_axis else 1)
-        for number, size in enumerate(planes)
-    )
 
 
 def _plain(schema: StorageSchema) -> dict[str, Any]:

@@ -6,15 +6,21 @@ frame to make it fit, never overwrites one, and never reports a loss as success.
 
 from __future__ import annotations
 
+import atexit
+import concurrent.futures.thread  # noqa: F401  # registers its own end first, ours goes before it
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, get_args
 
+import numpy as np
 from numpy.typing import NDArray
 
+from pymmcore_ome.disk import default_buffer_bytes
 from pymmcore_ome.errors import (
     FrameError,
     OptionError,
@@ -23,22 +29,23 @@ from pymmcore_ome.errors import (
     WriteError,
 )
 from pymmcore_ome.frames import FrameFacts, FrameRecord
-from pymmcore_ome.layout import FrameAddress, Layout, Placer
+from pymmcore_ome.layout import FrameAddress, Layout, Placement
 from pymmcore_ome.metadata import Status
 
-from .array_view import ArrayView, checked_image
-from .at_exit import close_at_exit, forget
-from .buffer import FrameBuffer, Holes, Parcel
-from .failures import buffer_full, write_error
-from .finish import finish
-from .frame_check import as_array, check_fit, with_channel
-from .joined_view import JoinedView, joined
-from .live_pixels import LivePixels
-from .options import StreamOptions
+from .buffer import (
+    ArrayPool,
+    FrameBuffer,
+    QueuedFrame,
+    SkippedFrames,
+    buffer_full,
+    finish_error,
+    write_error,
+)
+from .live import LivePixels
+from .options import SaveOptions
 from .progress import Progress, Summary
-from .slots import Slots
 from .store import Store
-from .view import View
+from .views import ArrayView, JoinedView, View, checked_image, joined
 from .writer import Writer
 
 logger = logging.getLogger("pymmcore-ome")
@@ -55,16 +62,17 @@ class Stream:
     any other error.
     """
 
-    def __init__(self, store: Store, options: StreamOptions) -> None:
+    def __init__(self, store: Store, options: SaveOptions) -> None:
         layout = store.layout
         self._options = options
         self._stalled: StalledError | None = None
         self._store = store
         self._layout = layout
-        self._placer = Placer(layout, in_order=store.backend.is_sequential)
-        self._slots = Slots()
+        self._placer = Placement(layout, in_order=store.backend.is_sequential)
+        self._slots = ArrayPool()
         self._live = LivePixels(store)
-        self._buffer = FrameBuffer(options.buffer_bytes, options.stall_s, self._live.frames.take)
+        budget_bytes = options.buffer_bytes or default_buffer_bytes()
+        self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.take)
         self._writer = Writer(self._buffer, store, self._live, options, self._slots)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
@@ -141,10 +149,10 @@ class Stream:
             with_channel(facts, self._layout, address),
             arrival,
         )
-        self._put(Parcel(array, address, record, is_slot))
+        self._put(QueuedFrame(array, address, record, is_slot))
         return address
 
-    def _put(self, parcel: Parcel | Holes) -> None:
+    def _put(self, parcel: QueuedFrame | SkippedFrames) -> None:
         try:
             is_taken = self._buffer.put(parcel)
         except StalledError as error:
@@ -173,7 +181,7 @@ class Stream:
             self._check_open()
             empty = self._placer.skip(frames) if at is None else self._placer.skip_at(at)
         if empty and self._writer.is_gathering:
-            self._put(Holes(empty))
+            self._put(SkippedFrames(empty))
 
     @property
     def progress(self) -> Progress:
@@ -209,7 +217,7 @@ class Stream:
         if image is not None:
             return View(self._live, checked_image(image, len(self._layout.images)))
         growing = self._placer.growing
-        return joined(self._live, growing.axes if growing else ())
+        return joined(self._live, growing.specs if growing else ())
 
     def show_in(self, view: JoinedView) -> None:
         """Let a view show the images of this stream, which was made before it was opened."""
@@ -296,3 +304,140 @@ class Stream:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
+
+
+logger = logging.getLogger("pymmcore-ome")
+
+
+def finish(
+    store: Store,
+    buffer: FrameBuffer,
+    writer: Writer,
+    placer: Placement,
+    status: Status,
+    reason: str | None,
+    duration_s: float,
+) -> Summary:
+    """Finish the store; keep what goes wrong as the buffer's error.
+
+    Parameters
+    ----------
+    store, buffer, writer, placer
+        Of the stream.
+    status, reason
+        How it went, as far as the caller knows.
+    duration_s : float
+    """
+    placed, written = placer.placed, writer.frames_written
+    if status != "failed" and written < placed:
+        status, reason = "failed", f"{placed - written} of {placed} frames were not written"
+        buffer.fail(WriteError(f"{store.path}: {reason}."))
+    planned = store.layout.frame_count
+    if status == "complete" and planned is not None and placed < planned:
+        missing = f"{planned - placed} of {planned} planned frames did not come"
+        logger.warning("%s: %s; their places read as 0", store.path, missing)
+        reason = f"{missing}; {reason}" if reason else missing
+    summary = Summary(
+        path=store.path,
+        status=status,
+        reason=reason,
+        frames_planned=planned,
+        frames_written=written,
+        frames_skipped=placer.skipped,
+        bytes_written=writer.bytes_written,
+        duration_s=duration_s,
+    )
+    try:
+        store.finish(summary, writer.shapes, placer.growing)
+    except Exception as error:  # whatever a backend raises: the one place it is latched
+        failure = finish_error(store.path, store.left_behind, error)
+        buffer.fail(failure)
+        summary = replace(summary, status="failed", reason=str(failure))
+    return summary
+
+
+logger = logging.getLogger("pymmcore-ome")
+_open_streams: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def close_at_exit(stream: Any) -> None:
+    """Close the stream when the program ends, unless it was closed before."""
+    _open_streams.add(stream)
+
+
+def forget(stream: Any) -> None:
+    """The stream was closed."""
+    _open_streams.discard(stream)
+
+
+def _close_all() -> None:
+    for stream in list(_open_streams):
+        try:
+            stream.close(status="canceled", reason="the program ended without closing the stream")
+        except WriteError as error:
+            logger.error("%s", error)
+
+
+# Earlier than atexit, where it is possible: by then the thread pools of zarr-python and of ours
+# take no more work. concurrent.futures itself ends by this way, and those that come later go first.
+getattr(threading, "_register_atexit", atexit.register)(_close_all)
+
+
+def as_array(frame: Any) -> NDArray[Any]:
+    """Return what a caller gave as an array.
+
+    Raises
+    ------
+    FrameError
+    """
+    try:
+        return np.asarray(frame)
+    except ValueError as error:
+        raise FrameError(
+            f"The frame is no array: {error}. Give a (height, width) array."
+        ) from error
+
+
+def check_fit(
+    array: NDArray[Any],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    number: int,
+    at: Mapping[str, int] | None,
+) -> None:
+    """Refuse an array of another shape or dtype; the byte order does not matter.
+
+    Parameters
+    ----------
+    array : array
+    shape, dtype
+        What the schema declares for frames of this camera.
+    number : int
+        Of the frame, in order of arrival, for the message.
+    at : mapping or None
+        Its index, for the message.
+
+    Raises
+    ------
+    FrameError
+    """
+    if array.shape == shape and (array.dtype == dtype or array.dtype.newbyteorder("=") == dtype):
+        return
+    where = ""
+    if isinstance(at, Mapping):
+        where = " at {" + ", ".join(f"{key!s}: {value}" for key, value in at.items()) + "}"
+    raise FrameError(
+        f"Frame {number}{where}: got {array.shape} {array.dtype}, the schema "
+        f"declares {shape} {dtype}. Check the camera's ROI, binning and bit "
+        "depth, and what presets set of them. The frame was not taken; what was written "
+        "before is safe."
+    )
+
+
+def with_channel(facts: FrameFacts, layout: Layout, address: FrameAddress) -> FrameFacts:
+    """Return the facts with the channel's name, where the frame did not bring one."""
+    spec = layout.images[address.image_number].spec
+    if "channel" in facts.columns or spec.channel_axis is None or not spec.channels:
+        return facts
+    name = spec.channels[address.index[spec.channel_axis]].name
+    return facts._replace(columns={**facts.columns, "channel": name})

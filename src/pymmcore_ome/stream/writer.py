@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,14 +18,10 @@ from pymmcore_ome.backends import WriteFuture
 from pymmcore_ome.errors import WriteError
 from pymmcore_ome.frames import frame_checksum
 
-from .assembly import ChunkAssembly
-from .block import Block, CellKey
-from .buffer import FrameBuffer, Parcel
-from .failures import what_to_do
-from .listing import Listing
-from .live_pixels import LivePixels
-from .options import StreamOptions
-from .slots import Slots
+from .buffer import ArrayPool, FrameBuffer, QueuedFrame, what_to_do
+from .chunks import Block, CellKey, ChunkAssembly
+from .live import LivePixels
+from .options import SaveOptions
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 512
@@ -47,11 +43,11 @@ class Writer(threading.Thread):
         buffer: FrameBuffer,
         store: Store,
         live: LivePixels,
-        options: StreamOptions,
-        slots: Slots,
+        options: SaveOptions,
+        slots: ArrayPool,
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
-        self._listing = Listing(store, options)
+        self._listing = FrameCommitter(store, options)
         self.shapes = [image.shape for image in store.layout.images]
         self._images = store.layout.images
         self._store = store
@@ -107,7 +103,7 @@ class Writer(threading.Thread):
                 messages = self._buffer.take(waits)
                 self._reap(at_least=len(self._in_flight) if self._buffer.drained else 0)
                 for message in messages or (None,):
-                    if self._options.checksums and isinstance(message, Parcel):
+                    if self._options.checksums and isinstance(message, QueuedFrame):
                         message.record.checksum = frame_checksum(message.frame)
                     for block in self._assembly.ready(message):
                         self._write(block)
@@ -132,7 +128,7 @@ class Writer(threading.Thread):
             self._add_images(number)
             self._grow(number, block.end)
             pixels = block.pixels
-            if self._images[number].unbounded_axes:
+            if self._images[number].spec.unbounded_axes:
                 pixels = block.pixels_within(self.shapes[number])
             self._gate.close(block)
             try:
@@ -161,11 +157,11 @@ class Writer(threading.Thread):
             self.shapes.append(image.shape)
 
     def _grow(self, number: int, end: tuple[int, ...]) -> None:
-        if not self._images[number].unbounded_axes:
+        if not self._images[number].spec.unbounded_axes:
             return
         shape = self.shapes[number]
         larger = list(shape)
-        for axis in self._images[number].unbounded_axes:
+        for axis in self._images[number].spec.unbounded_axes:
             larger[axis] = max(shape[axis], end[axis])
         if tuple(larger) != shape:
             self._store.grow(number, tuple(larger))
@@ -238,3 +234,69 @@ class Writer(threading.Thread):
         return WriteError(
             f"{what} could not be written: {error}. {self._store.left_behind}. {what_to_do(error)}."
         )
+
+
+_PAUSE: Final = 10  # times as long as the documents took the last time
+_FREE_BYTES: Final = 1 << 20
+_SHARE: Final = 10  # documents may be a tenth of the pixels
+
+
+class FrameCommitter:
+    """Lists frames whose pixels are down. Used by the writer's thread alone.
+
+    Attributes
+    ----------
+    frames, bytes : int
+        Listed so far.
+    """
+
+    def __init__(self, store: Store, options: SaveOptions) -> None:
+        self.frames = 0
+        self.bytes = 0
+        self._store = store
+        self._checkpoint_s = options.checkpoint_s
+        self._waiting: list[Block] = []
+        self._said_at = -1e9
+        self._said_s = 0.0
+        self._said_bytes = 0
+        self._last_bytes = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether frames wait for the documents."""
+        return bool(self._waiting)
+
+    def add(self, blocks: Iterable[Block], image_count: int) -> None:
+        """List the frames of blocks, now or as soon as the documents tell of them."""
+        self._waiting += blocks
+        self.go_on(image_count)
+
+    def go_on(self, image_count: int, *, must: bool = False) -> None:
+        """List what waits, when the documents may be written, or must be.
+
+        Raises
+        ------
+        OSError
+        """
+        if not self._store.is_said:
+            if not must and not self._may_say():
+                return
+            began = time.monotonic()
+            self._last_bytes = self._store.say(image_count)
+            self._said_at = time.monotonic()
+            self._said_s = self._said_at - began
+            self._said_bytes += self._last_bytes
+        for block in self._waiting:
+            for record in block.records:
+                self._store.journal.append(record)
+            self.frames += len(block.records)
+            self.bytes += block.nbytes
+        self._waiting.clear()
+
+    def _may_say(self) -> bool:
+        passed_s = time.monotonic() - self._said_at
+        if passed_s >= self._checkpoint_s:
+            return True
+        room = _FREE_BYTES + self.bytes // _SHARE
+        is_small = self._said_bytes + self._last_bytes <= room
+        return is_small and passed_s >= _PAUSE * self._said_s

@@ -20,8 +20,7 @@ import pytest
 
 from pymmcore_ome.dataset import open_dataset, validate
 from pymmcore_ome.layout import FrameRouter
-from pymmcore_ome.schema import Dimension, StorageSchema
-from pymmcore_ome.schema.pixels import PIXEL_DTYPES
+from pymmcore_ome.schema import PIXEL_DTYPES, Dimension, StorageSchema
 from pymmcore_ome.stream import open_stream
 
 from .contract import FRAME, SHAPE, Contract, jagged, loops

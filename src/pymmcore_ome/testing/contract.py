@@ -21,14 +21,14 @@ from pymmcore_ome.dataset import open_dataset, validate
 from pymmcore_ome.errors import UnreadableFrameError
 from pymmcore_ome.layout import FrameRouter
 from pymmcore_ome.schema import (
+    PIXEL_DTYPES,
     Camera,
     Dimension,
     EventOrder,
-    ImagePlan,
+    ImageSchema,
     Position,
     StorageSchema,
 )
-from pymmcore_ome.schema.pixels import PIXEL_DTYPES
 from pymmcore_ome.stream import open_stream
 
 from .frames import encoded_frame
@@ -52,7 +52,7 @@ def jagged(count: int, ordered: bool = False) -> StorageSchema:
     """
     axes = [{}, {"z": 3}, {"c": 2}, {"t": 2, "z": 2}, {"t": 3}, {"c": 2, "z": 4}][:count]
     plans = tuple(
-        ImagePlan(
+        ImageSchema(
             at={"p": number},
             position=Position(name=f"image {number}"),
             dimensions=tuple(Dimension(name=name, size=size) for name, size in sizes.items()),

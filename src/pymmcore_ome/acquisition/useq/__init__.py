@@ -1,0 +1,1 @@
+"""From a useq sequence to a storage schema. Needs no microscope."""

@@ -1,0 +1,1 @@
+"""The backend of OME-TIFF: the file, its pages, and what reads them."""

@@ -1,0 +1,393 @@
+"""`TiffFile`: one TIFF that is valid at every instant, whatever is written and in any order.
+
+All pages exist from the start, their strips pointing at one blank strip. A frame's bytes go
+to the end of the file first, then the page is pointed at them, in one write. It never moves
+a byte that a page points at, and it frees none.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import struct
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.disk import write_all, write_at
+
+from .format import (
+    IMAGE_DESCRIPTION,
+    STRIP_BYTE_COUNTS,
+    STRIP_OFFSETS,
+    PageKind,
+    TiffForm,
+    tag_number,
+)
+from .format import tag_number as _tag
+from .reader import Strip, read_strip
+
+_ROWS_AT_ONCE: Final = 16_384
+_ALIGNMENT: Final = 16
+_BIG_ALIGNMENT: Final = 4096  # of frames that are whole pages of memory: half the copying
+
+
+class TiffFile:
+    """A TIFF that is being written. Its methods may be called from any thread.
+
+    Parameters
+    ----------
+    path : Path
+        An empty file.
+    form : TiffForm
+    """
+
+    def __init__(self, path: Path, form: TiffForm) -> None:
+        self._path = path
+        self._form = form
+        self._lock = threading.Lock()
+        self._blocks: list[PageBlock] = []
+        self._first_pages: list[int] = []
+        self._page_count = 0
+        self._next_at = form.first_page_at
+        self._description_at = 0
+        self._description: NDArray[Any] | None = None
+        self._has_placeholder = False
+        self._blanks: dict[bytes | None, tuple[int, int]] = {}
+        self._constants: dict[bytes, int] = {}
+        self._file: BinaryIO | None = None
+        self._unsynced = False
+        self._end = len(form.header)
+        self._write_at(0, form.header)
+        self._stat = os.fstat(self._opened().fileno())
+
+    def add_pages(self, kind: PageKind, count: int, blank: bytes | None) -> None:
+        """Add pages that read as 0.
+
+        Parameters
+        ----------
+        kind : PageKind
+        count : int
+        blank : bytes or None
+            A compressed strip of zeros; None when strips are not compressed.
+        """
+        if count < 1:
+            return
+        with self._lock:
+            if self._has_placeholder:  # the header will point past it
+                self._has_placeholder = False
+                self._blocks, self._first_pages, self._page_count = [], [], 0
+                self._next_at = self._form.first_page_at
+            strip = self._blank(kind, blank)
+            link_at = self._next_at
+            first_at = 0
+            if self._page_count == 0:
+                first_at = self._add_block(kind, 1, strip, described=True)
+                count -= 1
+            if count:
+                rest_at = self._add_block(kind, count, strip, described=False)
+                if first_at:
+                    self._write_at(first_at + self._blocks[-2].next_at, self._word(rest_at))
+                first_at = first_at or rest_at
+            self._write_at(link_at, self._word(first_at))
+
+    def add_placeholder(self) -> None:
+        """Add a page of one pixel, so that the file is one; the first real pages replace it."""
+        self.add_pages(PageKind(1, 1, 1, "uint8", 1, 1, None), 1, None)
+        self._has_placeholder = True
+
+    def store(self, strips: Sequence[tuple[int, Any]]) -> None:
+        """Write the bytes of strips, then point their pages at them.
+
+        Parameters
+        ----------
+        strips : sequence of (page, buffer)
+            Of different pages. Neighbours are written at once.
+
+        Raises
+        ------
+        OSError
+            When some could not be written: which of the pages have their strip then is
+            unknown, and each may be stored again.
+        """
+        with self._lock:
+            pages = [page for page, _ in strips]
+            sizes = [memoryview(strip).nbytes for _, strip in strips]
+            places = self._append_all([strip for _, strip in strips], sizes)
+            first = 0
+            for number in range(1, len(pages) + 1):
+                if number < len(pages) and self._are_neighbours(pages[number - 1], pages[number]):
+                    continue
+                patches = self._block(pages[first]).patches(
+                    pages[first], places[first:number], sizes[first:number]
+                )
+                for at, data in patches:
+                    self._write_at(at, data)
+                first = number
+
+    def describe(self, pieces: Iterable[bytes]) -> None:
+        """Write the ImageDescription, then point the first page at it.
+
+        Raises
+        ------
+        ValueError
+            When the file has no page yet.
+        """
+        if not self._blocks:
+            raise ValueError("a TIFF without a page has no ImageDescription")
+        with self._lock:
+            at = self._append(b"", _ALIGNMENT)
+            for piece in pieces:
+                self._append(piece, 1)
+            self._append(b"\0", 1)
+            tag = np.zeros(1, self._form.entry)
+            tag[0] = (IMAGE_DESCRIPTION, 2, self._end - at, at)
+            self._write_at(self._description_at, tag.tobytes())
+            self._description = tag
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    def strip(self, file: BinaryIO, page: int) -> Strip:
+        """Return where the pixels of a page are, which is down; never waits for a writer.
+
+        Parameters
+        ----------
+        file
+            The same file, opened for reading.
+        page : int
+        """
+        block = self._block(page)
+        return read_strip(file, block.page_at(page), block.form)
+
+    @property
+    def page_count(self) -> int:
+        """Pages so far."""
+        return self._page_count
+
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to this file."""
+        try:
+            return os.path.samestat(self._stat, self._path.stat())
+        except OSError:
+            return False
+
+    def sync(self) -> None:
+        """Bring everything written so far down to the disk.
+
+        Raises
+        ------
+        OSError
+        """
+        with self._lock:
+            if self._unsynced:
+                os.fsync(self._opened().fileno())
+                self._unsynced = False
+
+    def rest(self) -> None:
+        """Let go of the file; it is opened again when it is needed."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _add_block(
+        self, kind: PageKind, count: int, strip: tuple[int, int], described: bool
+    ) -> int:
+        _, constants = self._form.page(kind, 0, described)
+        if constants not in self._constants:
+            self._constants[constants] = self._append(constants, _ALIGNMENT)
+        row, _ = self._form.page(kind, self._constants[constants], described)
+        if described and self._description is not None:
+            row["tags"][0, _tag(row, IMAGE_DESCRIPTION)] = self._description[0]
+        row["tags"][0, _tag(row, STRIP_OFFSETS)]["value"] = strip[0]
+        row["tags"][0, _tag(row, STRIP_BYTE_COUNTS)]["value"] = strip[1]
+        at = self._append(b"", _ALIGNMENT)
+        size = row.dtype.itemsize
+        for first in range(0, count, _ROWS_AT_ONCE):
+            rows = np.repeat(row, min(_ROWS_AT_ONCE, count - first))
+            rows["next"] = at + size * np.arange(first + 1, first + 1 + len(rows))
+            if first + len(rows) == count:
+                rows["next"][-1] = 0
+            self._append(rows.tobytes(), 1)
+        self._blocks.append(PageBlock(self._form, self._page_count, at, row))
+        self._first_pages.append(self._page_count)
+        self._page_count += count
+        self._next_at = at + size * count - self._form.offset.itemsize
+        if described:
+            entry = self._form.entry.itemsize
+            self._description_at = (
+                at + self._form.count.itemsize + entry * _tag(row, IMAGE_DESCRIPTION)
+            )
+        return at
+
+    def _block(self, page: int) -> PageBlock:
+        return self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
+
+    def _are_neighbours(self, page: int, other: int) -> bool:
+        return other == page + 1 and self._block(other).first_page != other
+
+    def _blank(self, kind: PageKind, blank: bytes | None) -> tuple[int, int]:
+        """Return offset and size of a strip that reads as 0."""
+        if blank is not None:
+            if blank not in self._blanks:
+                self._blanks[blank] = (self._append(blank, _ALIGNMENT), len(blank))
+            return self._blanks[blank]
+        at, size = self._blanks.get(None, (0, 0))
+        if size < kind.nbytes:
+            at = self._append(b"", _ALIGNMENT)
+            self._end = at + kind.nbytes - 1
+            self._append(b"\0", 1)  # what was never written reads as 0, and takes no room
+            self._blanks[None] = (at, kind.nbytes)
+        return at, kind.nbytes
+
+    def _append(self, data: Any, alignment: int) -> int:
+        at = self._end + -self._end % alignment
+        nbytes = memoryview(data).nbytes
+        self._form.check_room(at + nbytes)
+        if nbytes:
+            self._write_at(at, data)
+        self._end = at + nbytes
+        return at
+
+    def _append_all(self, strips: Sequence[Any], sizes: Sequence[int]) -> list[int]:
+        """Write strips to the end of the file, as one; return where each is."""
+        places: list[int] = []
+        pieces: list[Any] = []
+        at = self._end
+        for strip, size in zip(strips, sizes, strict=True):
+            gap = -at % (_ALIGNMENT if size % _BIG_ALIGNMENT else _BIG_ALIGNMENT)
+            if pieces and gap:
+                pieces.append(b"\0" * gap)
+            places.append(at + gap)
+            pieces.append(strip)
+            at += gap + size
+        self._form.check_room(at)
+        self._write_at(places[0], *pieces)
+        self._end = at
+        return places
+
+    def _word(self, value: int) -> bytes:
+        return value.to_bytes(self._form.offset.itemsize, "little")
+
+    def _write_at(self, at: int, *pieces: Any) -> None:
+        """Write pieces one after the other, from a place in the file on."""
+        file = self._opened()
+        self._unsynced = True
+        write_at(file, at, pieces)
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            self._file = self._path.open("r+b", buffering=0)
+        return self._file
+
+
+_FEW: Final = 4  # pages that are cheaper to point at their strips one by one
+
+
+class PageBlock:
+    """Neighbouring pages of one kind, in one piece of the file.
+
+    Parameters
+    ----------
+    form : TiffForm
+    first_page, at : int
+        The first of its pages, and where in the file that is.
+    row : array of one row
+        What every page of the block says.
+
+    Attributes
+    ----------
+    first_page, at, page_bytes : int
+    form : dtype
+        Of the bytes of a page.
+    next_at : int
+        From the start of a page to where it tells of the next one.
+    """
+
+    def __init__(self, form: TiffForm, first_page: int, at: int, row: NDArray[Any]) -> None:
+        self.first_page, self.at, self.form = first_page, at, row.dtype
+        self.page_bytes = row.dtype.itemsize
+        self.next_at = self.page_bytes - form.offset.itemsize
+        self._row = row
+        self._strip_tag = tag_number(row, STRIP_OFFSETS)
+        self._bytes_tag = tag_number(row, STRIP_BYTE_COUNTS)
+        entry, head = form.entry.itemsize, form.count.itemsize
+        self._begin = head + self._strip_tag * entry
+        self._end = head + (self._bytes_tag + 1) * entry
+        self._patch = bytearray(row.tobytes()[self._begin : self._end])
+        value_at = entry - form.offset.itemsize
+        self._strip_at = value_at
+        self._bytes_at = (self._bytes_tag - self._strip_tag) * entry + value_at
+        self._put = struct.Struct("<Q" if form.big else "<I").pack_into
+
+    def page_at(self, page: int) -> int:
+        """Return where a page of the block is in the file."""
+        return self.at + (page - self.first_page) * self.page_bytes
+
+    def patches(
+        self, page: int, strips: Sequence[int], sizes: Sequence[int]
+    ) -> list[tuple[int, bytes]]:
+        """Return what to write, and where, so that pages point at their strips.
+
+        Parameters
+        ----------
+        page : int
+            The first of the pages, which are neighbours of this block.
+        strips, sizes : sequence of int
+            Where each page's strip is, and its bytes.
+        """
+        at = self.page_at(page)
+        if len(strips) < _FEW:
+            found = []
+            for strip, size in zip(strips, sizes, strict=True):
+                self._put(self._patch, self._strip_at, strip)
+                self._put(self._patch, self._bytes_at, size)
+                found.append((at + self._begin, bytes(self._patch)))
+                at += self.page_bytes
+            return found
+        rows = np.repeat(self._row, len(strips))
+        rows["tags"][:, self._strip_tag]["value"] = strips
+        rows["tags"][:, self._bytes_tag]["value"] = sizes
+        # what stands between is written again as it is; the last page's next is left alone
+        rows["next"] = at + self.page_bytes * np.arange(1, len(strips) + 1)
+        data = rows.tobytes()
+        return [(at + self._begin, data[self._begin : self._end - self.page_bytes or None])]
+
+
+def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write another ImageDescription into a TIFF that nobody is writing to.
+
+    As in `TiffFile`, it goes to the end first; then the first page is pointed at it.
+
+    Raises
+    ------
+    ValueError
+        When the file is no TIFF whose first page has an ImageDescription.
+    """
+    with path.open("r+b", buffering=0) as file:
+        form = TiffForm(big=file.read(4) == b"II+\0")
+        file.seek(form.first_page_at)
+        page_at = int.from_bytes(file.read(form.offset.itemsize), "little")
+        file.seek(page_at)
+        count = int.from_bytes(file.read(form.count.itemsize), "little")
+        tags = np.frombuffer(file.read(count * form.entry.itemsize), form.entry)
+        found = np.flatnonzero(tags["code"] == IMAGE_DESCRIPTION)
+        if not len(found):
+            raise ValueError(f"{path} has no ImageDescription")
+        content = b"".join(pieces) + b"\0"
+        end = file.seek(0, os.SEEK_END)
+        at = file.seek(end + -end % _ALIGNMENT)
+        if at + len(content) > form.limit:
+            raise OSError("a classic TIFF ends at 4 GiB: there is no room for its description")
+        write_all(file, content)
+        tag = np.zeros(1, form.entry)
+        tag[0] = (IMAGE_DESCRIPTION, 2, len(content), at)
+        file.seek(page_at + form.count.itemsize + int(found[0]) * form.entry.itemsize)
+        write_all(file, tag.tobytes())

@@ -1,0 +1,121 @@
+"""How far a run is: a bar in a terminal, and elsewhere a plain line now and then.
+
+It shows what it is given and measures nothing itself. Nothing of it goes to standard output.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Self
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pymmcore_ome.stream import Progress
+
+#: Seconds between the lines in a log.
+_EVERY_S: Final = 10.0
+
+
+class ProgressBar:
+    """Shows a run's progress. A context manager.
+
+    Parameters
+    ----------
+    console : Console
+        That of standard error.
+    expected_s : float
+        How long the run takes at least.
+    """
+
+    def __init__(self, console: Console, expected_s: float) -> None:
+        self._console = console
+        self._expected_s = expected_s
+        self._said_at = time.monotonic()
+        self._state = "Acquiring"
+        self._bar: Bar | None = None
+        if console.is_terminal and not console.is_dumb_terminal:
+            wide = console.width >= 100
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[frames]}" + " frames" * wide),
+                TextColumn("{task.fields[rate]}", style="green"),
+                TextColumn("buffer {task.fields[buffer]}", style="dim"),
+                TextColumn("{task.fields[left]}" + " left" * wide, style="cyan"),
+                console=console,
+                expand=True,
+            )
+            self._task = self._bar.add_task(
+                self._state, total=None, frames="0", rate="", buffer="0 %", left="-:--:--"
+            )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, description="Ended", left="")
+            self._bar.stop()
+
+    def say(self, text: str, state: str | None = None) -> None:
+        """Print a line, above the bar where there is one."""
+        self._state = state or self._state
+        self._console.print(Text(text, style="yellow"), soft_wrap=True)
+
+    def show(self, progress: Progress | None) -> None:
+        """Show how far the run is."""
+        if progress is None:
+            return
+        planned = progress.frames_planned
+        frames = f"{progress.frames_written}/{'?' if planned is None else planned}"
+        rate = f"{_rate(progress.frames_per_s)} frames/s {decimal(int(progress.bytes_per_s))}/s"
+        buffer = f"{100 * progress.bytes_in_flight / progress.buffer_bytes:.0f} %"
+        left = time_left(progress, self._expected_s)
+        if self._bar is not None:
+            self._bar.update(
+                self._task, description=self._state, total=planned,
+                completed=progress.frames_written, frames=frames, rate=rate, buffer=buffer,
+                left=left,
+            )  # fmt: skip
+        elif time.monotonic() - self._said_at >= _EVERY_S:
+            self._said_at = time.monotonic()
+            self._console.print(
+                f"{self._state}: {frames} frames, {rate}, buffer {buffer}, {left} left",
+                soft_wrap=True,
+            )
+
+
+def time_left(progress: Progress, expected_s: float) -> str:
+    """Return the time that a run still needs, as h:mm:ss.
+
+    By the rate so far, but not less than the plan's own intervals need: the first round of a
+    slow time lapse is fast.
+    """
+    planned, written = progress.frames_planned, progress.frames_written
+    if planned is None or not written:
+        return "-:--:--"
+    by_rate = (planned - written) * progress.elapsed_s / written
+    by_plan = expected_s - progress.elapsed_s if written < planned else 0.0
+    return clock(max(by_rate, by_plan, 0.0))
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as h:mm:ss, with days where there are any."""
+    return str(timedelta(seconds=round(seconds)))
+
+
+def duration(seconds: float) -> str:
+    """Return a stretch of time: seconds below a minute, and h:mm:ss from there."""
+    return f"{seconds:.1f} s" if seconds < 59.95 else clock(seconds)
+
+
+def _rate(frames_per_s: float) -> str:
+    return f"{frames_per_s:.0f}" if frames_per_s >= 10 else f"{frames_per_s:.1f}"

@@ -1,0 +1,224 @@
+"""The commands that run a microscope: `demo` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.text import Text
+
+from pymmcore_ome.errors import AcquisitionError
+
+from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
+from .interrupts import CANCELED
+from .stores import FRAMES_NOT_AS_ASKED, checked, show_store
+from .terminal import err, out, print_json, print_warning, quoted, show
+
+if TYPE_CHECKING:
+    from pymmcore_ome.stream import Summary
+
+#: Exit code of a run that was saved, and to which planned frames did not come.
+FRAMES_MISSING: Final = 3
+
+
+def demo(
+    name: Annotated[str, typer.Argument(help="Which demo; --list shows all.")] = "demo",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write. Default: NAME.ome.zarr.", parser=a_path, metavar="<path>"
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_format: AsFormat = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the demos.")] = False,
+) -> None:
+    """Run a real acquisition on the demo camera, save it, validate it, show it."""
+    from .microscope import demo_microscope, demo_sequences
+
+    known = demo_sequences()
+    if show_list:
+        for each, (_, shows) in known.items():
+            out.print(Text(f"{each:<18} {shows}"), soft_wrap=True)
+        return
+    if name not in known:
+        raise typer.BadParameter(f"There is no demo {name!r}: {', '.join(known)}.")
+    from pymmcore_ome.acquisition import Output, forecast
+
+    from .acquire import acquire
+    from .microscope import load_core
+    from .plan_text import short
+    from .sequence_file import load_sequence
+    from .show import print_problems
+
+    path = Path(f"{name}.ome.zarr") if output is None else output
+    target = Output(path, format=as_format, overwrite=overwrite)
+    target.check()
+    sequence = load_sequence(known[name][0])
+    core = load_core(demo_microscope(known[name][0]))
+    out.print(Text(f"{known[name][1]}."))
+    expected = forecast(core, sequence, target)
+    out.print(f"{short(expected)}, on the demo camera.")
+    summary = acquire(core, sequence, target, err, expected.duration_s)
+    _report(summary, as_json=False)
+    problems, warnings = checked(summary.path)
+    print_problems(out, problems, warnings)
+    _print_hints(path, summary, is_zarr=target.format == "ome-zarr")
+    raise typer.Exit(_exit_code(summary, is_as_asked=not warnings) or (1 if problems else 0))
+
+
+def run(
+    sequence: Annotated[Path, typer.Argument(help="A useq sequence, YAML or JSON.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(help='Required: a Micro-Manager configuration, or "demo" for the demo one.'),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Required: a path that ends in .ome.zarr or .ome.tiff.",
+            parser=a_path,
+            metavar="<path>",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_format: AsFormat = None,
+    backend: Annotated[
+        str | None, typer.Option(help="tensorstore, zarr-python, acquire-zarr, or tiff.")
+    ] = None,
+    compression: Annotated[
+        str | None, typer.Option(help="By name and level, such as zstd:3.")
+    ] = None,
+    chunk_sizes: Annotated[
+        str | None, typer.Option("--chunks", help='"auto", or such as t=10,y=256,x=256.')
+    ] = None,
+    shard_sizes: Annotated[
+        str | None, typer.Option("--shards", help="Such as t=100; whole multiples of a chunk.")
+    ] = None,
+    files: Annotated[str, typer.Option(help='"one", or "per-position": OME-TIFF only.')] = "one",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be stored; run nothing.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse to start where there would be a warning.")
+    ] = False,
+    unready: Annotated[
+        str,
+        typer.Option(
+            help='"refuse" what the microscope lacks, or "record": try it, and mark the frames.'
+        ),
+    ] = "refuse",
+    as_json: AsJson = False,
+) -> None:
+    """Run a sequence on a microscope and save it. Ctrl-C cancels and leaves a valid store."""
+    if config is None:
+        raise Missing(
+            "Option --config is missing: the path of your microscope's Micro-Manager configuration "
+            "(.cfg), or  --config demo  for the demo microscope."
+        )
+    if output is None:
+        raise Missing(
+            "Option --output is missing: where to write, such as  --output exp.ome.zarr  or  "
+            "--output exp.ome.tiff."
+        )
+    chosen_chunks, chosen_shards = chunks(chunk_sizes), sizes(shard_sizes)
+    from pymmcore_ome.acquisition import Output, forecast
+    from pymmcore_ome.dataset import open_dataset, store_warnings
+
+    from .acquire import acquire
+    from .microscope import load_core
+    from .plan_text import plan_json, plan_text, short, too_little_space
+    from .sequence_file import load_sequence
+    from .sequence_problems import left_out
+
+    target = Output(
+        output, format=as_format, overwrite=overwrite, backend=backend, compression=compression,
+        chunks=chosen_chunks, shards=chosen_shards,
+        files=files, unready=unready,  # type: ignore[arg-type]
+    )  # fmt: skip
+    plan = load_sequence(sequence)
+    _doubt(left_out(plan.model_copy(deep=True)), strict)
+    target.check()
+    core = load_core(config)
+    expected = forecast(core, plan, target)
+    if dry_run and as_json:
+        print_json(plan_json(expected))
+    elif dry_run:
+        show(plan_text(expected, out))
+        out.print("Nothing was run, nothing was written.", style="bold")
+    _doubt(too_little_space(expected), strict)
+    if dry_run:
+        return
+    err.print(f"{short(expected)}. Ctrl-C cancels.", soft_wrap=True)
+    summary = acquire(core, plan, target, err, expected.duration_s)
+    _report(summary, as_json)
+    raise typer.Exit(
+        _exit_code(summary, is_as_asked=not store_warnings(open_dataset(summary.path)))
+    )
+
+
+def _doubt(reasons: Iterable[str], strict: bool) -> None:
+    """Warn of what may go wrong, or refuse it."""
+    for reason in reasons:
+        if strict:
+            raise AcquisitionError(f"{reason} Without --strict, this is only a warning.")
+        print_warning(reason)
+
+
+def _report(summary: Summary, as_json: bool) -> None:
+    """Say what a run left behind."""
+    from rich.filesize import decimal
+
+    from pymmcore_ome.dataset import open_dataset
+
+    from .contents import Contents
+    from .progress_bar import duration
+
+    if as_json:
+        told = Contents.of(open_dataset(summary.path)).to_json()
+        duration_s = round(summary.duration_s, 3)
+        print_json({**told, "pixel_bytes": summary.bytes_written, "duration_s": duration_s})
+        return
+    planned = "" if summary.frames_planned is None else f" of {summary.frames_planned}"
+    rate = summary.bytes_written / summary.duration_s if summary.duration_s else 0
+    out.print(
+        f"{summary.frames_written}{planned} frames, {decimal(summary.bytes_written)} in "
+        f"{duration(summary.duration_s)}, {decimal(int(rate))}/s",
+        soft_wrap=True,
+    )
+    show_store(summary.path, as_json=False)
+
+
+def _exit_code(summary: Summary, *, is_as_asked: bool) -> int:
+    if summary.status == "canceled":
+        return CANCELED
+    if summary.status != "complete":
+        return 1
+    if summary.frames_missing:
+        return FRAMES_MISSING
+    return 0 if is_as_asked else FRAMES_NOT_AS_ASKED
+
+
+def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
+    """Say how to open a store, in commands that work as they are printed."""
+    from pymmcore_ome.dataset import open_dataset
+
+    name = path.as_posix()
+    code = f"import pymmcore_ome as po; print(po.open_dataset({name!r}).images)"
+    hints = [
+        f"napari --plugin pymmcore-ome {quoted(str(path))}",
+        f"python -c {quoted(code)}",
+    ]
+    if is_zarr and find_spec("zarr"):
+        array = "/".join(filter(None, (open_dataset(summary.path).images[0].path, "0")))
+        code = f"import zarr; print(zarr.open({f'{name}/{array}'!r}))"
+        hints.append(f"python -c {quoted(code)}")
+    out.print("\nOpen it:", style="bold")
+    for hint in hints:
+        out.print(Text(f"  {hint}"), soft_wrap=True)
+    if not find_spec("napari"):
+        parts = '"pymmcore-ome[napari]" "napari[pyqt6]"'
+        out.print(Text(f"napari comes with:  python -m pip install {parts}", style="dim"))

@@ -1,0 +1,260 @@
+"""`StoreLocation`: where a store lies on disk, and how that is made ready without losing anything.
+
+A Zarr store is a folder. A TIFF is a file with its frame table beside it, or, with one file a
+position, a folder of them. It replaces stores and nothing else: what is no store is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pymmcore_ome.errors import Option, StoreExistsError, StorePathError
+
+from .paths import Format
+from .tiff_probe import is_tiff, read_description
+
+#: The description of a folder of TIFF files, at its root.
+TIFF_FOLDER_KEY: Final = "store.json"
+_TABLE_NAME: Final = "frames.jsonl"
+_OLD_KEYS: Final = {"multiscales", "plate", "bioformats2raw.layout"}
+_NODE_FILES: Final = ("zarr.json", ".zgroup", ".zarray")
+_ROOT_FILES: Final = {
+    "zarr.json",
+    "frames.jsonl",
+    ".zgroup",
+    ".zattrs",
+    ".zmetadata",
+    "frames.jsonl.lock",
+    "frames.jsonl.part",
+    "frames.jsonl.unconfirmed",
+    "zarr.json.part",
+}
+_OME_FILES: Final = {"zarr.json", "zarr.json.part", "METADATA.ome.xml", "METADATA.ome.xml.part"}
+_GROUP_FILES: Final = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata", "zarr.json.part"}
+_IMAGE_FILE: Final = re.compile(r"\d+\.ome\.tiff")
+_OME_SCHEMA: Final = b"openmicroscopy.org/Schemas/OME/"
+_FOLDER_FILES: Final = {
+    TIFF_FOLDER_KEY,
+    f"{TIFF_FOLDER_KEY}.part",
+    _TABLE_NAME,
+    f"{_TABLE_NAME}.lock",
+}
+
+
+@dataclass(frozen=True)
+class StoreLocation:
+    """Where a store is: one folder, or one file and its frame table beside it."""
+
+    path: Path
+    format: Format
+    is_folder: bool
+
+    @classmethod
+    def of_new(cls, path: Path, format: Format, files: str) -> StoreLocation:  # noqa: A002
+        """Return where a new store goes; `files` is ``"one"`` or ``"per-position"``."""
+        return cls(path, format, format == "ome-zarr" or files == "per-position")
+
+    @classmethod
+    def of_existing(cls, path: Path) -> StoreLocation | None:
+        """Return what lies at a path, or None when it is no store of either format."""
+        if path.is_dir():
+            if root_attributes(path) is not None:
+                return cls(path, "ome-zarr", True)
+            return cls(path, "ome-tiff", True) if (path / TIFF_FOLDER_KEY).is_file() else None
+        return cls(path, "ome-tiff", False) if is_tiff(path) else None
+
+    @property
+    def table(self) -> Path:
+        """The frame table: inside a folder, beside a file."""
+        if self.is_folder:
+            return self.path / _TABLE_NAME
+        return self.path.with_name(f"{self.path.name}.{_TABLE_NAME}")
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """All that the store is, on disk."""
+        return (self.path,) if self.is_folder else (self.path, self.table)
+
+    @property
+    def _to_replace(self) -> tuple[Path, ...]:
+        """All that is in the way: what this store will be, and what the one that is there is."""
+        there = StoreLocation.of_existing(self.path)
+        return tuple(dict.fromkeys((*self.parts, *(there.parts if there is not None else ()))))
+
+    def check_free(self, overwrite: bool) -> None:
+        """Raise unless a store may be made here; changes nothing.
+
+        Raises
+        ------
+        StoreExistsError
+            When something is there and may not be overwritten: `overwrite` is off, or it
+            is not a store.
+        """
+        for part in self._to_replace:
+            if not os.path.lexists(part):
+                continue
+            if not overwrite:
+                raise StoreExistsError(
+                    f"{part} exists already. Choose another name, or replace it with ",
+                    Option("overwrite", True),
+                    ".",
+                )
+            if reason := self._not_replaceable(part):
+                raise StoreExistsError(
+                    f"{part} exists and {reason}, so ",
+                    Option("overwrite", True),
+                    " does not replace it. Move it away yourself, or choose another name.",
+                )
+
+    @contextmanager
+    def made_free(self, overwrite: bool) -> Iterator[None]:
+        """Make room for a store; what it replaces goes only once the block succeeds.
+
+        A folder is made, a file is left to the block. If the block raises, the half-made
+        store goes and the old one comes back.
+
+        Raises
+        ------
+        StoreExistsError
+            As `check_free`.
+        StorePathError
+            When the place cannot be made.
+        """
+        self.check_free(overwrite)
+        moved: list[tuple[Path, Path]] = []
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for part in self._to_replace:
+                if part.exists():
+                    old = _aside(part)
+                    part.rename(old)
+                    moved.append((part, old))
+            if self.is_folder:
+                self.path.mkdir()
+            else:
+                self.path.open("xb").close()
+        except OSError as error:
+            _move_back(moved)
+            raise StorePathError(
+                f"{self.path} cannot be made: {error.strerror or error}. Check that "
+                f"{self.path.parent} is a folder that you may write to."
+            ) from error
+        try:
+            yield
+        except BaseException:
+            for part in self.parts:
+                _remove(part)
+            _move_back(moved)
+            raise
+        for _, old in moved:
+            _remove(old)
+
+    def _not_replaceable(self, part: Path) -> str | None:
+        """Say why a path may not be replaced, or return None for a store and only that."""
+        if part.is_symlink():
+            return "is a link"
+        if part != self.path:
+            return None if _is_frame_table(part) else "is not a frame table"
+        if part.is_dir():
+            if (part / TIFF_FOLDER_KEY).is_file():
+                return _foreign_in_tiff_folder(part)
+            return _foreign_in_zarr(part)
+        if self.format == "ome-zarr":
+            return "is not a folder"
+        return None if _OME_SCHEMA in (read_description(part) or b"") else "is not an OME-TIFF"
+
+
+def root_attributes(path: Path) -> dict[str, Any] | None:
+    """Return the attributes of a Zarr group (version 3), or None where there is none."""
+    document = read_json(path / "zarr.json")
+    if document is None or document.get("node_type") != "group":
+        return None
+    attributes = document.get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the object in a JSON file, or None where there is none."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _foreign_in_zarr(path: Path) -> str | None:
+    attributes = root_attributes(path)
+    if attributes is None:  # OME-Zarr 0.4
+        found = read_json(path / ".zattrs")
+        attributes = {"ome": found} if found is not None and _OLD_KEYS & set(found) else None
+    if not attributes or not {"ome", "pymmcore_ome"} & set(attributes):
+        return "is not an OME-Zarr store"
+    return _foreign_in_group(path, _ROOT_FILES | {"OME"}) or (
+        _foreign_in_group(path / "OME", _OME_FILES) if (path / "OME").is_dir() else None
+    )
+
+
+def _foreign_in_group(group: Path, known: set[str]) -> str | None:
+    """Name what is not part of a store in a group, and in the groups below it."""
+    for entry in sorted(group.iterdir()):
+        if entry.name in known:
+            continue
+        if not any((entry / name).is_file() for name in _NODE_FILES):
+            return f"holds {entry.name!r}, which is not part of a store"
+        if not _is_array(entry) and (reason := _foreign_in_group(entry, _GROUP_FILES)):
+            return reason
+    return None
+
+
+def _is_array(node: Path) -> bool:
+    found = read_json(node / "zarr.json")
+    return (node / ".zarray").is_file() or (found or {}).get("node_type") == "array"
+
+
+def _is_frame_table(path: Path) -> bool:
+    """Whether a file begins as a frame table does; an empty one is one, too."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError:
+        return False
+    return not start or start.startswith(b'{"image":')
+
+
+def _foreign_in_tiff_folder(path: Path) -> str | None:
+    document = read_json(path / TIFF_FOLDER_KEY)
+    if document is None or "pymmcore_ome" not in document:
+        return "is not a store"
+    for entry in sorted(path.iterdir()):
+        is_ours = entry.name in _FOLDER_FILES
+        if not is_ours and not (_IMAGE_FILE.fullmatch(entry.name) and is_tiff(entry)):
+            return f"holds {entry.name!r}, which is not part of a store"
+    return None
+
+
+def _aside(path: Path) -> Path:
+    number = 0
+    while (place := path.with_name(f".{path.name}.old{number}")).exists():
+        number += 1
+    return place
+
+
+def _move_back(moved: list[tuple[Path, Path]]) -> None:
+    for part, old in moved:
+        if old.exists() and not part.exists():
+            old.rename(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,172 @@
+"""`FrameTableWriter`: the frame table on disk, JSON Lines, append-only.
+
+It records frames whose pixels are down and nothing else: no header, no status. A line that
+was cut short by a crash is left out when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from .plane_metadata import PlaneMetadata
+from .record import FrameRecord
+
+_READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
+_READ_BACK: Final = 1 << 16
+_MOST_PLANES: Final = 100_000  # 6 MB; beyond, they are read back at the end
+_UNREADABLE: Final = (ValueError, TypeError, KeyError)
+
+
+class FrameTableWriter:
+    """Appends records to a frame table. One thread at a time.
+
+    Parameters
+    ----------
+    path : Path
+        Created; it must not exist.
+    is_provisional : bool
+        Nobody knows yet whether the pixels are down: the table has another name
+        (`provisional`) until `confirm`.
+    """
+
+    def __init__(self, path: Path, is_provisional: bool = False) -> None:
+        self._final_path = path
+        self._path = provisional(path) if is_provisional else path
+        self._file = self._path.open("xb", buffering=0)
+        self._stat = os.fstat(self._file.fileno())
+        self._lines: list[bytes] = []
+        self._planes: PlaneMetadata | None = PlaneMetadata()
+
+    def append(self, record: FrameRecord) -> None:
+        """Add one frame. It reaches the operating system at the next `flush`."""
+        self._lines.append(record.to_line())
+        if self._planes is not None:
+            self._planes.add(record.image, record.index, record.facts.columns)
+            if self._planes.frames > _MOST_PLANES:
+                self._planes = None
+
+    def planes(self) -> PlaneMetadata:
+        """Return what is known of the planes of every frame, once the table has its name."""
+        if self._planes is not None and self._path == self._final_path:
+            return self._planes
+        return PlaneMetadata(read_table(self._final_path))
+
+    def flush(self, sync: bool = False) -> None:
+        """Hand everything appended so far to the operating system, or down to the disk."""
+        left = memoryview(b"".join(self._lines))
+        self._lines.clear()
+        try:
+            while left.nbytes:  # a write without a buffer may take a part
+                left = left[self._file.write(left) :]
+            if sync:
+                os.fsync(self._file.fileno())
+        except OSError:
+            self._planes = None  # the table has less than that
+            raise
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the table is still where it was made: not deleted, moved or replaced.
+
+        From any thread, also while it is confirmed.
+        """
+        for path in (self._path, self._final_path):
+            try:
+                return os.path.samestat(self._stat, path.stat())
+            except OSError:
+                continue
+        return False
+
+    def confirm(self) -> None:
+        """Close the table, all of whose pixels are down, and give it its name."""
+        self.close()
+        if self._path != self._final_path:
+            self._path.replace(self._final_path)
+            self._path = self._final_path
+
+    def settle(self) -> None:
+        """Look for the table under its name from now on, where another was made in its place."""
+        self.close()
+        self._path = self._final_path
+        self._stat = self._path.stat()
+
+    def close(self) -> None:
+        """Flush and close; closing twice is allowed."""
+        if not self._file.closed:
+            try:
+                self.flush()
+            finally:
+                self._file.close()
+
+
+def provisional(path: Path) -> Path:
+    """Return where a frame table is while nobody knows whether its pixels are down."""
+    return path.with_name(f"{path.name}.unconfirmed")
+
+
+def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield every whole record of a frame table, in the order in which they came down.
+
+    ``arrival`` is the order in which the frames came. Yields nothing when there is no table.
+    `index` comes back as a tuple. A last line that was cut short by a crash is left out: its
+    frame was not acknowledged. Any other line that cannot be read is left out too, and its
+    number (from 1) added to `bad_lines`.
+    """
+    if not path.exists():
+        return
+    number = 0
+    with path.open("rb") as file:
+        while lines := file.readlines(_READ_AT_ONCE):
+            if not lines[-1].endswith(b"\n"):
+                lines.pop()
+            yield from _rows(lines, number, bad_lines)
+            number += len(lines)
+
+
+def cut_half_a_line(path: Path) -> None:
+    """Remove a last line that a crash cut short: its frame was never acknowledged."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        end = whole = file.seek(0, os.SEEK_END)
+        while whole > 0:
+            start = max(0, whole - _READ_BACK)
+            file.seek(start)
+            at = file.read(whole - start).rfind(b"\n")
+            if at >= 0:
+                whole = start + at + 1
+                break
+            whole = start
+        if whole < end:
+            file.truncate(whole)
+
+
+def _rows(lines: list[bytes], before: int, bad_lines: list[int] | None) -> Iterator[dict[str, Any]]:
+    """Yield the record of each line; all at once where all are well, which is much faster."""
+    try:
+        rows = [_row(found) for found in from_json(b"[" + b",".join(lines) + b"]")]
+    except _UNREADABLE:
+        rows = []
+    if len(rows) == len(lines):
+        yield from rows
+        return
+    for number, line in enumerate(lines, before + 1):
+        try:
+            row = _row(from_json(line))
+        except _UNREADABLE:
+            if bad_lines is not None:
+                bad_lines.append(number)
+        else:
+            yield row
+
+
+def _row(found: Any) -> dict[str, Any]:
+    row: dict[str, Any] = found
+    row["index"] = tuple(row["index"])
+    row["image"], row["event_index"], int(row.get("arrival", 0))
+    return row

@@ -1,0 +1,522 @@
+"""`PendingFrames`: which places have a frame, and the frames that cannot be read from disk yet.
+
+It holds references to arrays that the buffer or the chunk assembly holds anyway, and copies
+none. It reads no disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import product
+from math import prod
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pymmcore_ome.backends import Picks, PlaneReader, selected_shape
+from pymmcore_ome.errors import UnreadableFrameError
+from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, PlaneSet, boxes
+
+from .buffer import QueuedFrame
+from .chunks import Block, CellKey
+from .store import Store
+
+Plane = tuple[int, ...]  # an index in storage order, without y and x, counted in frames
+
+
+class Snapshot(NamedTuple):
+    """What was known of some planes of an image, all at one moment.
+
+    Attributes
+    ----------
+    acquired : array of bool
+        For each plane of the mesh: whether its frame was taken.
+    frames : dict
+        The pixels of planes of the mesh that are in memory, as blocks of the image.
+    """
+
+    acquired: NDArray[np.bool_]
+    frames: dict[Plane, NDArray[Any]]
+
+
+class _Image:
+    """What is known of one image."""
+
+    __slots__ = ("extent", "frames", "newest", "planes", "spec", "taken")
+
+    def __init__(self, spec: ArraySpec) -> None:
+        self.spec = spec
+        sizes = zip(spec.axes, spec.plane_shape(), strict=False)
+        self.planes = PlaneSet([None if axis.size is None else size for axis, size in sizes])
+        self.frames: dict[Plane, NDArray[Any]] = {}
+        self.extent = [0] * len(spec.frame_step)
+        self.taken = 0
+        self.newest: tuple[int, ...] | None = None
+
+
+class PendingFrames:
+    """Frames from the moment that the buffer takes them until their pixels are down.
+
+    Any thread may ask; none waits for a disk.
+
+    Parameters
+    ----------
+    images : sequence of ImageLayout
+        Of the layout; it may grow.
+    keeps : bool
+        Frames that are down cannot be read from disk at once: the newest ones are kept in
+        what the buffer's budget leaves free, and always the last one.
+    """
+
+    def __init__(self, images: Sequence[ImageLayout], keeps: bool = False) -> None:
+        self.on_news: Callable[[], None] | None = None  # who watches; it must return at once
+        self.version = 0  # rises when an image grows or is added
+        self._layouts = images
+        self._keeps = keeps
+        self._lock = threading.Lock()
+        self._newest: tuple[int, int | None, tuple[int, ...]] = (0, None, ())
+        self._images: dict[int, _Image] = {}
+        self._kept: OrderedDict[tuple[int, Plane], int] = OrderedDict()  # oldest first: bytes
+        self._kept_bytes = 0
+
+    def take(self, parcel: QueuedFrame, room_bytes: int) -> None:
+        """A frame was taken; from now on it has its place.
+
+        Parameters
+        ----------
+        parcel : Parcel
+        room_bytes : int
+            What the budget leaves free, this frame counted.
+        """
+        number, index = parcel.address.image_number, parcel.address.index
+        spec = self._layouts[number].spec
+        pixels = spec.frame_to_block(parcel.frame)
+        with self._lock:
+            image = self._image(number)
+            plane = spec.plane_index(index)
+            image.frames[plane] = pixels
+            image.planes.add(plane)
+            image.taken += 1
+            image.newest = index
+            self._newest = (self._newest[0] + 1, number, index)
+            for axis in spec.unbounded_axes:
+                end = index[axis] + spec.frame_step[axis]
+                if end > image.extent[axis]:
+                    image.extent[axis] = end
+                    self.version += 1
+            self._let_go(room_bytes)
+        if self.on_news is not None:
+            self.on_news()
+
+    def move(self, number: int, index: Sequence[int], pixels: NDArray[Any]) -> None:
+        """The pixels of a frame in flight are somewhere else now, where they stay."""
+        with self._lock:
+            image = self._image(number)
+            plane = image.spec.plane_index(index)
+            if plane in image.frames:
+                image.frames[plane] = pixels
+
+    def settle(self, blocks: Iterable[Block], room_bytes: int) -> None:
+        """The frames of these blocks are down."""
+        keeps = self._keeps and self.on_news is not None
+        with self._lock:
+            for block in blocks:
+                image = self._image(block.image)
+                for record in block.records:
+                    plane = image.spec.plane_index(record.index)
+                    if not keeps:
+                        image.frames.pop(plane, None)
+                    elif plane in image.frames:
+                        nbytes = image.frames[plane].nbytes
+                        self._kept[block.image, plane] = nbytes
+                        self._kept_bytes += nbytes
+            self._let_go(room_bytes)
+
+    def end(self, proven: Container[tuple[int, tuple[int, ...]]] | None = None) -> None:
+        """No frame is written any more: those that are not down are lost.
+
+        Parameters
+        ----------
+        proven : container of (image number, index), optional
+            The frames that are down, where it is not enough that their write ended.
+        """
+        with self._lock:
+            for number, image in self._images.items():
+                kept = {plane for where, plane in self._kept if where == number}
+                lost = set(image.frames) - kept
+                if proven is not None:
+                    lost = {
+                        plane
+                        for plane in image.planes
+                        if (number, image.spec.plane_start(plane)) not in proven
+                    }
+                for plane in lost:
+                    image.planes.remove(plane)
+                image.frames.clear()
+                if lost:
+                    reach = [max(axis, default=-1) + 1 for axis in zip(*image.planes, strict=True)]
+                    image.extent = list(image.spec.plane_start(reach or [0] * len(image.extent)))
+                    self.version += 1
+            self._kept.clear()
+            self._kept_bytes = 0
+
+    def snapshot(self, number: int, planes: Picks) -> Snapshot:
+        """Return what is known of a mesh of planes."""
+        with self._lock:
+            image = self._images.get(number)
+            if image is None:
+                return Snapshot(np.zeros([len(pick) for pick in planes], bool), {})
+            acquired = image.planes.mask(planes)
+            if not image.frames:
+                return Snapshot(acquired, {})
+            if prod(len(pick) for pick in planes) < len(image.frames):
+                wanted = product(*(pick.tolist() for pick in planes))
+                frames = {plane: image.frames[plane] for plane in wanted if plane in image.frames}
+                return Snapshot(acquired, frames)
+            frames = image.frames.copy()
+        sought = [set(pick.tolist()) for pick in planes]
+        return Snapshot(
+            acquired,
+            {
+                plane: pixels
+                for plane, pixels in frames.items()
+                if all(n in pick for n, pick in zip(plane, sought, strict=True))
+            },
+        )
+
+    def is_taken(self, number: int, index: Sequence[int]) -> bool:
+        """Whether a frame was taken for this place."""
+        with self._lock:
+            image = self._images.get(number)
+            return image is not None and image.spec.plane_index(index) in image.planes
+
+    def shape(self, number: int) -> tuple[int, ...]:
+        """Shape of an image, to the last frame that was taken where it grows."""
+        layout = self._layouts[number]
+        image = self._images.get(number)
+        if image is None or not layout.spec.unbounded_axes:
+            return layout.shape
+        return tuple(
+            extent if axis.size is None else axis.size
+            for axis, extent in zip(layout.axes, (*image.extent, 0, 0), strict=True)
+        )
+
+    def newest(self, number: int) -> tuple[int, tuple[int, ...] | None]:
+        """Return how many frames an image has, and the index of the one that came last."""
+        with self._lock:
+            image = self._images.get(number)
+            return (0, None) if image is None else (image.taken, image.newest)
+
+    def newest_of_all(self) -> tuple[int, int | None, tuple[int, ...]]:
+        """Return how many frames came, and the image and index of the one that came last."""
+        with self._lock:
+            return self._newest
+
+    def _image(self, number: int) -> _Image:
+        image = self._images.get(number)
+        if image is None:
+            image = self._images[number] = _Image(self._layouts[number].spec)
+            self.version += 1
+        return image
+
+    def _let_go(self, room_bytes: int) -> None:
+        """Forget kept frames until what is left fits, oldest first; never the last one."""
+        while self._kept_bytes > room_bytes and len(self._kept) > 1:
+            (number, plane), nbytes = self._kept.popitem(last=False)
+            self._kept_bytes -= nbytes
+            self._images[number].frames.pop(plane, None)
+
+
+class ChunkLocks:
+    """Lets readers and one writer take turns, cell by cell. Any thread.
+
+    Parameters
+    ----------
+    images : sequence of ImageLayout
+        Of the layout; it may grow.
+    is_needed : bool
+        False: frames never share what is written at once.
+    """
+
+    def __init__(self, images: Sequence[ImageLayout], is_needed: bool) -> None:
+        self._images = images
+        self._is_needed = is_needed
+        self._grids: dict[int, ChunkGrid | None] = {}
+        self._alone: set[ArraySpec] = set()  # whose frames share nothing
+        self._changed = threading.Condition()
+        self._writing: Counter[CellKey] = Counter()
+        self._reading: Counter[CellKey] = Counter()
+
+    def grid(self, number: int) -> ChunkGrid | None:
+        """Return how an image falls into cells of several frames; None: each has its own."""
+        if not self._is_needed:
+            return None
+        if number not in self._grids:
+            image = self._images[number]
+            if image.spec not in self._alone:
+                grid = ChunkGrid(image, None)
+                if grid.frames > 1:
+                    self._grids[number] = grid
+                    return grid
+                self._alone.add(image.spec)
+            self._grids[number] = None
+        return self._grids[number]
+
+    def close(self, block: Block) -> None:
+        """Let nobody read the cell that a block is written to, until `open`."""
+        key = self._key(block)
+        if key is None:
+            return
+        with self._changed:
+            self._writing[key] += 1
+            while self._reading[key]:
+                self._changed.wait()
+
+    def open(self, block: Block) -> None:
+        """The block is down, or will never be."""
+        key = self._key(block)
+        if key is None:
+            return
+        with self._changed:
+            self._writing[key] -= 1
+            if not self._writing[key]:
+                del self._writing[key]
+            self._changed.notify_all()
+
+    @contextmanager
+    def reading(self, key: CellKey) -> Iterator[None]:
+        """Read a cell, while it is not written; waits for it, and hold nothing else then."""
+        with self._changed:
+            while key in self._writing:
+                self._changed.wait()
+            self._reading[key] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._reading[key] -= 1
+                if not self._reading[key]:
+                    del self._reading[key]
+                self._changed.notify_all()
+
+    def _key(self, block: Block) -> CellKey | None:
+        grid = self.grid(block.image)
+        return None if grid is None else (block.image, grid.spot(block.start[:-2]).cell)
+
+
+logger = logging.getLogger("pymmcore-ome")
+_PAUSE_S: Final = 0.01  # between two rounds, so that many small frames are told together
+
+
+class Told(Protocol):
+    """A view, as far as news go."""
+
+    def tell(self) -> None: ...
+
+
+class ViewNotifier:
+    """Tells every view of a stream, while somebody has it."""
+
+    def __init__(self) -> None:
+        self._views: weakref.WeakSet[Told] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._came = threading.Event()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def tell(self, view: Told) -> None:
+        """Tell this view, from now on until it is let go or the stream ends."""
+        with self._lock:
+            self._views.add(view)
+            if self._thread is None and not self._ended.is_set():
+                self._thread = threading.Thread(
+                    target=self._run, name="pymmcore-ome views", daemon=True
+                )
+                self._thread.start()
+
+    def came(self) -> None:
+        """There is something to tell. Returns at once."""
+        self._came.set()
+
+    def end(self) -> None:
+        """Tell the last news; wait for nobody."""
+        self._ended.set()
+        self._came.set()
+
+    def _run(self) -> None:
+        while True:
+            self._came.wait()
+            self._came.clear()
+            is_last = self._ended.is_set()
+            with self._lock:
+                views = list(self._views)
+            for view in views:
+                try:
+                    view.tell()
+                except Exception:  # a slot's error is not the acquisition's
+                    logger.exception("A slot of %r failed", view)
+            del views
+            if is_last:
+                return
+            self._ended.wait(_PAUSE_S)
+
+
+_MAX_OPEN: Final = 128
+Box = tuple[slice, ...]
+
+
+class LivePixels:
+    """Reads every image of a store, while it is written and after. From any thread.
+
+    Attributes
+    ----------
+    frames : FramesInFlight
+    gate : Gate
+    news : News
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._backend = store.backend
+        self.images: Sequence[ImageLayout] = store.layout.images
+        self.frames = PendingFrames(self.images, keeps=not self._backend.reads_at_once)
+        self.gate = ChunkLocks(self.images, is_needed=_shares_cells(store))
+        self.news = ViewNotifier()
+        self._lock = threading.Lock()
+        self._readers: OrderedDict[int, PlaneReader] = OrderedDict()
+
+    def watch(self, view: Told) -> None:
+        """Tell a view of frames that come, for as long as somebody has it."""
+        self.frames.on_news = self.news.came
+        self.news.tell(view)
+        self.news.came()
+
+    def end(self) -> None:
+        """The store is closed, whatever became of it: what is on disk is all there is."""
+        self.frames.end(self._store.proven)
+        self.news.end()
+
+    def read(self, number: int, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a block of an image; see `PlaneReader`.
+
+        Raises
+        ------
+        UnreadableFrameError
+            When a frame of it was taken, and can be read neither from memory nor from disk.
+        NotAStoreError
+            When the store was deleted, moved or replaced.
+        """
+        image = self.images[number]
+        unit = image.spec.frame_step
+        block = np.zeros(selected_shape(picks, rows, columns), image.dtype)
+        if not block.size:
+            return block
+        self._store.check_in_place()
+        planes = [
+            pick if step == 1 else np.unique(pick // step)
+            for pick, step in zip(picks, unit, strict=True)
+        ]
+        needed, frames = self.frames.snapshot(number, planes)
+        for plane, pixels in frames.items():
+            self._put(block, picks, unit, plane, pixels[..., rows, columns])
+            spot = (int(np.searchsorted(p, n)) for p, n in zip(planes, plane, strict=True))
+            needed[tuple(spot)] = False
+        if not needed.any():
+            return block
+        reader = self._reader(number)
+        if reader is None:
+            raise self._unreadable(image, planes, needed)
+        edges = [  # where the elements of each plane begin
+            [*pick.searchsorted(plane * step).tolist(), len(pick)]
+            for pick, plane, step in zip(picks, planes, unit, strict=True)
+        ]
+        for key, box in self._boxes(number, planes, needed):
+            region = tuple(
+                slice(edge[part.start], edge[part.stop])
+                for edge, part in zip(edges, box, strict=True)
+            )
+            inside = [pick[part] for pick, part in zip(picks, region, strict=True)]
+            with nullcontext() if key is None else self.gate.reading(key):
+                block[region] = reader.read(inside, rows, columns)
+        return block
+
+    @staticmethod
+    def _put(
+        block: NDArray[Any],
+        picks: Picks,
+        unit: tuple[int, ...],
+        plane: tuple[int, ...],
+        pixels: NDArray[Any],
+    ) -> None:
+        """Put what is wanted of a frame where it belongs."""
+        spots, wanted = [], []
+        for pick, step, n in zip(picks, unit, plane, strict=True):
+            first, last = np.searchsorted(pick, (n * step, n * step + step)).tolist()
+            spots.append(slice(first, last))
+            wanted.append(pick[first:last] - n * step)
+        block[tuple(spots)] = pixels[np.ix_(*wanted)] if wanted else pixels
+
+    def _boxes(
+        self, number: int, planes: Picks, needed: NDArray[np.bool_]
+    ) -> Iterator[tuple[CellKey | None, Box]]:
+        """Yield boxes of the mesh that hold what is needed, and the cell of each."""
+        grid = self.gate.grid(number)
+        if grid is None:
+            yield from ((None, box) for box in boxes(needed))
+            return
+        parts = []  # of each axis: the cells that it touches, and which of the mesh are in them
+        for axis, plane in enumerate(planes):
+            cells = [grid.cell_of(axis, int(n)) for n in plane]
+            firsts = [n for n, cell in enumerate(cells) if n == 0 or cell != cells[n - 1]]
+            ends = [*firsts[1:], len(cells)]
+            parts.append([(cells[a], slice(a, b)) for a, b in zip(firsts, ends, strict=True)])
+        for chosen in product(*parts):
+            inside = tuple(part for _, part in chosen)
+            for box in boxes(needed[inside]):
+                yield (
+                    (number, tuple(cell for cell, _ in chosen)),
+                    tuple(
+                        slice(part.start + b.start, part.start + b.stop)
+                        for part, b in zip(inside, box, strict=True)
+                    ),
+                )
+
+    def _reader(self, number: int) -> PlaneReader | None:
+        with self._lock:
+            reader = self._readers.get(number)
+            if reader is not None:
+                self._readers.move_to_end(number)
+                return reader
+        reader = self._backend.reader(number)
+        if reader is None and self._store.is_finished:
+            reader = self._store.stored_array(number)
+        if reader is not None:
+            with self._lock:
+                self._readers[number] = reader
+                if len(self._readers) > _MAX_OPEN:
+                    self._readers.popitem(last=False)
+        return reader
+
+    def _unreadable(
+        self, image: ImageLayout, planes: Picks, needed: NDArray[np.bool_]
+    ) -> UnreadableFrameError:
+        first = [int(pick[n]) for pick, n in zip(planes, np.argwhere(needed)[0], strict=True)]
+        name = self._store.layout.frame_name(image, image.spec.plane_start(first))
+        return UnreadableFrameError(
+            f"The frame at {name}, and {int(needed.sum()) - 1} more of what was asked for: it was "
+            f"acquired, but {self._backend.name} lets nobody read an image before its last frame, "
+            "and only the newest frames are kept in memory. Read it when the image is full or the "
+            "stream closed, ask for a view before the first frame and raise buffer_bytes, or use "
+            "the backend tensorstore."
+        )
+
+
+def _shares_cells(store: Store) -> bool:
+    """Whether frames may share what is written at once, and are read before the end."""
+    return store.backend.pages is None and store.backend.reads_at_once

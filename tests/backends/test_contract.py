@@ -15,6 +15,7 @@ from pymmcore_ome.backends import find_backend, registry
 from pymmcore_ome.backends.tiff.backend import TiffBackend
 from pymmcore_ome.backends.zarr import tensorstore, zarr_python
 from pymmcore_ome.backends.zarr.acquire import AcquireZarrBackend
+from pymmcore_ome.backends.zarr.native import NativeBackend
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.backends.zarr.zarr_python import ZarrPythonBackend
 from pymmcore_ome.testing.backend_contract import (
@@ -27,6 +28,10 @@ from pymmcore_ome.testing.backend_contract import (
 from pymmcore_ome.testing.frames import encoded_frame
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+class TestNative(ZarrContract):
+    backend = NativeBackend
 
 
 class TestTensorstore(ZarrContract):
@@ -103,7 +108,9 @@ def test_contract_notices_a_backend_that_misplaces(tmp_path: Path) -> None:
 
 
 def test_backends_are_found_by_name() -> None:
-    assert {"tensorstore", "zarr-python", "acquire-zarr", "tiff"} <= set(po.available_backends())
+    assert {"native", "tensorstore", "zarr-python", "acquire-zarr", "tiff"} <= set(
+        po.available_backends()
+    )
     assert find_backend(None, "ome-zarr") is TensorstoreBackend
     assert find_backend("zarr-python", "ome-zarr") is ZarrPythonBackend
     assert find_backend("acquire-zarr", "ome-zarr") is AcquireZarrBackend

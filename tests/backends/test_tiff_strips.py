@@ -1,8 +1,7 @@
-"""Strips that are written together: each on its page, and each with an end of its own."""
+"""Strips that are written together: each on its page, and an error says how many are."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,19 @@ import numpy as np
 import pytest
 import tifffile
 
+<<<<<<< HEAD
 from conftest import HANG_S
 from pymmcore_ome.backends.tiff.backend import StripWriter
+=======
+import pymmcore_ome as po
+from pymmcore_ome import Dimension, StorageSchema, errors
+from pymmcore_ome.backends import BackendOptions, FrameWrite, PartialWriteError
+from pymmcore_ome.backends.tiff.backend import TiffBackend
+>>>>>>> main
 from pymmcore_ome.backends.tiff.file import TiffFile
 from pymmcore_ome.backends.tiff.format import PageKind, TiffForm
+from pymmcore_ome.disk import StoreLocation
+from pymmcore_ome.layout import layout_of
 
 PAGES = 40
 SHAPES = {"odd": (5, 7), "whole pages of memory": (64, 64)}
@@ -79,32 +87,87 @@ def test_write_that_takes_a_part_at_a_time_is_whole_in_the_end(
     assert pages_of(tmp_path / "a.tiff") == list(range(PAGES))
 
 
-def test_strip_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.tiff"
-    file = tiff(path, SHAPES["odd"])
-    store, gate = file.store, threading.Event()
+def schema(positions: int) -> StorageSchema:
+    dims = [
+        Dimension(name="t", size=PAGES // positions), Dimension(name="p", size=positions),
+        Dimension(name="y", size=SHAPES["odd"][0]), Dimension(name="x", size=SHAPES["odd"][1]),
+    ]  # fmt: skip
+    return StorageSchema(dimensions=dims, dtype="uint16")
 
+<<<<<<< HEAD
     def full(strips: Any) -> None:
         assert gate.wait(HANG_S)
         if any(page == 7 for page, _ in strips):
             raise OSError("no room")
         store(strips)
+=======
+>>>>>>> main
 
-    file.store = full  # type: ignore[method-assign]
-    writer = StripWriter()
-    writes = [writer.write(file, page, frame(page, SHAPES["odd"])) for page in range(1, 12)]
-    told: list[Any] = []
-    for write in writes:
-        write.add_done_callback(told.append)
-    gate.set()
-    for page, write in enumerate(writes, 1):
-        if page == 7:
-            with pytest.raises(OSError, match="no room"):
-                write.result()
-        else:
-            write.result()
-        assert write.done()
-    writer.close()
-    assert set(told) == set(writes)
-    assert pages_of(path)[:12] == [n if n != 7 else 0 for n in range(12)]
-    file.rest()
+class FullDisk(TiffBackend):
+    """Has no room for the frames of some (image, time)."""
+
+    full: tuple[tuple[int, int], ...] = ()
+
+    def write_frames(self, frames: Any) -> None:
+        frame_of: dict[Any, dict[int, tuple[int, int]]] = {}
+        for image, index, _ in frames:
+            pages = frame_of.setdefault(self._file(image), {})
+            pages[self.pages.page(image, index)] = image, index[0]
+        with pytest.MonkeyPatch.context() as patched:
+            for file, pages in frame_of.items():
+                patched.setattr(file, "store", self._limited(file.store, pages))
+            super().write_frames(frames)
+
+    def _limited(self, store: Any, pages: dict[int, tuple[int, int]]) -> Any:
+        def limited(strips: list[tuple[int, Any]]) -> None:
+            if any(pages[page] in self.full for page, _ in strips):
+                raise OSError(28, "No space left on device")
+            store(strips)
+
+        return limited
+
+
+@pytest.mark.parametrize("compression", [None, "zstd"])
+@pytest.mark.parametrize("files", ["one", "per-position"])
+@pytest.mark.parametrize(
+    ("full", "written"), [([(0, 0)], 0), ([(1, 3)], 7), ([(0, 9), (1, 4)], 9), ([(1, 19)], 39)]
+)
+def test_frames_before_the_one_that_cannot_be_written_are_on_disk_and_listed(
+    tmp_path: Path, full: list[tuple[int, int]], written: int, files: Any, compression: Any
+) -> None:
+    path = tmp_path / "a.ome.tiff"
+    backend = type("Full", (FullDisk,), {"full": tuple(full)})
+    stream = po.open_stream(path, schema(2), backend=backend, files=files, compression=compression)
+    frames = [frame(number, SHAPES["odd"]) for number in range(PAGES)]
+    with pytest.raises(errors.WriteError, match="No space left"):
+        for array in frames:
+            stream.append(array)
+        stream.close()
+    with pytest.raises(errors.WriteError, match="No space left"):
+        stream.close()
+    dataset = po.open_dataset(path)
+    assert dataset.status == "failed"
+    listed = [(row["image"], row["index"][0]) for row in dataset.frames()]
+    assert len(listed) == written
+    for number, (name, t) in enumerate(listed):
+        image = next(image for image in dataset.images if image.path == name)
+        np.testing.assert_array_equal(image[t], frames[number])
+
+
+def test_batch_says_how_many_frames_of_it_are_on_disk(tmp_path: Path) -> None:
+    layout = layout_of(schema(2), named=True)
+    backend = type("Full", (FullDisk,), {"full": ((1, 3),)})()
+    backend.create(
+        StoreLocation.of_new(tmp_path / "a.ome.tiff", "ome-tiff", "one"), layout, BackendOptions()
+    )
+    batch = [
+        FrameWrite(number % 2, (number // 2,), frame(number, SHAPES["odd"])) for number in range(20)
+    ]
+    with pytest.raises(PartialWriteError) as raised:
+        backend.write_frames(batch)
+    backend.close()
+    assert raised.value.written == 7
+    assert isinstance(raised.value.__cause__, OSError)
+    on_disk = set(pages_of(tmp_path / "a.ome.tiff"))
+    assert on_disk >= set(range(7))
+    assert 7 not in on_disk

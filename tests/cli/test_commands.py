@@ -209,7 +209,7 @@ def test_strict_refuses_what_is_only_warned_of_otherwise(
         (["run", DEMO / "demo.yaml", "--config", "demo", "--output", "there.zarr", "--overwrite"],
          "so --overwrite does not replace it", 1),
         (["run", "dapy.yaml", "--config", "demo", "--output", "a.zarr"],
-         "With --unready record it is tried all the same", 1),
+         "pass --unready record", 1),
         (["info", "none.ome.zarr"], "does not exist", 1),
         (["recover", "none.ome.zarr"], "does not exist", 1),
         (["frames", "none.ome.zarr", "--to", "csv"], "does not exist", 1),

@@ -197,7 +197,7 @@ def test_unready_record_runs_what_would_be_refused(tmp_path: Path) -> None:
     assert "Camra" in (po.open_dataset(tmp_path / "a.ome.zarr").record.reason or "")
     wrong = command(*words, "--unready", "maybe", cwd=tmp_path)
     assert wrong.returncode == 1
-    assert "'refuse' or 'record'" in wrong.stderr
+    assert "one of 'refuse', 'record'" in wrong.stderr
 
 
 def test_autofocus_that_failed_is_a_warning_of_no_frame(

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymmcore_ome.frames import COLUMNS, FrameFacts, FrameRecord, FrameTableWriter, read_table
+from pymmcore_ome.frames import COLUMNS, FrameRecord, FrameTableWriter, read_table
 
 
 def record(metadata: dict[str, object] | None = None) -> FrameRecord:
-    return FrameRecord("0", (1, 2), {"t": 1}, FrameFacts.of(metadata))
+    return FrameRecord("0", (1, 2), {"t": 1}, metadata)
 
 
 def test_known_keys_become_columns_and_the_rest_is_kept() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pymmcore_ome.gui import AcquisitionPanel
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-GUARD_MS = 20_000  # no test waits that long; it only ends one that hangs
+GUARD_MS = 80_000  # no test waits that long; it only ends one that hangs
 
 
 def sequence_of(loops: int = 3, **fields: Any) -> useq.MDASequence:

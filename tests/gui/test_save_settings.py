@@ -292,7 +292,10 @@ def test_gray_is_stretched_over_what_is_in_the_frame(dtype: str, shape: tuple[in
     assert as_gray8(np.full(shape, 7, dtype), 100, 100).max() <= 255
 
 
-ODD = "2 frames were not taken as asked (not_as_asked in the frame table): no shutter"
+ODD = (
+    "2 frames were acquired with settings that could not be applied (see not_as_asked in the "
+    "frame table): no shutter"
+)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,9 @@ from helpers import read_by_zarr
 from pymmcore_ome import Dimension, FrameRouter, StorageSchema, errors
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.backends.zarr.zarr_python import ZarrPythonBackend
-from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, layout_of, with_chunks
 from pymmcore_ome.stream.buffer import ArrayPool, QueuedFrame, SkippedFrames
-from pymmcore_ome.stream.chunks import CHECKPOINT_S, Block, ChunkAssembly
+from pymmcore_ome.stream.chunks import CHECKPOINT_S, Block, ChunkAssembler
 from pymmcore_ome.testing import encoded_frame
 
 SHAPE = (3, 4)
@@ -43,10 +42,10 @@ def frame_of(number: int, rgb: bool = False) -> np.ndarray:
     return encoded_frame(number, (3, 12)).reshape(3, 4, 3) if rgb else encoded_frame(number, SHAPE)
 
 
-class UsedSlots(ArrayPool):
+class UsedArrays(ArrayPool):
     """Arrays in which something else was before."""
 
-    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    def acquire(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         return np.full(shape, 0xEE, dtype)
 
 
@@ -63,8 +62,8 @@ class Bench:
         self.layout = with_chunks(layout_of(schema(sizes, **fields)), chunks, shards)
         self.router = FrameRouter(self.layout)
         self.now = 100.0
-        self.assembly = ChunkAssembly(
-            self.layout, budget, slots=UsedSlots(), clock=lambda: self.now
+        self.assembly = ChunkAssembler(
+            self.layout, budget, pool=UsedArrays(), clock=lambda: self.now
         )
         self.arrays: dict[int, np.ndarray] = {}
         self.expected: dict[tuple[int, ...], int] = {}
@@ -75,23 +74,21 @@ class Bench:
         """Append the frame of the plan with that number; return the blocks it brought."""
         address = self.router.by_arrival(number)
         rgb = self.layout.schema.rgb
-        record = FrameRecord(address.image, address.index, {"n": number}, FrameFacts.of(None))
         self.expected[address.image_number, *address.index] = number
         self.bytes_held += NBYTES * (3 if rgb else 1)
         self.last = frame_of(number, rgb)
-        return self._take(self.assembly.ready(QueuedFrame(self.last, address, record)))
+        queued = QueuedFrame(self.last, address, {}, {"delta_t_s": number})
+        return self._take(self.assembly.add(queued))
 
     def skip(self, *numbers: int) -> list[tuple[Any, ...]]:
         """Announce that these frames will not come."""
         return self._take(
-            self.assembly.ready(
-                SkippedFrames([self.router.by_arrival(number) for number in numbers])
-            )
+            self.assembly.add(SkippedFrames([self.router.by_arrival(number) for number in numbers]))
         )
 
     def wait(self, seconds: float) -> list[tuple[Any, ...]]:
         self.now += seconds
-        return self._take(self.assembly.ready(None))
+        return self._take(self.assembly.add(None))
 
     def rest(self) -> list[tuple[Any, ...]]:
         return self._take(self.assembly.rest())
@@ -100,7 +97,7 @@ class Bench:
         """Assert that all is handed out once, in its place, and the arrays are no larger."""
         assert self.bytes_held == 0
         assert self.assembly.open_bytes == 0
-        numbers = [record.event_index["n"] for b in self.blocks for record in b.records]
+        numbers = [int(queued.numbers[0]) for b in self.blocks for queued in b.frames]
         assert sorted(numbers) == sorted(self.expected.values())
         expected = {n: np.zeros_like(array) for n, array in self.arrays.items()}
         for (image, *index), number in self.expected.items():
@@ -133,9 +130,9 @@ class Bench:
             region = tuple(slice(a, a + n) for a, n in zip(block.start, pixels.shape, strict=True))
             assert array[region].shape == pixels.shape, "a block never leaves the array"
             array[region] = pixels
-            self.bytes_held -= block.nbytes
+            self.bytes_held -= sum(queued.nbytes for queued in block.frames)
             self.blocks.append(block)
-            numbers = [record.event_index["n"] for record in block.records]
+            numbers = [int(queued.numbers[0]) for queued in block.frames]
             made.append((block.image, block.start[:-2], pixels.shape[:-2], numbers))
         return made
 
@@ -384,7 +381,7 @@ def test_every_frame_is_handed_out_once_in_its_place_and_within_the_budget(case:
         assert bench.bytes_held <= bench.assembly.open_bytes <= case.budget // 2
     bench.rest()
     bench.check()
-    whole = [b.cell for b in bench.blocks if b.is_whole]
+    whole = [b.chunk for b in bench.blocks if b.is_whole]
     assert len(whole) == len(set(whole)), "a cell is written whole once at most"
 
 

@@ -1,8 +1,9 @@
 """From useq and pymmcore-plus to the stream: the adapter, the sink, install, Output."""
 
+from .engine_methods import is_standard, replaced
 from .installation import Installation, install
 from .output import Output
-from .readiness import check_ready, is_standard
+from .readiness import check_ready
 from .run_forecast import Forecast, forecast
 from .run_thread import RunThread
 from .useq.schema import schema_from_useq
@@ -16,5 +17,6 @@ __all__ = [
     "forecast",
     "install",
     "is_standard",
+    "replaced",
     "schema_from_useq",
 ]  # fmt: skip

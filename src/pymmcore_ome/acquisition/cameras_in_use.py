@@ -47,12 +47,12 @@ def chosen_labels(
 
 
 def _channels(sequence: useq.MDASequence) -> list[useq.Channel]:
-    found = list(sequence.channels)
+    channels = list(sequence.channels)
     if not isinstance(sequence.stage_positions, useq.WellPlatePlan):
         for position in sequence.stage_positions:
             if position.sequence is not None:
-                found += _channels(position.sequence)
-    return found
+                channels += _channels(position.sequence)
+    return channels
 
 
 class CamerasInUse(NamedTuple):
@@ -103,23 +103,23 @@ def cameras_in_use(
     loaded = loaded_cameras(summary, facts)
     label = loaded[0].name
     as_it_is = CamerasInUse(active, [camera.name for camera in active], presets=presets)
-    known = {camera.name: camera for camera in loaded}
+    by_label = {camera.name: camera for camera in loaded}
     if not presets:
         return as_it_is
     if sequence is None:
-        chosen = list(known)
+        chosen = list(by_label)
         if len(active) > 1 or not set(presets.values()) - {label}:
             return as_it_is
         chosen = [name for name in chosen if _frames_of(summary, name) == 1]
     else:
-        chosen = [name for name in chosen_labels(sequence, presets, label) if name in known]
+        chosen = [name for name in chosen_labels(sequence, presets, label) if name in by_label]
         if chosen in ([label], []):
             return as_it_is
         if len(chosen) == 1:
             first = _with_first(summary, chosen[0])
             cameras = cameras_of(first)
             if len(cameras) == 1:
-                cameras = [known[chosen[0]]]
+                cameras = [by_label[chosen[0]]]
             return CamerasInUse(cameras, [camera.name for camera in cameras], presets=presets)
         for name in chosen:
             if (len(active) > 1 and name == label) or _frames_of(summary, name) > 1:
@@ -128,7 +128,7 @@ def cameras_in_use(
                     f"at once, and others by {[n for n in chosen if n != name]}. Let all channels "
                     "choose it (Core-Camera in their presets), or none."
                 )
-    cameras = [known[name] for name in chosen]
+    cameras = [by_label[name] for name in chosen]
     if len({camera.kind for camera in cameras}) > 1:
         by_channel = ChannelCameras(cameras, presets, label)
         return CamerasInUse(cameras, chosen, by_channel, presets)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import wraps
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial, wraps
 from typing import Any, Final
 
-from pymmcore_plus.mda import MDAEngine
-
-from .readiness import is_standard, lacking_devices
+from .engine_methods import ACQUIRES, SETS_UP_EVENTS, is_standard, replaced
+from .readiness import lacking_devices
 
 #: What the engine calls, and whose errors it only logs.
 _SETTERS: Final = (
@@ -36,8 +36,8 @@ class CoreWatch:
     """
 
     def __init__(self, engine: Any) -> None:
-        self._engine = engine if is_standard(engine, for_events=True) else None
-        self._before: dict[str, Any] = {}
+        self._engine = engine if is_standard(engine, SETS_UP_EVENTS) else None
+        self._shadows = ExitStack()
         self._failed: dict[tuple[Any, ...], str] | None = None
         self._thread = 0
         self._depth = 0
@@ -53,17 +53,12 @@ class CoreWatch:
         for name in _SETTERS if self.core is not None else ():
             original = getattr(self.core, name, None)
             if original is not None:
-                self._before[name] = vars(self.core).get(name)
-                setattr(self.core, name, self._heard(name, original))
+                shadow = self._heard(name, original)
+                self._shadows.enter_context(replaced(self.core, name, shadow))
 
     def detach(self) -> None:
         """Take the shadows away; harmless when that was done before."""
-        for name, before in self._before.items():
-            if before is None:
-                vars(self.core).pop(name, None)
-            else:
-                setattr(self.core, name, before)
-        self._before.clear()
+        self._shadows.close()
 
     def hearing(self, event: Any = None) -> _Hearing:
         """Return a block that collects what was refused in it, in this thread.
@@ -127,19 +122,19 @@ class _Hearing:
     def __init__(self, watch: CoreWatch, event: Any) -> None:
         self._watch = watch
         self._event = event
-        self._told: list[str] = []
+        self._unapplied_settings: list[str] = []
 
     def __enter__(self) -> list[str]:
         if self._watch.core is not None:
             self._watch.begin()
-        return self._told
+        return self._unapplied_settings
 
     def __exit__(self, *_: object) -> None:
         if self._watch.core is not None:
             if self._event is not None:
-                self._told += lacking_devices(self._watch.core, self._event)
-                self._told += filter(None, [self._watch.stale_channel(self._event)])
-            self._told += self._watch.end()
+                self._unapplied_settings += lacking_devices(self._watch.core, self._event)
+                self._unapplied_settings += filter(None, [self._watch.stale_channel(self._event)])
+            self._unapplied_settings += self._watch.end()
 
 
 def _shown(values: tuple[Any, ...]) -> str:
@@ -147,45 +142,23 @@ def _shown(values: tuple[Any, ...]) -> str:
     return ", ".join(f"{value!r:.40}" for value in plain)
 
 
-class BurstEnd:
-    """A block in which the core's camera runs for as long as it has frames. Re-entered at will.
+def whole_bursts(engine: Any) -> Callable[[], AbstractContextManager[object]]:
+    """Return what makes blocks in which a camera runs for as long as it has frames.
 
     Parameters
     ----------
-    engine
+    engine : PMDAEngine
+        Not shadowed yet. Left alone if it acquires in its own way.
     """
-
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine if _runs_bursts_as_usual(engine) else None
-        self._core: Any = None
-        self._before: Any = None
-
-    def __enter__(self) -> None:
-        self._core = None if self._engine is None else self._engine.mmcore
-        if self._core is None:
-            return
-        core, is_running = self._core, self._core.isSequenceRunning
-        self._before = vars(core).get("isSequenceRunning")
-
-        def has_frames_or_runs(*camera: str) -> bool:
-            # in this order: what has stopped brings no more
-            return bool(is_running(*camera)) or (not camera and core.getRemainingImageCount() > 0)
-
-        core.isSequenceRunning = has_frames_or_runs
-
-    def __exit__(self, *_: object) -> None:
-        if self._core is None:
-            return
-        if self._before is None:
-            vars(self._core).pop("isSequenceRunning", None)
-        else:
-            self._core.isSequenceRunning = self._before
-        self._core = self._before = None
+    return partial(_running_with_frames, engine) if is_standard(engine, ACQUIRES) else nullcontext
 
 
-def _runs_bursts_as_usual(engine: Any) -> bool:
-    names = [name for name in vars(MDAEngine) if name.startswith(("exec_", "_exec_"))]
-    return isinstance(engine, MDAEngine) and all(
-        getattr(type(engine), name) is getattr(MDAEngine, name) and name not in vars(engine)
-        for name in names
-    )
+def _running_with_frames(engine: Any) -> AbstractContextManager[object]:
+    core = engine.mmcore
+    is_running = core.isSequenceRunning
+
+    def has_frames_or_runs(*camera: str) -> bool:
+        # in this order: what has stopped brings no more
+        return bool(is_running(*camera)) or (not camera and core.getRemainingImageCount() > 0)
+
+    return replaced(core, "isSequenceRunning", has_frames_or_runs)

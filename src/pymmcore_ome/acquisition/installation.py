@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import wraps
 from typing import Any, Final, Self, Unpack
 
@@ -24,10 +25,12 @@ from pymmcore_ome.schema import Camera
 from pymmcore_ome.stream import SaveOptionsDict, lists_options
 
 from .destination import Unready
+from .engine_methods import replaced
 from .listener import EngineListener
 from .output import Output, tell
 from .readiness import refuse_unready
 from .run_thread import RunThread
+from .script_end import ends_quietly
 
 _SHADOWED: Final = ("run", "cancel", "get_view")
 
@@ -58,27 +61,26 @@ class Installation:
         self._cancel = self._runner.cancel
         self._get_view = getattr(self._runner, "get_view", None)  # since pymmcore-plus 0.18
         self._viewed: Output | None = None
+        self._shadows = ExitStack()
         self._one_run = threading.RLock()
         self._cancel_asked = False
         self.activate()
 
     def activate(self) -> None:
         """Put the shadows in place, also where something else took them away."""
+        self._shadows.close()
+        shadow = self._shadows.enter_context
         for name in _SHADOWED:
-            setattr(self._runner, name, _kept(getattr(self, name)))
+            shadow(replaced(self._runner, name, _kept(getattr(self, name))))
         core: Any = self._core()
         if core is not None:
-            core.run_mda = _kept(self.run_mda)
+            shadow(replaced(core, "run_mda", _kept(self.run_mda)))
 
     def uninstall(self) -> None:
         """Take the shadows away; harmless when that was done before."""
         if _installed.get(self._runner) is self:
             del _installed[self._runner]
-            for name in _SHADOWED:
-                self._runner.__dict__.pop(name, None)
-            core = self._core()
-            if core is not None:
-                vars(core).pop("run_mda", None)
+        self._shadows.close()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -302,6 +304,7 @@ def install(
     core = CMMCorePlus.instance() if core is None else core
     if not hasattr(core, "mda"):
         raise AcquisitionError(f"install takes a CMMCorePlus, got {core!r:.80}.")
+    ends_quietly(core)
     defaults: dict[str, Any] = {"cameras": cameras, "unready": unready, **options}
     Output("check.ome.zarr", **defaults)  # unknown options are refused here
     installed = _installed.get(core.mda)

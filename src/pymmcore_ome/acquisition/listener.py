@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from types import GeneratorType
 from typing import Any, Final
 
@@ -17,9 +18,9 @@ from pymmcore_plus.mda import PMDAEngine
 
 from pymmcore_ome.metadata import Status
 
-from .core_watch import BurstEnd, CoreWatch
+from .core_watch import CoreWatch, whole_bursts
+from .engine_methods import is_standard, replaced
 from .microscope import CoreFacts
-from .readiness import is_standard
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -52,12 +53,13 @@ class EngineListener:
         self._engine: Any = engine
         self._sinks = sinks
         self._ending = ending
-        self._before: dict[str, Any] = {}
+        self._shadows = ExitStack()
+        self.is_listening = False  # whether the engine's methods are shadowed now
         self._cameras = 1
         self._is_standard = is_standard(engine)
         self._watch = CoreWatch(engine)
-        self._burst_end = BurstEnd(engine)
-        self._problems: list[str] = []  # of the present event, which the engine only logs
+        self._whole_bursts = whole_bursts(engine)
+        self._unapplied_settings: list[str] = []  # of the present event, which the engine only logs
         self.error: BaseException | None = None  # what ended the run, wherever it arose
         self.close_error: Exception | None = None  # what a sink said at its end
 
@@ -65,8 +67,9 @@ class EngineListener:
         for name in _METHODS:
             original = getattr(self._engine, name, None)
             if original is not None:
-                self._before[name] = self._engine.__dict__.get(name)
-                setattr(self._engine, name, getattr(self, f"_{name}")(original))
+                shadow = getattr(self, f"_{name}")(original)
+                self._shadows.enter_context(replaced(self._engine, name, shadow))
+        self.is_listening = True
         self._watch.attach()
         return self
 
@@ -75,30 +78,23 @@ class EngineListener:
         # an engine without teardown_sequence, or an interrupt that went past it
         self._close(error)
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether the engine's methods are shadowed now."""
-        return bool(self._before)
-
     def _leave(self) -> None:
         """Take the shadows away: what the engine does from now on is another run."""
-        for name, before in self._before.items():
-            if before is None:
-                self._engine.__dict__.pop(name, None)
-            else:
-                setattr(self._engine, name, before)
-        self._before.clear()
+        self.is_listening = False
+        self._shadows.close()
         self._watch.detach()
 
     def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_sequence(sequence: Any) -> Any:
             setup = sequence.setup if self._is_standard else None
-            with self._watch.hearing(setup) as failed:
+            with self._watch.hearing(setup) as unapplied_settings:
                 summary = original(sequence)
             with self._noting():
                 facts = CoreFacts.of_engine(self._engine)
                 for sink in self._sinks:
-                    sink.setup(sequence, summary, facts, failed if self._is_standard else ())
+                    sink.setup(
+                        sequence, summary, facts, unapplied_settings if self._is_standard else ()
+                    )
                     self._cameras = sink.frames_per_event
             return summary
 
@@ -107,7 +103,7 @@ class EngineListener:
     def _setup_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_event(event: Any) -> Any:
             try:
-                with self._watch.hearing(event) as self._problems:
+                with self._watch.hearing(event) as self._unapplied_settings:
                     return original(event)
             except Exception as error:
                 if type(error).__name__ == "SkipEvent":  # since pymmcore-plus 0.18
@@ -130,17 +126,19 @@ class EngineListener:
         with self._noting():
             payloads: Iterator[Any] = iter(original(event) or ())
             advance = _advance_of(payloads)
+            # while it waits for frames only: slots and the writer see the core as it is
+            bursts = self._whole_bursts if hasattr(event, "events") else nullcontext
             signal, arrived = None, 0
             while True:
                 try:
-                    with self._watch.hearing() as late, self._burst_end:
+                    with self._watch.hearing() as late, bursts():
                         payload = advance(signal)
                 except StopIteration:
                     if not arrived:  # a snap that failed: the engine only logs it
                         self._skip(_frames_of(event))
-                        self._note([*self._problems, *late])
+                        self._note([*self._unapplied_settings, *late])
                     return
-                self._problems += late
+                self._unapplied_settings += late
                 try:
                     self._hand_over(payload, event, arrived)
                 except BaseException:
@@ -155,7 +153,7 @@ class EngineListener:
             return
         image, taken, meta = payload
         for sink in self._sinks:
-            sink.append(image, taken, meta, self._problems)
+            sink.append(image, taken, meta, self._unapplied_settings)
 
     def _skip(self, events: Sequence[Any]) -> None:
         """Tell the sinks that these events bring no frame, of no camera."""
@@ -163,9 +161,9 @@ class EngineListener:
             for sink in self._sinks:
                 sink.skip(event)
 
-    def _note(self, problems: Sequence[str]) -> None:
+    def _note(self, unapplied_settings: Sequence[str]) -> None:
         for sink in self._sinks:
-            sink.note(problems)
+            sink.note(unapplied_settings)
 
     def _event_iterator(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def event_iterator(events: Iterable[Any]) -> Iterator[Any]:

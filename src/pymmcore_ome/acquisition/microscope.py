@@ -94,8 +94,8 @@ def cameras_of(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -
 def camera_count(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> int:
     """Return how many frames an event brings; pymmcore-plus before 0.18 leaves it to the core."""
     infos: Sequence[Mapping[str, Any]] = (summary or {}).get("image_infos") or ({},)
-    told = infos[0].get("num_camera_adapter_channels")
-    return int(told or facts.camera_channels or 1)
+    channels = infos[0].get("num_camera_adapter_channels")
+    return int(channels or facts.camera_channels or 1)
 
 
 def loaded_cameras(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> list[Camera]:
@@ -110,9 +110,9 @@ def loaded_cameras(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACT
 
 def _camera(info: Mapping[str, Any], facts: CoreFacts, of_several: bool = False) -> Camera:
     pixel_size_um = (info.get("pixel_size_um") or None) if of_several else None
-    known = facts.python_cameras.get(info["camera_label"])
-    if known is not None:
-        return known.replace(pixel_size_um=pixel_size_um)
+    python_camera = facts.python_cameras.get(info["camera_label"])
+    if python_camera is not None:
+        return python_camera.replace(pixel_size_um=pixel_size_um)
     dtype, components = _dtype(info), (*info.get("plane_shape", ()), 1)[2]
     if dtype not in PIXEL_DTYPES or components not in (1, 3):
         raise AcquisitionError(
@@ -148,9 +148,9 @@ def acquisition_notes(
     sequence: useq.MDASequence, summary: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return the sequence and the summary metadata as plain JSON values."""
-    told = {key: value for key, value in (summary or {}).items() if key != "mda_sequence"}
+    metadata = {key: value for key, value in (summary or {}).items() if key != "mda_sequence"}
     notes: dict[str, Any] = json.loads(
-        json_bytes({"sequence": sequence.model_dump(exclude_unset=True), "summary": told})
+        json_bytes({"sequence": sequence.model_dump(exclude_unset=True), "summary": metadata})
     )
     return notes
 
@@ -163,7 +163,7 @@ def frame_metadata(event: useq.MDAEvent, meta: Mapping[str, Any]) -> dict[str, A
     """
     measured = meta.get("position") or {}
     time_ms, exposure_ms = meta.get("runner_time_ms"), meta.get("exposure_ms")
-    known: dict[str, Any] = {
+    placed: dict[str, Any] = {
         "delta_t_s": None if time_ms is None else time_ms / 1000,
         "exposure_ms": event.exposure if exposure_ms is None else exposure_ms,
         "x_um": measured.get("x", event.x_pos),
@@ -181,12 +181,12 @@ def frame_metadata(event: useq.MDAEvent, meta: Mapping[str, Any]) -> dict[str, A
     own = {key: value for key, value in event.metadata.items() if key != "runner_t0"}
     if own:
         rest["event_metadata"] = own
-    return {**known, **rest}
+    return {**placed, **rest}
 
 
 def _bits(pixel_format: str | None, dtype: str) -> int | None:
-    found = re.fullmatch(r"(?:Mono|RGB)(\d+)", pixel_format or "")
-    return min(int(found.group(1)), np.dtype(dtype).itemsize * 8) if found else None
+    match = re.fullmatch(r"(?:Mono|RGB)(\d+)", pixel_format or "")
+    return min(int(match[1]), np.dtype(dtype).itemsize * 8) if match else None
 
 
 def _python_cameras(core: Any) -> dict[str, Camera]:
@@ -194,15 +194,15 @@ def _python_cameras(core: Any) -> dict[str, Camera]:
         return {}
     # UniMMCore has no public way from a label to its device; without this one, the summary counts
     devices = getattr(core, "_pydevices", {})
-    found = {}
+    cameras = {}
     for label in devices:
         device = devices[label]
         if callable(getattr(device, "dtype", None)) and callable(getattr(device, "shape", None)):
             shape, dtype = device.shape(), np.dtype(device.dtype()).name
             if dtype in PIXEL_DTYPES and (len(shape) == 2 or shape[2:] == (3,)):
                 height, width = shape[:2]
-                found[str(label)] = Camera(label, height, width, dtype, rgb=len(shape) == 3)
-    return found
+                cameras[str(label)] = Camera(label, height, width, dtype, rgb=len(shape) == 3)
+    return cameras
 
 
 _MAGNIFICATION: Final = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*[xX\u00d7](?![a-z])")
@@ -248,12 +248,12 @@ def camera_labels(summary: Mapping[str, Any] | None) -> list[str]:
     label = str(infos[0].get("camera_label"))
     for device in (summary or {}).get("devices") or ():
         if device.get("label") == label:
-            found = [
+            physical = [
                 str(p["value"])
                 for p in device.get("properties") or ()
                 if re.fullmatch(r"Physical Camera \d+", str(p.get("name"))) and p.get("value")
             ]
-            used = [name for name in found if name not in ("", "Undefined")]
+            used = [name for name in physical if name not in ("", "Undefined")]
             return used or [label]
     return [label]
 
@@ -300,8 +300,8 @@ def _detector(label: str, device: Mapping[str, Any]) -> Detector:
 
 def _property(device: Mapping[str, Any], name: str) -> str | None:
     properties: Sequence[Mapping[str, Any]] = device.get("properties") or ()
-    found = next((p.get("value") for p in properties if p.get("name") == name), None)
-    return None if found is None else str(found)
+    value = next((p.get("value") for p in properties if p.get("name") == name), None)
+    return None if value is None else str(value)
 
 
 def _number(text: str | None) -> float | None:

@@ -33,6 +33,7 @@ from pymmcore_ome.stream import (
 from .destination import Destination, Unready
 from .microscope import CoreFacts
 from .readiness import EventChecks, is_described, refuse_unready
+from .script_end import ends_quietly
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -194,7 +195,9 @@ class Output:
         """Store a frame (signal of pymmcore-plus)."""
         sink = self._sink
         if self._error is None and sink is not None:
-            self._guard(lambda: sink.append(image, event, meta, self._checks.problems(event)))
+            self._guard(
+                lambda: sink.append(image, event, meta, self._checks.unapplied_settings(event))
+            )
 
     def sequenceCanceled(self, sequence: useq.MDASequence) -> None:
         """Note that the run was cancelled (signal of pymmcore-plus)."""
@@ -217,6 +220,7 @@ class Output:
 
     def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
         core = self._running_core()  # held: an instance that nobody holds is gone at once
+        ends_quietly(core)
         engine = core.mda.engine
         warn_of_unsafe_signals(core.mda.events)
         sink = self.begin()

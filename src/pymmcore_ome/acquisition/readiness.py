@@ -19,14 +19,16 @@ from pymmcore_plus.mda import MDAEngine
 
 from pymmcore_ome.errors import AcquisitionError, Option
 
+from .engine_methods import is_standard
+
 logger = logging.getLogger("pymmcore-ome")
 #: The engine sets regions, and a sequence's setup, since pymmcore-plus 0.18.
 SETS_REGIONS: Final = hasattr(MDAEngine, "_set_event_roi")
-#: The end of a message: how it may be run all the same.
+#: The end of a message: how it may be run anyway.
 HOW_TO_RUN_IT: Final = (
-    " With ",
+    " To run anyway and flag the affected frames, pass ",
     Option("unready", "record"),
-    " it is tried all the same, and frames that are not as asked are marked.",
+    ".",
 )
 
 
@@ -45,8 +47,8 @@ def check_ready(core: CMMCorePlus, sequence: useq.MDASequence) -> None:
     AcquisitionError
         Naming everything that is missing, and what is there instead.
     """
-    if found := missing_of(core, sequence):
-        raise unready(found, "Nothing was moved, and nothing was created.")
+    if reasons := missing_of(core, sequence):
+        raise unready(reasons, "Nothing was moved, and nothing was created.")
 
 
 def refuse_unready(engine: Any, events: Iterable[useq.MDAEvent], outputs: Iterable[Any]) -> None:
@@ -66,32 +68,11 @@ def refuse_unready(engine: Any, events: Iterable[useq.MDAEvent], outputs: Iterab
     AcquisitionError
         Naming everything that is missing.
     """
-    found = missing_of(engine.mmcore, events) if is_standard(engine) else []
-    if found and any(output.unready == "refuse" for output in outputs):
-        raise unready(found, "Nothing was created.", *HOW_TO_RUN_IT)
-    for reason in found:
+    reasons = missing_of(engine.mmcore, events) if is_standard(engine) else []
+    if reasons and any(output.unready == "refuse" for output in outputs):
+        raise unready(reasons, "Nothing was created.", *HOW_TO_RUN_IT)
+    for reason in reasons:
         logger.warning("The microscope cannot do what is asked of it: %s", reason)
-
-
-def is_standard(engine: Any, *, for_events: bool = False) -> bool:
-    """Whether an engine sets up the microscope exactly as that of pymmcore-plus does.
-
-    One that overrides any of it may know channels and stages that the core does not.
-
-    Parameters
-    ----------
-    engine
-    for_events : bool
-        Look at the set-up of events only, not at that of the sequence.
-    """
-    if not isinstance(engine, MDAEngine):
-        return False
-    names = [name for name in vars(MDAEngine) if name.startswith(("setup_", "_set_event_"))]
-    return all(
-        getattr(type(engine), name) is getattr(MDAEngine, name) and name not in vars(engine)
-        for name in names
-        if not (for_events and name == "setup_sequence")
-    )
 
 
 def missing_of(core: CMMCorePlus, events: Iterable[useq.MDAEvent]) -> list[str]:
@@ -272,11 +253,11 @@ def _is_among(value: Any, allowed: list[str]) -> bool:
         return False
 
 
-def _listed(known: Sequence[str], asked: str, what: str) -> str:
-    """Say what there is, the nearest first."""
-    folded = {name.casefold(): name for name in known}
-    near = [folded[name] for name in get_close_matches(asked.casefold(), folded, n=1, cutoff=0.6)]
-    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+def _listed(names: Sequence[str], wanted: str, what: str) -> str:
+    """List the names that exist, the nearest first."""
+    folded = {name.casefold(): name for name in names}
+    near = [folded[name] for name in get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.6)]
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}{what}: {shown or 'none'}"
 
@@ -308,8 +289,8 @@ def is_described(engine: Any, summary: Mapping[str, Any]) -> bool:
     """
     if not is_standard(engine):
         return False
-    told = {str(device.get("label")) for device in summary.get("devices") or ()}
-    return told | {"Core"} == {*engine.mmcore.getLoadedDevices(), "Core"}
+    described = {str(device.get("label")) for device in summary.get("devices") or ()}
+    return described | {"Core"} == {*engine.mmcore.getLoadedDevices(), "Core"}
 
 
 class EventChecks:
@@ -325,19 +306,19 @@ class EventChecks:
         self._core = engine.mmcore if is_standard(engine) else None
         self._seen: dict[tuple[Any, ...], list[str]] = {}
 
-    def problems(self, event: Any) -> list[str]:
+    def unapplied_settings(self, event: Any) -> list[str]:
         """Return what an event asks that the microscope does not have."""
         if self._core is None:
             return []
-        found = list(lacking_devices(self._core, event))
+        reasons = list(lacking_devices(self._core, event))
         if (channel := event.channel) is not None:
             key: tuple[Any, ...] = (channel.group, channel.config)
             if key not in self._seen:
                 self._seen[key] = list(missing_channel(self._core, channel))
-            found += self._seen[key]
+            reasons += self._seen[key]
         for device, name, _ in event.properties or ():
             if (key := ("property", device, name)) not in self._seen:
                 asked = [(device, name, None)]
                 self._seen[key] = list(missing_properties(self._core, asked, "the event"))
-            found += self._seen[key]
-        return found
+            reasons += self._seen[key]
+        return reasons

@@ -18,9 +18,10 @@ from pymmcore_ome.disk import free_bytes, used_bytes
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.stream import StorePlan
 
+from .engine_methods import is_standard
 from .microscope import CoreFacts, pixel_size_of
 from .output import Output
-from .readiness import HOW_TO_RUN_IT, is_standard, missing_of, unready
+from .readiness import HOW_TO_RUN_IT, missing_of, unready
 from .sink import Sink
 
 #: Walking useq costs about 70 µs an event; beyond this many the estimate is useq's own.
@@ -91,8 +92,8 @@ def forecast(
         not have, a sequence or options that cannot be stored, a path that is taken.
     """
     is_checked = output.unready == "refuse" and is_standard(core.mda.engine)
-    if is_checked and (found := missing_of(core, sequence)):
-        raise unready(found, "Nothing was moved, and nothing was created.", *HOW_TO_RUN_IT)
+    if is_checked and (reasons := missing_of(core, sequence)):
+        raise unready(reasons, "Nothing was moved, and nothing was created.", *HOW_TO_RUN_IT)
     summary = summary_metadata(core) if image_infos is None else _summary(core, image_infos)
     seen = _after_setup(summary, sequence)
     pixel_size_um = pixel_size_of(seen)
@@ -101,7 +102,7 @@ def forecast(
         _set_field_of_view(planned, seen, pixel_size_um)
     schema = Sink(output.destination).plan(planned, seen, CoreFacts.of_engine(core.mda.engine))
     if schema is None:
-        raise AcquisitionError("Nobody knows how many events an iterator will bring.")
+        raise AcquisitionError("The number of events from an iterator cannot be predicted.")
     plan = output.plan(schema)
     free = free_bytes(output.path)
     if free is not None and free < (plan.pixel_bytes or 0):
@@ -154,8 +155,8 @@ def _set_field_of_view(
 def _duration_s(sequence: useq.MDASequence, plan: StorePlan, exposure_ms: float) -> float:
     frames = plan.layout.frame_count or 0
     if frames > _MOST_WALKED:
-        told = sequence.estimate_duration().total_duration
-        return float(max(told, 0 if sequence.channels else frames * exposure_ms / 1000))
+        estimate_s = sequence.estimate_duration().total_duration
+        return float(max(estimate_s, 0 if sequence.channels else frames * exposure_ms / 1000))
     clock = origin = 0.0
     for event in sequence:
         if event.reset_event_timer:

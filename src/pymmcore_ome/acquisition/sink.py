@@ -46,7 +46,7 @@ class Sink:
         self._by_channel: ChannelCameras | None = None
         self._cameras: list[str] = []
         self._notes: dict[str, Any] = {}
-        self._not_as_asked = NotAsAsked(destination.path)
+        self._unapplied_settings = UnappliedSettings(destination.path)
         self.summary: Summary | None = None
         self.view: ArrayView | None = None  # of all images; from set-up on
 
@@ -60,7 +60,7 @@ class Sink:
         sequence: useq.MDASequence,
         summary: Mapping[str, Any] | None,
         facts: CoreFacts = NO_FACTS,
-        failed: Sequence[str] = (),
+        unapplied_settings: Sequence[str] = (),
     ) -> None:
         """Make the store. Called after the engine's own set-up, before anything moves.
 
@@ -73,7 +73,7 @@ class Sink:
             What the engine's set-up returned.
         facts : CoreFacts
             What the core says of its cameras besides.
-        failed : sequence of str
+        unapplied_settings : sequence of str
             What the core refused in the engine's set-up.
 
         Raises
@@ -81,9 +81,11 @@ class Sink:
         PymmcoreOmeError
             When the sequence, the camera or the path cannot be used.
         """
-        if failed and self._destination.unready == "refuse":
-            raise unready(failed, "No frame was taken, nothing was created.", *HOW_TO_RUN_IT)
-        self.note(failed)
+        if unapplied_settings and self._destination.unready == "refuse":
+            raise unready(
+                unapplied_settings, "No frame was acquired, nothing was created.", *HOW_TO_RUN_IT
+            )
+        self.note(unapplied_settings)
         if self._stream is not None or self._free_run is not None:
             raise AcquisitionError(
                 f"Another run was started while {self._destination.path} is still being written. "
@@ -145,17 +147,17 @@ class Sink:
         image: NDArray[Any],
         event: useq.MDAEvent,
         meta: Mapping[str, Any],
-        problems: Sequence[str] = (),
+        unapplied_settings: Sequence[str] = (),
     ) -> None:
-        """Store a frame at its event's index, with what was not as the event asked.
+        """Store a frame at its event's index, with the settings that could not be applied.
 
         The array is taken over, not copied, and made read-only: a slot that works on it in
         place would change what is stored.
         """
         image.setflags(write=False)
         metadata = frame_metadata(event, meta)
-        if problems:
-            metadata[NOT_AS_ASKED] = list(problems)
+        if unapplied_settings:
+            metadata[NOT_AS_ASKED] = list(unapplied_settings)
         at: Mapping[str, int] = event.index
         label = meta.get("camera_device")
         if self.frames_per_event > 1 and "cam" not in at and label in self._cameras:
@@ -178,11 +180,11 @@ class Sink:
             self._stream.append(image, at=at, metadata=metadata, copy=False)
         except FrameError as error:
             raise FrameError(f"{error} It came from camera {label!r}.") from error
-        self._not_as_asked.add(problems, frames=1)
+        self._unapplied_settings.add(unapplied_settings, frames=1)
 
-    def note(self, problems: Sequence[str]) -> None:
-        """Note what was not as asked, of no frame in particular."""
-        self._not_as_asked.add(problems)
+    def note(self, unapplied_settings: Sequence[str]) -> None:
+        """Note settings that could not be applied, of no frame in particular."""
+        self._unapplied_settings.add(unapplied_settings)
 
     def skip(self, event: useq.MDAEvent) -> None:
         """Note that an event's frames will not come; their places stay empty, nothing shifts.
@@ -212,7 +214,7 @@ class Sink:
         if self._stream is None and self._free_run is not None and status != "failed":
             self._open(self._free_run.schema(None))
         if self._stream is not None:
-            reasons = filter(None, (reason, self._not_as_asked.reason))
+            reasons = filter(None, (reason, self._unapplied_settings.reason))
             self.summary = self._stream.close(status=status, reason="; ".join(reasons) or None)
 
     @property
@@ -236,11 +238,11 @@ def _has_no_plan(sequence: useq.MDASequence) -> bool:
 
 
 logger = logging.getLogger("pymmcore-ome")
-_MOST_SAID: Final = 10
+_MOST_LOGGED: Final = 10
 
 
-class NotAsAsked:
-    """The problems of one run.
+class UnappliedSettings:
+    """The settings of one run that could not be applied.
 
     Parameters
     ----------
@@ -250,30 +252,33 @@ class NotAsAsked:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._said: dict[str, None] = {}
+        self._settings: dict[str, None] = {}
         self._frames = 0
 
-    def add(self, problems: Sequence[str], frames: int = 0) -> None:
-        """Note problems, of so many frames."""
-        if not problems:
+    def add(self, settings: Sequence[str], frames: int = 0) -> None:
+        """Note settings, of so many frames."""
+        if not settings:
             return
         self._frames += frames
-        for problem in problems:
-            if problem in self._said or len(self._said) >= _MOST_SAID:
+        for setting in settings:
+            if setting in self._settings or len(self._settings) >= _MOST_LOGGED:
                 continue
-            self._said[problem] = None
-            last = " (what else is wrong is in the frame table only)"
-            is_last = len(self._said) == _MOST_SAID
-            logger.warning("%s: %s%s", self._path, problem, last if is_last else "")
+            self._settings[setting] = None
+            last = " (any others are only in the frame table)"
+            is_last = len(self._settings) == _MOST_LOGGED
+            logger.warning("%s: %s%s", self._path, setting, last if is_last else "")
 
     @property
     def reason(self) -> str | None:
-        """What to write into the store's status; None when all was as asked."""
-        if not self._said:
+        """What to write into the store's status; None when every setting was applied."""
+        if not self._settings:
             return None
-        first, *others = self._said
+        first, *others = self._settings
         more = f" (and {len(others)} more)" if others else ""
         if not self._frames:
             return f"{first}{more}"
         were = "1 frame was" if self._frames == 1 else f"{self._frames} frames were"
-        return f"{were} not taken as asked ({NOT_AS_ASKED} in the frame table): {first}{more}"
+        return (
+            f"{were} acquired with settings that could not be applied "
+            f"(see {NOT_AS_ASKED} in the frame table): {first}{more}"
+        )

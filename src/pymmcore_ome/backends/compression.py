@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 #: name -> (lowest level, highest level, default level); LZW has none.
 Levels = Mapping[str, tuple[int, int, int]]
@@ -62,3 +63,60 @@ def zarr_codecs(compression: str | None, dtype: str) -> list[dict[str, Any]]:
             }  # fmt: skip
             codecs.append({"name": "blosc", "configuration": configuration})
     return codecs
+
+
+class ChunkCodec:
+    """Turns the pixels of a chunk into its bytes, as `zarr_codecs` describe them, and back.
+
+    Parameters
+    ----------
+    compression : str or None
+        Name, or ``"name:level"``.
+    dtype : str
+    """
+
+    def __init__(self, compression: str | None, dtype: str) -> None:
+        chosen = parse(compression, ZARR_LEVELS)
+        self._name = None if chosen is None else chosen[0]
+        self._level = 0 if chosen is None else chosen[1]
+        self._stored = np.dtype(dtype).newbyteorder("<")
+        self.is_plain = self._name is None
+
+    def encode(self, chunk: NDArray[Any]) -> Any:
+        """Return the bytes of a chunk, a C-contiguous array; those of the array itself if plain."""
+        data: Any = chunk
+        if chunk.dtype != self._stored or not chunk.flags.c_contiguous:
+            data = np.ascontiguousarray(chunk, self._stored)  # a big-endian machine's is another
+        if self._name is None:
+            return data
+        import imagecodecs  # what writes no compressed chunk need not load it
+
+        match self._name:
+            case "zstd":
+                return imagecodecs.zstd_encode(data, level=self._level)
+            case "gzip":
+                return imagecodecs.gzip_encode(data, level=self._level)
+            case _:
+                return imagecodecs.blosc_encode(
+                    data, level=self._level, compressor="zstd", shuffle=1,
+                    typesize=data.itemsize, blocksize=0, numthreads=1,
+                )  # fmt: skip
+
+    def decode(self, content: bytes, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return the pixels of a chunk.
+
+        Raises
+        ------
+        ValueError
+            When the bytes are not those of a chunk of this shape.
+        """
+        data: Any = content
+        if self._name is not None:
+            import imagecodecs
+
+            decode = getattr(imagecodecs, f"{self._name}_decode")
+            try:
+                data = decode(content)
+            except RuntimeError as error:
+                raise ValueError(f"the chunk cannot be decompressed: {error}") from error
+        return np.frombuffer(data, self._stored).reshape(shape)

@@ -95,8 +95,11 @@ class ArrayBackend(ABC):
     #: Whether `reader` reads a frame as soon as its write is done.
     reads_at_once: ClassVar[bool] = False
 
-    #: Whether `write_frames` takes frames in batches. `write` is then not called by a stream.
+    #: Whether `write_frames` takes frames in batches; else `write` takes blocks.
     takes_frames: ClassVar[bool] = False
+
+    #: The most bytes of frames in a batch: more pay off where it compresses them in threads.
+    batch_bytes: int = 16 << 20
 
     #: Where each plane is, for formats with a page a plane; None for the others.
     pages: PageTable | None = None
@@ -130,11 +133,10 @@ class ArrayBackend(ABC):
     def add(self, image: ImageLayout) -> None:
         """Make the array of one more image, which nobody knew of before."""
 
-    @abstractmethod
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture | None:
-        """Write a block of an image.
+        """Write a block of an image. Called unless `takes_frames`.
 
         Parameters
         ----------
@@ -151,6 +153,7 @@ class ArrayBackend(ABC):
             Done when the pixels are down (`result` raises what went wrong), or None when
             they are down already.
         """
+        raise NotImplementedError
 
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
         """Write a batch of frames; they are on disk, and readable, when it returns.

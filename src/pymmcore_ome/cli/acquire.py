@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 import useq
 from pymmcore_plus import CMMCorePlus
 from rich.console import Console
 
-from pymmcore_ome.acquisition import Output, install
+from pymmcore_ome.acquisition import Output, RunThread, install
 from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 from pymmcore_ome.stream import Summary
 
@@ -26,7 +25,8 @@ def acquire(
 ) -> Summary:
     """Run a sequence on a core into an output; show frames, rate, buffer and time left.
 
-    The acquisition runs in a thread of its own. Ctrl-C asks it to end; what came is written.
+    The acquisition runs in a thread of its own. Ctrl-C cancels it; frames already acquired are
+    written.
 
     Parameters
     ----------
@@ -41,39 +41,26 @@ def acquire(
     PymmcoreOmeError
         Whatever ended the run.
     """
-    errors: list[BaseException] = []
-    # waited for instead of the thread: an interrupted join() marks a living thread as ended
-    # (the release in Thread._wait_for_tstate_lock, bpo-45274; gone since Python 3.13)
-    ended = threading.Event()
-
-    def run() -> None:
-        try:
-            core.mda.run(sequence, output=output)
-        except BaseException as error:  # handed to the main thread below
-            errors.append(error)
-        finally:
-            ended.set()
-
-    thread = threading.Thread(target=run, name="acquisition")
+    run = RunThread(lambda: core.mda.run(sequence, output=output), [output], is_quiet=True)
     with install(core), Interrupts() as interrupts, ProgressBar(console, expected_s) as live:
         with _Warnings(live):
-            thread.start()
-            said = 0
-            while not ended.wait(0.1):
+            run.start()
+            answered = 0
+            while not run.wait(0.1):
                 live.show(output.progress)
-                if interrupts.count > said:
+                if interrupts.count > answered:
                     live.say(
-                        "Cancelling: what came is being written."
-                        if not said
-                        else "Still cancelling. Once more Ctrl-C leaves without waiting.",
+                        "Cancelling: writing the frames acquired so far..."
+                        if not answered
+                        else "Still cancelling. Press Ctrl-C again to quit immediately.",
                         state="Cancelling",
                     )
-                    said = interrupts.count
+                    answered = interrupts.count
                 if interrupts.count:  # again and again: a run that is just beginning hears nothing
                     core.mda.cancel()
         live.show(output.progress)
-    if errors:
-        raise _readable(errors[0], output) from errors[0]
+    if run.error is not None:
+        raise _readable(run.error, output) from run.error
     return output.result()
 
 

@@ -39,13 +39,13 @@ def demo(
     """Run a real acquisition on the demo camera, save it, validate it, show it."""
     from .microscope import demo_microscope, demo_sequences
 
-    known = demo_sequences()
+    demos = demo_sequences()
     if show_list:
-        for each, (_, shows) in known.items():
+        for each, (_, shows) in demos.items():
             out.print(Text(f"{each:<18} {shows}"), soft_wrap=True)
         return
-    if name not in known:
-        raise typer.BadParameter(f"There is no demo {name!r}: {', '.join(known)}.")
+    if name not in demos:
+        raise typer.BadParameter(f"There is no demo {name!r}: {', '.join(demos)}.")
     from pymmcore_ome.acquisition import Output, forecast
 
     from .acquire import acquire
@@ -57,9 +57,9 @@ def demo(
     path = Path(f"{name}.ome.zarr") if output is None else output
     target = Output(path, format=as_format, overwrite=overwrite)
     target.check()
-    sequence = load_sequence(known[name][0])
-    core = load_core(demo_microscope(known[name][0]))
-    out.print(Text(f"{known[name][1]}."))
+    sequence = load_sequence(demos[name][0])
+    core = load_core(demo_microscope(demos[name][0]))
+    out.print(Text(f"{demos[name][1]}."))
     expected = forecast(core, sequence, target)
     out.print(f"{short(expected)}, on the demo camera.")
     summary = acquire(core, sequence, target, err, expected.duration_s)
@@ -178,9 +178,9 @@ def _report(summary: Summary, as_json: bool) -> None:
     from .progress_bar import duration
 
     if as_json:
-        told = Contents.of(open_dataset(summary.path)).to_json()
+        contents = Contents.of(open_dataset(summary.path)).to_json()
         duration_s = round(summary.duration_s, 3)
-        print_json({**told, "pixel_bytes": summary.bytes_written, "duration_s": duration_s})
+        print_json({**contents, "pixel_bytes": summary.bytes_written, "duration_s": duration_s})
         return
     planned = "" if summary.frames_planned is None else f" of {summary.frames_planned}"
     rate = summary.bytes_written / summary.duration_s if summary.duration_s else 0

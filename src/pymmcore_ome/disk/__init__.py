@@ -1,6 +1,14 @@
 """Files and folders, and everything in which operating systems differ."""
 
-from .files import make_folder, write_all, write_at, write_plainly, write_whole
+from .files import (
+    make_folder,
+    replace_file,
+    sync_folder,
+    write_all,
+    write_at,
+    write_plainly,
+    write_whole,
+)
 from .location import TIFF_FOLDER_KEY, StoreLocation, read_json, root_attributes
 from .lock import StoreLock
 from .paths import (
@@ -16,6 +24,7 @@ from .tiff_probe import read_description
 __all__ = [
     "FORMATS", "TIFF_FOLDER_KEY", "Format", "StoreLocation", "StoreLock", "choose_format",
     "default_buffer_bytes", "format_of_suffix", "free_bytes", "local_path", "make_folder",
-    "max_open_files", "read_description", "read_json", "root_attributes", "used_bytes",
+    "max_open_files", "read_description", "read_json", "replace_file", "root_attributes",
+    "sync_folder", "used_bytes",
     "write_all", "write_at", "write_plainly", "write_whole",
 ]  # fmt: skip

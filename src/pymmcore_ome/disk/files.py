@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 _WRITE: Final = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.05
+_MOST_PIECES: Final = 1024  # in one call: IOV_MAX, of Linux and macOS
 
 
-def write_whole(path: Path, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
+def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
     """Write a file so that a reader sees the old content or the new, never half of one.
 
     With `sync`, the new content outlasts a power cut once this returns.
@@ -27,16 +29,19 @@ def write_whole(path: Path, content: bytes | Iterable[bytes], *, sync: bool = Fa
     OSError
         When it cannot be written; the old content is then still there.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = f"{path}.part"
     try:
-        with part.open("wb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        _replace(part, path)
+        if isinstance(content, bytes) and not sync:
+            write_plainly(part, content)
+        else:
+            with open(part, "wb") as file:  # noqa: PTH123
+                file.writelines([content] if isinstance(content, bytes) else content)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+        replace_file(part, path)
     except OSError:
-        part.unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
         raise
 
 
@@ -74,8 +79,13 @@ def make_folder(path: str) -> None:
         pass
 
 
-def _replace(source: Path | str, target: Path | str) -> None:
-    """Replace, trying again for a moment where a virus scanner or a viewer holds the file."""
+def replace_file(source: Path | str, target: Path | str) -> None:
+    """Replace a file, trying again for a moment where a virus scanner or a viewer holds it.
+
+    Raises
+    ------
+    OSError
+    """
     for attempt in range(_ATTEMPTS):
         try:
             os.replace(source, target)  # noqa: PTH105  # the same call, and the one documented as atomic
@@ -86,7 +96,7 @@ def _replace(source: Path | str, target: Path | str) -> None:
             time.sleep(_PAUSE_S)
 
 
-def write_all(file: BinaryIO, data: Any) -> None:
+def write_all(file: BinaryIO | FileIO, data: Any) -> None:
     """Write all of a buffer where the file is; it is unbuffered, and may take less at once.
 
     Raises
@@ -98,7 +108,7 @@ def write_all(file: BinaryIO, data: Any) -> None:
         view = view[file.write(view) :]
 
 
-def write_at(file: BinaryIO, at: int, pieces: Iterable[Any]) -> None:
+def write_at(file: BinaryIO | FileIO, at: int, pieces: Iterable[Any]) -> None:
     """Write buffers one after the other, from a place in the file on.
 
     Parameters
@@ -119,12 +129,32 @@ def write_at(file: BinaryIO, at: int, pieces: Iterable[Any]) -> None:
         for piece in left:
             write_all(file, piece)
         return
-    while left:
-        done = os.pwritev(file.fileno(), left, at)
-        if not done and any(piece.nbytes for piece in left):
+    first = 0
+    while first < len(left):
+        done = os.pwritev(file.fileno(), left[first : first + _MOST_PIECES], at)
+        if not done and any(piece.nbytes for piece in left[first : first + _MOST_PIECES]):
             raise OSError(f"{file.name} takes nothing any more")
         at += done
-        while left and done >= left[0].nbytes:
-            done -= left.pop(0).nbytes
-        if left and done:
-            left[0] = left[0][done:]
+        while first < len(left) and done >= left[first].nbytes:
+            done -= left[first].nbytes
+            first += 1
+        if done:
+            left[first] = left[first][done:]
+
+
+def sync_folder(path: str) -> None:
+    """Make files that were made, or renamed, in a folder outlast a power cut.
+
+    Windows has no such call: its file systems record names in their journal.
+
+    Raises
+    ------
+    OSError
+    """
+    if os.name == "nt":
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 #: The numbers that are kept of every frame, in this order.
 PLANE_COLUMNS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um")
 _NAN: Final = float("nan")
-_UNKNOWN: Final = (_NAN,) * len(PLANE_COLUMNS)
 _NONE: Final = array("q"), array("d")
 
 
@@ -45,18 +44,16 @@ class PlaneMetadata:
         self._planes: dict[str, tuple[array[int], array[float]]] = {}
         self.frames = 0
         for row in rows:
-            self.add(row["image"], row["index"], row)
+            numbers = [_NAN if v is None else v for v in map(row.get, PLANE_COLUMNS)]
+            self.add(row["image"], row["index"], numbers)
 
-    def add(self, image: str, index: Sequence[int], facts: Mapping[str, Any]) -> None:
+    def add(self, image: str, index: Sequence[int], numbers: Sequence[float]) -> None:
         """Add a frame: the path of its image, its index, and its `PLANE_COLUMNS`."""
         planes = self._planes.get(image)
         if planes is None:
             planes = self._planes[image] = array("q"), array("d")
         planes[0].extend(index)
-        if facts:
-            planes[1].extend([_NAN if v is None else v for v in map(facts.get, PLANE_COLUMNS)])
-        else:
-            planes[1].extend(_UNKNOWN)
+        planes[1].extend(numbers)
         self.frames += 1
 
     def of(self, images: Sequence[str], rank: int) -> Planes:

@@ -6,103 +6,99 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
+from .plane_metadata import PLANE_COLUMNS
+
 #: Keys of a frame's metadata that have a column of their own; all other keys are kept as
 #: they are, in the record's `metadata`.
-COLUMNS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel")
-#: Where a frame's metadata says what was not as its event asked: a list of text.
+COLUMNS: Final = (*PLANE_COLUMNS, "channel")
+#: Where a frame's metadata lists the settings that were not applied: a list of text.
 NOT_AS_ASKED: Final = "not_as_asked"
 _MAX_DEPTH: Final = 20
+_NAN: Final = math.nan
 
 
-class FrameFacts(NamedTuple):
-    """What is known of a frame beside its place, as it was when the frame was handed over.
-
-    `metadata` is JSON already, so that nobody can change it afterwards and nothing in it can
-    fail later.
-    """
-
-    columns: dict[str, float | str]
-    event_index: dict[str, int] | None
-    metadata: bytes
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, Any] | None) -> FrameFacts:
-        """Sort a frame's metadata into columns and the rest.
-
-        A column's value that is no number (its own bad luck, not the frame's) stays in the
-        rest, so that nothing is lost. ``event_index`` stands before the index that places
-        the frame.
-        """
-        if not metadata:
-            return cls({}, None, b"{}")
-        rest = dict(metadata)
-        columns: dict[str, float | str] = {}
-        for key in COLUMNS:
-            value = rest.get(key)
-            if value is None:
-                rest.pop(key, None)
-            elif key == "channel":
-                columns[key] = str(rest.pop(key))
-            elif isinstance(value, (int, float, np.number)) and math.isfinite(
-                number := _float(value)
-            ):
-                columns[key] = number
-                del rest[key]
-        index = rest.get("event_index")
-        if isinstance(index, Mapping) and all(isinstance(v, int) for v in index.values()):
-            index = {str(key): int(value) for key, value in rest.pop("event_index").items()}
-        else:
-            index = None
-        return cls(columns, index, json_bytes(rest))
-
-
-@dataclass(slots=True)
 class FrameRecord:
-    """One line of the frame table.
+    """One line of the frame table. Made when a frame is handed over.
 
-    Attributes
+    It is JSON from then on, so that nobody can change it and nothing in it can fail later.
+
+    Parameters
     ----------
     image : str
         Path of the image's group in the store.
     index : tuple of int
         Storage order, without Y and X.
     event_index : dict of str to int
-        The index that the acquisition gave it.
-    facts : FrameFacts
-        Times, exposure, stage coordinates, channel, and whatever else the frame brought.
+        The index that the acquisition gave it; ``event_index`` in the metadata goes before.
+    metadata : mapping or None
+        Sorted into `COLUMNS` and the rest. A column's value that is no finite number stays
+        in the rest, so that nothing is lost.
     arrival : int or None
-        How many frames came before: lines are in the order in which chunks were down.
+        How many frames came before: lines are in the order in which frames were written.
+    channel : str or None
+        The name of its channel, where the metadata has none.
+
+    Attributes
+    ----------
+    numbers : tuple of float
+        `PLANE_COLUMNS`; NaN where a value is not known.
     checksum : str or None
         Of the pixels (`frame_checksum`), as they were handed over.
     """
 
-    image: str
-    index: tuple[int, ...]
-    event_index: dict[str, int]
-    facts: FrameFacts
-    arrival: int | None = None
-    checksum: str | None = None
+    __slots__ = ("_json", "checksum", "image", "index", "numbers")
+
+    def __init__(
+        self,
+        image: str,
+        index: tuple[int, ...],
+        event_index: dict[str, int],
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        arrival: int | None = None,
+        channel: str | None = None,
+    ) -> None:
+        self.image = image
+        self.index = index
+        self.checksum: str | None = None
+        row: dict[str, Any] = {"image": image, "index": index, "event_index": event_index}
+        if arrival is not None:
+            row["arrival"] = arrival
+        rest = dict(metadata) if metadata else {}
+        numbers = []
+        for key in PLANE_COLUMNS:
+            value = rest.pop(key, None)
+            number = value if type(value) is float else _number(value)
+            if number - number == 0.0:  # finite
+                row[key] = number
+            else:
+                row[key], number = None, _NAN
+                if value is not None:
+                    rest[key] = value
+            numbers.append(number)
+        self.numbers = tuple(numbers)
+        value = rest.pop("channel", None)
+        row["channel"] = channel if value is None else str(value)
+        if "event_index" in rest:
+            given = rest["event_index"]
+            if isinstance(given, Mapping) and all(isinstance(v, int) for v in given.values()):
+                row["event_index"] = {str(key): int(value) for key, value in given.items()}
+                del rest["event_index"]
+        row["metadata"] = rest
+        self._json = json_bytes(row)
 
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included."""
-        row = {
-            "image": self.image,
-            "index": self.index,
-            "event_index": self.event_index,
-            **({} if self.arrival is None else {"arrival": self.arrival}),
-            **({} if self.checksum is None else {"checksum": self.checksum}),
-            **dict.fromkeys(COLUMNS),
-            **self.facts.columns,
-        }
-        return json_bytes(row)[:-1] + b',"metadata":' + self.facts.metadata + b"}\n"
+        if self.checksum is None:
+            return self._json + b"\n"
+        return b'%b,"checksum":"%b"}\n' % (self._json[:-1], self.checksum.encode())
 
 
 def json_bytes(value: Any, *, indent: int | None = None) -> bytes:
@@ -152,11 +148,14 @@ def _text(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _float(value: Any) -> float:
+def _number(value: Any) -> float:
+    """Return a value as a float; NaN where it is none."""
+    if not isinstance(value, (int, float, np.number)):
+        return _NAN
     try:
         return float(value)
-    except OverflowError:
-        return math.inf
+    except (OverflowError, TypeError):
+        return _NAN
 
 
 def frame_checksum(frame: NDArray[Any]) -> str:

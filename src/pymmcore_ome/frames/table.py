@@ -46,7 +46,7 @@ class FrameTableWriter:
         """Add one frame. It reaches the operating system at the next `flush`."""
         self._lines.append(record.to_line())
         if self._planes is not None:
-            self._planes.add(record.image, record.index, record.facts.columns)
+            self._planes.add(record.image, record.index, record.numbers)
             if self._planes.frames > _MOST_PLANES:
                 self._planes = None
 

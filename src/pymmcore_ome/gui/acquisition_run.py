@@ -7,7 +7,6 @@ the thread: who wants to know of the end is called.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any, Final, Literal
 import useq
 from pymmcore_plus import CMMCorePlus
 
-from pymmcore_ome.acquisition import Output, install
+from pymmcore_ome.acquisition import Output, RunThread, install
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.stream import Progress, Summary
 
@@ -110,7 +109,7 @@ class AcquisitionRun:
                 "cancel it."
             )
         self._has_begun = True
-        threading.Thread(target=self._work, name="acquisition").start()
+        RunThread(self._work, ended=self._end, is_quiet=True).start()
 
     def cancel(self) -> None:
         """Ask it to end after the present frame; what came is saved."""
@@ -121,11 +120,6 @@ class AcquisitionRun:
         """Ask it to wait before the next frame, or to go on."""
         self._pause_asked = paused
         self._pause_runner(paused)
-
-    @property
-    def is_pause_asked(self) -> bool:
-        """Whether it is paused, or will be."""
-        return self._pause_asked
 
     def look(self) -> RunSnapshot:
         """Return how far it is. Call it a few times a second, from one thread.
@@ -153,12 +147,13 @@ class AcquisitionRun:
                 self._core.mda.run(self._sequence, output=self.output)
             if self.output is not None:
                 self.summary = self.output.result()
-        except BaseException as error:  # kept for who looks; there is nobody above us
+        except BaseException as error:  # kept for `look`
             logger.error("The acquisition failed: %s", error, exc_info=error)
             self.error = error
-        finally:
-            self._is_over = True
-            self._ended()
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._ended()
 
     def _ask_again(self) -> None:
         if self._cancel_asked:

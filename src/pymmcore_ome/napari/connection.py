@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pymmcore_ome.acquisition import Installation, RunThread, install
+from pymmcore_ome.acquisition import Installation, RunThread, install, replaced
 from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 from pymmcore_ome.stream import Summary
 
@@ -46,11 +47,12 @@ class Connection:
         self.on_ended: list[Callable[[str], None]] = []
         self._options = options
         self._window = window
+        self._in_window, self._on_core = ExitStack(), ExitStack()
         self._installation: Installation | None = None
         self._run_mda: Callable[..., RunThread] | None = None
         self._follow(core)
         if window is not None:
-            window.set_core = self._set_core
+            self._in_window.enter_context(replaced(window, "set_core", self._set_core))
 
     @property
     def is_connected(self) -> bool:
@@ -60,8 +62,7 @@ class Connection:
     def disconnect(self) -> None:
         """Leave the core and the window as they were; harmless when that was done before."""
         self._leave()
-        if self._window is not None:
-            self._window.__dict__.pop("set_core", None)
+        self._in_window.close()
         if self in _connections:
             _connections.remove(self)
 
@@ -72,7 +73,7 @@ class Connection:
         installation.saved.connect(self._saved)
         installation.failed.connect(self._failed)
         self._run_mda = core.run_mda
-        core.run_mda = self._start
+        self._on_core.enter_context(replaced(core, "run_mda", self._start))
 
     def _leave(self) -> None:
         installation, self._installation = self._installation, None
@@ -80,7 +81,7 @@ class Connection:
             return
         installation.saved.disconnect(self._saved)
         installation.failed.disconnect(self._failed)
-        self.core.run_mda = self._run_mda
+        self._on_core.close()
         installation.__exit__()
 
     def _start(self, *values: Any, **options: Any) -> RunThread:

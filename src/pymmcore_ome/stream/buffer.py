@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,66 +26,92 @@ from pymmcore_ome.layout import FrameAddress
 
 from .options import STALL_S
 
-_MOST_PARCELS: Final = 32
+_MOST_FRAMES: Final = 512  # handed out at once
 _MOST_BYTES: Final = 4 << 20
-_SOME_BYTES: Final = 4 << 20
+_SOME_BYTES: Final = 1 << 20  # that are worth waking the writer for
+_LINGER_S: Final = 0.005
+_ROOM_BYTES: Final = 4 << 20  # that are worth waking a producer for
 
 
-class QueuedFrame(NamedTuple):
-    """One frame on its way. The buffer owns the array: nobody else writes to it."""
+class QueuedFrame(FrameRecord):
+    """A frame from `append` until its pixels are on disk, and its line of the frame table.
 
-    frame: NDArray[np.generic]
-    address: FrameAddress
-    record: FrameRecord
-    is_slot: bool = False  # the array is one of `ArrayPool`
+    Attributes
+    ----------
+    frame : array
+        As its camera delivers it. Nobody writes to it; the chunk assembly exchanges it for
+        the same pixels in a chunk.
+    image_number : int
+    nbytes : int
+        Of the byte budget.
+    is_pooled : bool
+        The array goes back to the `ArrayPool`.
+    """
 
-    @property
-    def nbytes(self) -> int:
-        """What it takes of the budget."""
-        return self.frame.nbytes
+    __slots__ = ("frame", "image_number", "is_pooled", "nbytes")
+
+    def __init__(
+        self,
+        frame: NDArray[Any],
+        address: FrameAddress,
+        event_index: dict[str, int],
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        arrival: int | None = None,
+        channel: str | None = None,
+        is_pooled: bool = False,
+    ) -> None:
+        image, index, self.image_number = address
+        FrameRecord.__init__(
+            self, image, index, event_index, metadata, arrival=arrival, channel=channel
+        )
+        self.frame = frame
+        self.nbytes = frame.nbytes
+        self.is_pooled = is_pooled
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedFrames:
-    """Places of the plan whose frames will not come, between the frames before and after."""
+    """Places of the plan whose frames are skipped, between the frames before and after."""
 
     addresses: Sequence[FrameAddress]
     nbytes: int = 0
 
 
 class FrameBuffer:
-    """Hands parcels from one or more producers to one writer, within a byte budget.
+    """Hands frames from one or more producers to one writer, within a byte budget.
 
     Parameters
     ----------
     budget_bytes : int
         A single frame larger than this passes when nothing else is held.
     stall_s : float
-        How long a producer waits while not one byte goes down, at most.
-    on_taken : callable, optional
-        Told of each frame, before anybody can take it out, and how many bytes are still free.
+        How long a producer waits at most while no byte is written.
+    on_put : callable, optional
+        Called with each frame, before the writer can get it, and the bytes still free.
     """
 
     def __init__(
         self,
         budget_bytes: int,
         stall_s: float = STALL_S,
-        on_taken: Callable[[QueuedFrame, int], None] | None = None,
+        on_put: Callable[[QueuedFrame, int], None] | None = None,
     ) -> None:
         self.budget_bytes = budget_bytes
-        self._on_taken = on_taken
+        self._on_put = on_put
         self._stall_s = stall_s
         self._moved_at = 0.0
         self._must_be_free = 0
         self.blocked_s = 0.0
         self.bytes_held = 0
         self._waiting: deque[QueuedFrame | SkippedFrames] = deque()
+        self._waiting_bytes = 0
+        self._wanted_bytes: int | None = None  # what the writer waits for; None: it does not
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)  # producers wait for it
         self._work = threading.Condition(self._lock)  # the writer waits for it
         self._error: BaseException | None = None
         self._ended = False
-        self._poked = False
 
     @property
     def error(self) -> BaseException | None:
@@ -93,61 +119,56 @@ class FrameBuffer:
         return self._error
 
     def has_room(self, nbytes: int) -> bool:
-        """Whether so many bytes would be taken in at once."""
+        """Whether so many bytes would be accepted at once."""
         with self._lock:
             return not self._must_wait(nbytes)
 
-    def put(self, parcel: QueuedFrame | SkippedFrames) -> bool:
-        """Take a parcel in, waiting for room. False: the path failed or ended meanwhile.
+    def put(self, queued: QueuedFrame | SkippedFrames) -> bool:
+        """Accept a frame, waiting for room. False: the path failed or ended meanwhile.
 
         Raises
         ------
         StalledError
-            When nothing at all went down for `stall_s`. The parcel was not taken.
+            When no byte was written for `stall_s`. The frame was not accepted.
         """
-        nbytes = parcel.nbytes
+        nbytes = queued.nbytes
         with self._lock:
-            if self._must_wait(nbytes):
-                began = self._moved_at = time.perf_counter()
-                while self._must_wait(nbytes):
-                    left_s = self._moved_at + self._stall_s - time.perf_counter()
-                    if left_s <= 0:
-                        raise StalledError(
-                            f"The disk has taken nothing for {self._stall_s:g} s, while "
-                            f"{self.bytes_held} bytes wait. They are kept, and written if it "
-                            "comes back. Check the disk or the network."
-                        )
-                    self._must_be_free = max(nbytes, self._must_be_free)
-                    self._room.wait(left_s)
-                self.blocked_s += time.perf_counter() - began
-            if self._error is not None or self._ended:
+            if self.bytes_held + nbytes > self.budget_bytes:
+                self._wait_for_room(nbytes)
+            if self._ended:
                 return False
             self.bytes_held += nbytes
-            if self._on_taken is not None and isinstance(parcel, QueuedFrame):
-                self._on_taken(parcel, self.budget_bytes - self.bytes_held)
-            self._waiting.append(parcel)
-            self._work.notify()
+            if self._on_put is not None and isinstance(queued, QueuedFrame):
+                self._on_put(queued, self.budget_bytes - self.bytes_held)
+            self._waiting.append(queued)
+            self._waiting_bytes += nbytes
+            if self._wanted_bytes is not None and self._waiting_bytes >= self._wanted_bytes:
+                self._wake_writer()
         return True
 
-    def take(self, timeout_s: float) -> list[QueuedFrame | SkippedFrames]:
-        """Return what is next, several at once where they are small.
+    def take(
+        self, timeout_s: float, most_bytes: int = _MOST_BYTES
+    ) -> list[QueuedFrame | SkippedFrames]:
+        """Return what is next, several at once where they are small; nothing at the end.
 
-        Nothing after a poke, at the end, or after the timeout.
+        Waits for the first one, and then a moment for others: to wake a thread costs more
+        than to write a small frame.
         """
         with self._lock:
-            self._work.wait_for(
-                lambda: self._waiting or self._ended or self._poked, timeout=timeout_s
-            )
-            self._poked = False
+            if not self._waiting and timeout_s > 0:
+                self._wait_for_work(0, timeout_s)
+            if self._waiting and self._waiting_bytes < _SOME_BYTES and timeout_s > 0:
+                self._wait_for_work(_SOME_BYTES, _LINGER_S)
             taken: list[QueuedFrame | SkippedFrames] = []
             nbytes = 0
-            while self._waiting and len(taken) < _MOST_PARCELS and nbytes < _MOST_BYTES:
+            while self._waiting and len(taken) < _MOST_FRAMES and nbytes < most_bytes:
                 taken.append(self._waiting.popleft())
                 nbytes += taken[-1].nbytes
+            self._waiting_bytes -= nbytes
             return taken
 
     def release(self, nbytes: int) -> None:
-        """Give bytes back to the budget: their pixels are down."""
+        """Give bytes back to the budget: their pixels are on disk."""
         with self._lock:
             self.bytes_held -= nbytes
             self._moved_at = time.perf_counter()
@@ -155,30 +176,23 @@ class FrameBuffer:
                 self._must_be_free = 0
                 self._room.notify_all()
 
-    def poke(self) -> None:
-        """Wake the writer: something that it waits for has happened."""
-        if self._poked:  # it was not awake since, and will see this, too
-            return
-        with self._lock:
-            self._poked = True
-            self._work.notify()
-
     def end(self) -> None:
-        """Let no more parcels in; those inside are still handed out."""
+        """Accept no more frames; those inside are still handed out."""
         with self._lock:
             self._ended = True
             self._room.notify_all()
-            self._work.notify()
+            self._wake_writer()
 
     def fail(self, error: BaseException) -> None:
-        """End the path with an error; the first one is kept. Waiting parcels are let go."""
+        """End the path with an error; the first one is kept. Frames that wait are dropped."""
         with self._lock:
             if self._error is None:
                 self._error = error
             self._ended = True
             self._waiting.clear()
+            self._waiting_bytes = 0
             self._room.notify_all()
-            self._work.notify()
+            self._wake_writer()
 
     @property
     def drained(self) -> bool:
@@ -186,13 +200,41 @@ class FrameBuffer:
         with self._lock:
             return self._ended and not self._waiting
 
+    def _wait_for_room(self, nbytes: int) -> None:
+        began = self._moved_at = time.perf_counter()
+        while self._must_wait(nbytes):
+            left_s = self._moved_at + self._stall_s - time.perf_counter()
+            if left_s <= 0:
+                raise StalledError(
+                    f"No data has been written for {self._stall_s:g} s; {self.bytes_held} bytes "
+                    "are still buffered and will be written if the disk recovers. Check the disk "
+                    "or the network."
+                )
+            self._must_be_free = max(nbytes, self._must_be_free)
+            self._wake_writer()
+            self._room.wait(left_s)
+        self.blocked_s += time.perf_counter() - began
+
+    def _wait_for_work(self, wanted_bytes: int, timeout_s: float) -> None:
+        """Wait until so many bytes wait, a producer does, the end is announced, or time is up."""
+        if self._ended or (wanted_bytes and self._must_be_free):
+            return
+        self._wanted_bytes = wanted_bytes
+        self._work.wait(timeout_s)
+        self._wanted_bytes = None
+
+    def _wake_writer(self) -> None:
+        if self._wanted_bytes is not None:
+            self._wanted_bytes = None
+            self._work.notify()
+
     def _is_free(self, nbytes: int) -> bool:
         """Whether there is room again for producers that wait, and for some frames more.
 
         To wake them for every frame would cost more than to write it.
         """
         free = self.budget_bytes - self.bytes_held
-        return not self.bytes_held or free >= max(nbytes, min(self.budget_bytes // 4, _SOME_BYTES))
+        return not self.bytes_held or free >= max(nbytes, min(self.budget_bytes // 4, _ROOM_BYTES))
 
     def _must_wait(self, nbytes: int) -> bool:
         full = self.bytes_held > 0 and self.bytes_held + nbytes > self.budget_bytes
@@ -268,7 +310,7 @@ class ArrayPool:
         self._free_bytes = 0
         self._lock = threading.Lock()
 
-    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    def acquire(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array of this shape and dtype, C-contiguous, with whatever is in it."""
         with self._lock:
             waiting = self._free.get((shape, dtype.str), deque())
@@ -284,12 +326,12 @@ class ArrayPool:
         self, array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> NDArray[Any]:
         """Return the same numbers in an array of this dtype, C-contiguous."""
-        copy = self.take(shape, dtype)
+        copy = self.acquire(shape, dtype)
         np.copyto(copy, array)
         return copy
 
-    def give(self, array: NDArray[Any]) -> None:
-        """Take an array back whose pixels are down. Given once for each time it was taken."""
+    def release(self, array: NDArray[Any]) -> None:
+        """Take back an array that is not needed any more, once for each `acquire`."""
         with self._lock:
             if self._free_bytes + array.nbytes <= _POOL_BYTES:
                 self._free_bytes += array.nbytes

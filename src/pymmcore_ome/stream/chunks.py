@@ -11,13 +11,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.frames import FrameRecord
 from pymmcore_ome.layout import ArraySpec, ChunkGrid, FrameAddress, ImageLayout, Layout, boxes
 
 from .buffer import ArrayPool, QueuedFrame, SkippedFrames
 from .options import CHECKPOINT_S
 
-CellKey = tuple[int, tuple[int, ...]]  # image number, and which of its cells
+ChunkKey = tuple[int, tuple[int, ...]]  # image number, and which of its cells
 
 
 class Block(NamedTuple):
@@ -30,43 +29,39 @@ class Block(NamedTuple):
         First element in storage order, y and x included.
     end : tuple of int
         One past the last element of a frame, where the image grows: the array must reach to
-        here. Pixels beyond what it then has are places where no frame came, and are not to
-        be written.
+        here. Pixels beyond what it then has are places without a frame, and are not to be
+        written.
     pixels : array
         As many axes as the image.
-    records : tuple of FrameRecord
-        Of its frames, in order of arrival.
-    nbytes : int
-        Held in the buffer for these frames.
-    cell : tuple or None
-        What it is a part of, where frames are gathered.
+    frames : tuple of QueuedFrame
+        In order of arrival.
+    chunk : tuple or None
+        The chunk that it is a part of, where frames are gathered.
     is_whole : bool
-        It covers its cell, places where no frame came included: a later block of the cell
-        must not be written before this one is down.
-    slot : array or None
-        What goes back to `ArrayPool` when this is down.
+        It covers its chunk, places without a frame included: a later block of the chunk
+        must not be written before this one is on disk.
+    pooled : array or None
+        What goes back to `ArrayPool` when this is on disk.
     """
 
     image: int
     start: tuple[int, ...]
     end: tuple[int, ...]
     pixels: NDArray[Any]
-    records: tuple[FrameRecord, ...]
-    nbytes: int
-    cell: CellKey | None = None
+    frames: tuple[QueuedFrame, ...]
+    chunk: ChunkKey | None = None
     is_whole: bool = False
-    slot: NDArray[Any] | None = None
+    pooled: NDArray[Any] | None = None
 
     @classmethod
-    def of_frame(cls, parcel: QueuedFrame, image: ImageLayout, cell: CellKey | None) -> Self:
+    def of_frame(cls, queued: QueuedFrame, image: ImageLayout, chunk: ChunkKey | None) -> Self:
         """Return a frame alone, without a copy."""
-        frame, address, record, is_slot = parcel
-        start = end = (*address.index, 0, 0)
+        start = end = (*queued.index, 0, 0)
         if image.spec.unbounded_axes:
             end = tuple([a + b for a, b in zip(start, image.spec.block_shape, strict=True)])
-        pixels = image.spec.frame_to_block(frame)
-        slot = frame if is_slot else None
-        return cls(image.number, start, end, pixels, (record,), frame.nbytes, cell, False, slot)
+        pixels = image.spec.frame_to_block(queued.frame)
+        pooled = queued.frame if queued.is_pooled else None
+        return cls(image.number, start, end, pixels, (queued,), chunk, False, pooled)
 
     def pixels_within(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return the pixels that an array of this shape has a place for."""
@@ -76,9 +71,8 @@ class Block(NamedTuple):
 
 
 logger = logging.getLogger("pymmcore-ome")
-Moved = Callable[[int, tuple[int, ...], NDArray[Any]], None]  # image number, index, pixels
 _FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at a place of a cell
-_Held = tuple[tuple[int, ...], FrameRecord, int]  # place, record, bytes
+_Held = tuple[tuple[int, ...], QueuedFrame]  # its place in the chunk
 _Part = tuple[tuple[slice, ...], list[_Held]]
 
 
@@ -106,7 +100,7 @@ class _Cell:
             self.places[place] = what
 
 
-class ChunkAssembly:
+class ChunkAssembler:
     """Turns frames in order of arrival into blocks to write. One thread at a time.
 
     A cell (`ChunkGrid`) is handed out when the last of its frames has come or is known not to
@@ -122,14 +116,12 @@ class ChunkAssembly:
     layout : Layout
     budget_bytes : int
         Of the frame buffer.
-    slots : Slots, optional
+    pool : ArrayPool, optional
         Where the pixels of cells come from, and frames that were copied into them go.
     gathers : bool
         False: every frame passes through.
     checkpoint_s : float
         How long a cell stays open at most, so that a crash loses little.
-    moved : callable, optional
-        Told where the pixels of a frame are, when they were copied into those of its cell.
     clock : callable
         Seconds that only rise.
     """
@@ -139,39 +131,37 @@ class ChunkAssembly:
         layout: Layout,
         budget_bytes: int,
         *,
-        slots: ArrayPool | None = None,
+        pool: ArrayPool | None = None,
         gathers: bool = True,
         checkpoint_s: float = CHECKPOINT_S,
-        moved: Moved | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.open_bytes = 0  # whole cells, also where frames are still to come
         self._layout = layout
         self._budget_bytes = budget_bytes
-        self._slots = ArrayPool() if slots is None else slots
+        self._pool = ArrayPool() if pool is None else pool
         self._most_bytes = budget_bytes // 2
         self._gathers = gathers
         self._checkpoint_s = checkpoint_s
-        self._moved = moved
         self._clock = clock
         self._grids: dict[int, ChunkGrid | None] = {}
         self._passing: set[ArraySpec] = set()  # whose frames pass through
-        self._cells: dict[CellKey, _Cell] = {}
-        self._open: OrderedDict[CellKey, _Cell] = OrderedDict()  # oldest first
-        self._closed: set[CellKey] = set()  # complete with holes, where a frame may still come
+        self._cells: dict[ChunkKey, _Cell] = {}
+        self._open: OrderedDict[ChunkKey, _Cell] = OrderedDict()  # oldest first
+        self._closed: set[ChunkKey] = set()  # complete with holes, where a frame may still come
         self._warned: set[str] = set()
         # every image now, so that what is too large is said when the store is opened
         alike = {image.spec: image.number for image in layout.images}
         grids = [self._grid(number) for number in alike.values()]
         self.is_gathering = any(grids)
 
-    def ready(self, message: QueuedFrame | SkippedFrames | None) -> Iterator[Block]:
-        """Take in what the buffer gave; yield the blocks that are to be written now."""
+    def add(self, message: QueuedFrame | SkippedFrames | None) -> Iterator[Block]:
+        """Accept what the buffer gave; yield the blocks that are to be written now."""
         if isinstance(message, QueuedFrame):
-            yield from self._add(message)
+            yield from self._add_frame(message)
         elif message is not None:
             for address in message.addresses:
-                yield from self._leave_out(address)
+                yield from self._skip(address)
         while self._open:
             key = next(iter(self._open))
             if self._clock() - self._open[key].opened_at < self._checkpoint_s:
@@ -183,44 +173,41 @@ class ChunkAssembly:
         for key in list(self._open):
             yield from self._flush(key)
 
-    def _add(self, parcel: QueuedFrame) -> Iterator[Block]:
-        number, index = parcel.address.image_number, parcel.address.index
+    def _add_frame(self, queued: QueuedFrame) -> Iterator[Block]:
+        number, index = queued.image_number, queued.index
         grid = self._grid(number)
         if grid is None:
-            yield Block.of_frame(parcel, self._layout.images[number], None)
+            yield Block.of_frame(queued, self._layout.images[number], None)
             return
         spot = grid.spot(index)
         key = number, spot.cell
         if key in self._closed:
-            yield Block.of_frame(parcel, grid.image, key)
+            yield Block.of_frame(queued, grid.image, key)
             return
         cell = self._cell(grid, key)
         if cell.pixels is None:
             yield from self._make_room(grid)
             shape = grid.elements(cell.places.shape)
             shape = (*shape, *grid.image.shape[-2:])
-            cell.pixels = self._slots.take(shape, grid.image.spec.frame_dtype)
+            cell.pixels = self._pool.acquire(shape, grid.image.spec.frame_dtype)
             cell.opened_at = self._clock()
             self._open[key] = cell
             self.open_bytes += cell.pixels.nbytes
         if grid.is_plain:
-            plane = cell.pixels[spot.place]
-            np.copyto(plane, parcel.frame)
-            held = plane.reshape(grid.image.spec.block_shape)
+            held = cell.pixels[spot.place]
         else:
-            region = _region(grid.elements(spot.place), grid.image.spec.frame_step)
-            held = cell.pixels[region]
-            held[...] = grid.image.spec.frame_to_block(parcel.frame)
-        if self._moved is not None:
-            self._moved(number, index, held)
-        if parcel.is_slot:
-            self._slots.give(parcel.frame)
+            spec = grid.image.spec
+            held = spec.block_to_frame(cell.pixels[spec.block_key(grid.elements(spot.place))])
+        np.copyto(held, queued.frame)
+        if queued.is_pooled:
+            self._pool.release(queued.frame)
+        queued.frame = held
         cell.settle(spot.place, _HELD)
-        cell.held.append((spot.place, parcel.record, parcel.nbytes))
+        cell.held.append((spot.place, queued))
         if not cell.free:
             yield from self._flush(key)
 
-    def _leave_out(self, address: FrameAddress) -> Iterator[Block]:
+    def _skip(self, address: FrameAddress) -> Iterator[Block]:
         grid = self._grid(address.image_number)
         if grid is None:
             return
@@ -233,7 +220,7 @@ class ChunkAssembly:
         if not cell.free:
             yield from self._flush(key)
 
-    def _cell(self, grid: ChunkGrid, key: CellKey) -> _Cell:
+    def _cell(self, grid: ChunkGrid, key: ChunkKey) -> _Cell:
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = _Cell(grid, key[1])
@@ -249,7 +236,7 @@ class ChunkAssembly:
             )
             yield from self._flush(next(iter(self._open)))
 
-    def _flush(self, key: CellKey) -> Iterator[Block]:
+    def _flush(self, key: ChunkKey) -> Iterator[Block]:
         """Hand out what a cell holds, and forget what need not be known any more."""
         cell = self._cells[key]
         if cell.pixels is not None:
@@ -262,7 +249,7 @@ class ChunkAssembly:
             if (cell.places == _HOLE).any():
                 self._closed.add(key)
 
-    def _blocks(self, key: CellKey, cell: _Cell, pixels: NDArray[Any]) -> Iterator[Block]:
+    def _blocks(self, key: ChunkKey, cell: _Cell, pixels: NDArray[Any]) -> Iterator[Block]:
         """Yield the cell at once if nothing of it is on disk, else only what came since."""
         grid = self._grid(key[0])
         assert grid is not None
@@ -272,24 +259,23 @@ class ChunkAssembly:
             if len(inside) == cell.places.size:
                 reach = cell.places.shape
             else:
-                reach = tuple(max(at) + 1 for at in zip(*(p for p, *_ in inside), strict=True))
+                reach = tuple(max(at) + 1 for at in zip(*(p for p, _ in inside), strict=True))
             size = grid.elements(tuple(s.stop - s.start for s in box))
             yield Block(
                 image=key[0],
                 start=(*_sum(start, first), 0, 0),
                 end=(*_sum(start, grid.elements(reach)), *plane),
                 pixels=pixels if cell.is_fresh else pixels[_region(first, size)],
-                records=tuple([record for _, record, _ in inside]),
-                nbytes=sum([nbytes for *_, nbytes in inside]),
-                cell=key,
+                frames=tuple([queued for _, queued in inside]),
+                chunk=key,
                 is_whole=cell.is_fresh,
-                slot=pixels if cell.is_fresh else None,
+                pooled=pixels if cell.is_fresh else None,
             )
 
     def _parts(self, cell: _Cell, pixels: NDArray[Any], grid: ChunkGrid) -> list[_Part]:
         """Return the boxes in which a cell is written, and the frames in each."""
         if cell.is_fresh:
-            if len(cell.held) < cell.places.size:  # a slot holds what was there before
+            if len(cell.held) < cell.places.size:  # a pooled array holds what was there before
                 for place in zip(*np.nonzero(cell.places != _HELD), strict=True):
                     pixels[_region(grid.elements(place), grid.elements((1,) * len(place)))] = 0
             cell.places[cell.places == _HELD] = _GIVEN

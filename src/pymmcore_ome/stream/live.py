@@ -24,7 +24,7 @@ from pymmcore_ome.errors import UnreadableFrameError
 from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, PlaneSet, boxes
 
 from .buffer import QueuedFrame
-from .chunks import Block, CellKey
+from .chunks import ChunkKey
 from .store import Store
 
 Plane = tuple[int, ...]  # an index in storage order, without y and x, counted in frames
@@ -48,15 +48,15 @@ class Snapshot(NamedTuple):
 class _Image:
     """What is known of one image."""
 
-    __slots__ = ("extent", "frames", "newest", "planes", "spec", "taken")
+    __slots__ = ("accepted", "extent", "frames", "newest", "planes", "spec")
 
     def __init__(self, spec: ArraySpec) -> None:
         self.spec = spec
         sizes = zip(spec.axes, spec.plane_shape(), strict=False)
         self.planes = PlaneSet([None if axis.size is None else size for axis, size in sizes])
-        self.frames: dict[Plane, NDArray[Any]] = {}
+        self.frames: dict[Plane, QueuedFrame] = {}
         self.extent = [0] * len(spec.frame_step)
-        self.taken = 0
+        self.accepted = 0
         self.newest: tuple[int, ...] | None = None
 
 
@@ -80,63 +80,56 @@ class PendingFrames:
         self._layouts = images
         self._keeps = keeps
         self._lock = threading.Lock()
-        self._newest: tuple[int, int | None, tuple[int, ...]] = (0, None, ())
+        self._accepted = 0
+        self._newest_image = -1
         self._images: dict[int, _Image] = {}
         self._kept: OrderedDict[tuple[int, Plane], int] = OrderedDict()  # oldest first: bytes
         self._kept_bytes = 0
 
-    def take(self, parcel: QueuedFrame, room_bytes: int) -> None:
-        """A frame was taken; from now on it has its place.
+    def add(self, queued: QueuedFrame, room_bytes: int) -> None:
+        """Note a frame that was accepted; from now on it has its place.
 
         Parameters
         ----------
-        parcel : Parcel
+        queued : QueuedFrame
         room_bytes : int
             What the budget leaves free, this frame counted.
         """
-        number, index = parcel.address.image_number, parcel.address.index
-        spec = self._layouts[number].spec
-        pixels = spec.frame_to_block(parcel.frame)
+        number, index = queued.image_number, queued.index
         with self._lock:
-            image = self._image(number)
-            plane = spec.plane_index(index)
-            image.frames[plane] = pixels
+            image = self._images.get(number) or self._image(number)
+            spec = image.spec
+            plane = index if spec.samples == 1 else spec.plane_index(index)
+            image.frames[plane] = queued
             image.planes.add(plane)
-            image.taken += 1
+            image.accepted += 1
             image.newest = index
-            self._newest = (self._newest[0] + 1, number, index)
+            self._accepted += 1
+            self._newest_image = number
             for axis in spec.unbounded_axes:
                 end = index[axis] + spec.frame_step[axis]
                 if end > image.extent[axis]:
                     image.extent[axis] = end
                     self.version += 1
-            self._let_go(room_bytes)
+            if self._kept_bytes > room_bytes:
+                self._let_go(room_bytes)
         if self.on_news is not None:
             self.on_news()
 
-    def move(self, number: int, index: Sequence[int], pixels: NDArray[Any]) -> None:
-        """The pixels of a frame in flight are somewhere else now, where they stay."""
-        with self._lock:
-            image = self._image(number)
-            plane = image.spec.plane_index(index)
-            if plane in image.frames:
-                image.frames[plane] = pixels
-
-    def settle(self, blocks: Iterable[Block], room_bytes: int) -> None:
-        """The frames of these blocks are down."""
+    def settle(self, frames: Iterable[QueuedFrame], room_bytes: int) -> None:
+        """Note that these frames are on disk."""
         keeps = self._keeps and self.on_news is not None
         with self._lock:
-            for block in blocks:
-                image = self._image(block.image)
-                for record in block.records:
-                    plane = image.spec.plane_index(record.index)
-                    if not keeps:
-                        image.frames.pop(plane, None)
-                    elif plane in image.frames:
-                        nbytes = image.frames[plane].nbytes
-                        self._kept[block.image, plane] = nbytes
-                        self._kept_bytes += nbytes
-            self._let_go(room_bytes)
+            for queued in frames:
+                image = self._images[queued.image_number]
+                plane = image.spec.plane_index(queued.index)
+                if not keeps:
+                    image.frames.pop(plane, None)
+                elif plane in image.frames:
+                    self._kept[queued.image_number, plane] = queued.nbytes
+                    self._kept_bytes += queued.nbytes
+            if self._kept_bytes > room_bytes:
+                self._let_go(room_bytes)
 
     def end(self, proven: Container[tuple[int, tuple[int, ...]]] | None = None) -> None:
         """No frame is written any more: those that are not down are lost.
@@ -173,19 +166,18 @@ class PendingFrames:
             if image is None:
                 return Snapshot(np.zeros([len(pick) for pick in planes], bool), {})
             acquired = image.planes.mask(planes)
-            if not image.frames:
-                return Snapshot(acquired, {})
             if prod(len(pick) for pick in planes) < len(image.frames):
-                wanted = product(*(pick.tolist() for pick in planes))
-                frames = {plane: image.frames[plane] for plane in wanted if plane in image.frames}
-                return Snapshot(acquired, frames)
-            frames = image.frames.copy()
+                meshed = product(*(pick.tolist() for pick in planes))
+                frames = {plane: image.frames[plane] for plane in meshed if plane in image.frames}
+            else:
+                frames = image.frames.copy()
         sought = [set(pick.tolist()) for pick in planes]
+        spec = self._layouts[number].spec
         return Snapshot(
             acquired,
             {
-                plane: pixels
-                for plane, pixels in frames.items()
+                plane: spec.frame_to_block(queued.frame)
+                for plane, queued in frames.items()
                 if all(n in pick for n, pick in zip(plane, sought, strict=True))
             },
         )
@@ -211,12 +203,15 @@ class PendingFrames:
         """Return how many frames an image has, and the index of the one that came last."""
         with self._lock:
             image = self._images.get(number)
-            return (0, None) if image is None else (image.taken, image.newest)
+            return (0, None) if image is None else (image.accepted, image.newest)
 
     def newest_of_all(self) -> tuple[int, int | None, tuple[int, ...]]:
         """Return how many frames came, and the image and index of the one that came last."""
         with self._lock:
-            return self._newest
+            image = self._images.get(self._newest_image)
+            if image is None or image.newest is None:
+                return 0, None, ()
+            return self._accepted, self._newest_image, image.newest
 
     def _image(self, number: int) -> _Image:
         image = self._images.get(number)
@@ -250,8 +245,8 @@ class ChunkLocks:
         self._grids: dict[int, ChunkGrid | None] = {}
         self._alone: set[ArraySpec] = set()  # whose frames share nothing
         self._changed = threading.Condition()
-        self._writing: Counter[CellKey] = Counter()
-        self._reading: Counter[CellKey] = Counter()
+        self._writing: Counter[ChunkKey] = Counter()
+        self._reading: Counter[ChunkKey] = Counter()
 
     def grid(self, number: int) -> ChunkGrid | None:
         """Return how an image falls into cells of several frames; None: each has its own."""
@@ -268,9 +263,9 @@ class ChunkLocks:
             self._grids[number] = None
         return self._grids[number]
 
-    def close(self, block: Block) -> None:
-        """Let nobody read the cell that a block is written to, until `open`."""
-        key = self._key(block)
+    def lock(self, image: int, start: tuple[int, ...]) -> None:
+        """Lock the chunk of an element, y and x left out, against readers, until `unlock`."""
+        key = self._key(image, start)
         if key is None:
             return
         with self._changed:
@@ -278,9 +273,9 @@ class ChunkLocks:
             while self._reading[key]:
                 self._changed.wait()
 
-    def open(self, block: Block) -> None:
-        """The block is down, or will never be."""
-        key = self._key(block)
+    def unlock(self, image: int, start: tuple[int, ...]) -> None:
+        """Note that a write has ended, or failed."""
+        key = self._key(image, start)
         if key is None:
             return
         with self._changed:
@@ -290,7 +285,7 @@ class ChunkLocks:
             self._changed.notify_all()
 
     @contextmanager
-    def reading(self, key: CellKey) -> Iterator[None]:
+    def reading(self, key: ChunkKey) -> Iterator[None]:
         """Read a cell, while it is not written; waits for it, and hold nothing else then."""
         with self._changed:
             while key in self._writing:
@@ -305,9 +300,9 @@ class ChunkLocks:
                     del self._reading[key]
                 self._changed.notify_all()
 
-    def _key(self, block: Block) -> CellKey | None:
-        grid = self.grid(block.image)
-        return None if grid is None else (block.image, grid.spot(block.start[:-2]).cell)
+    def _key(self, image: int, start: tuple[int, ...]) -> ChunkKey | None:
+        grid = self.grid(image)
+        return None if grid is None else (image, grid.spot(start).cell)
 
 
 logger = logging.getLogger("pymmcore-ome")
@@ -376,9 +371,9 @@ class LivePixels:
 
     Attributes
     ----------
-    frames : FramesInFlight
-    gate : Gate
-    news : News
+    frames : PendingFrames
+    locks : ChunkLocks
+    news : ViewNotifier
     """
 
     def __init__(self, store: Store) -> None:
@@ -386,7 +381,7 @@ class LivePixels:
         self._backend = store.backend
         self.images: Sequence[ImageLayout] = store.layout.images
         self.frames = PendingFrames(self.images, keeps=not self._backend.reads_at_once)
-        self.gate = ChunkLocks(self.images, is_needed=_shares_cells(store))
+        self.locks = ChunkLocks(self.images, is_needed=_shares_cells(store))
         self.news = ViewNotifier()
         self._lock = threading.Lock()
         self._readers: OrderedDict[int, PlaneReader] = OrderedDict()
@@ -442,7 +437,7 @@ class LivePixels:
                 for edge, part in zip(edges, box, strict=True)
             )
             inside = [pick[part] for pick, part in zip(picks, region, strict=True)]
-            with nullcontext() if key is None else self.gate.reading(key):
+            with nullcontext() if key is None else self.locks.reading(key):
                 block[region] = reader.read(inside, rows, columns)
         return block
 
@@ -464,9 +459,9 @@ class LivePixels:
 
     def _boxes(
         self, number: int, planes: Picks, needed: NDArray[np.bool_]
-    ) -> Iterator[tuple[CellKey | None, Box]]:
+    ) -> Iterator[tuple[ChunkKey | None, Box]]:
         """Yield boxes of the mesh that hold what is needed, and the cell of each."""
-        grid = self.gate.grid(number)
+        grid = self.locks.grid(number)
         if grid is None:
             yield from ((None, box) for box in boxes(needed))
             return
@@ -519,4 +514,5 @@ class LivePixels:
 
 def _shares_cells(store: Store) -> bool:
     """Whether frames may share what is written at once, and are read before the end."""
-    return store.backend.pages is None and store.backend.reads_at_once
+    backend = store.backend
+    return backend.pages is None and backend.reads_at_once and not backend.takes_frames

@@ -28,7 +28,6 @@ from pymmcore_ome.errors import (
     StreamClosedError,
     WriteError,
 )
-from pymmcore_ome.frames import FrameFacts, FrameRecord
 from pymmcore_ome.layout import FrameAddress, Layout, Placement
 from pymmcore_ome.metadata import Status
 
@@ -69,11 +68,11 @@ class Stream:
         self._store = store
         self._layout = layout
         self._placer = Placement(layout, in_order=store.backend.is_sequential)
-        self._slots = ArrayPool()
+        self._pool = ArrayPool()
         self._live = LivePixels(store)
         budget_bytes = options.buffer_bytes or default_buffer_bytes()
-        self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.take)
-        self._writer = Writer(self._buffer, store, self._live, options, self._slots)
+        self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.add)
+        self._writer = Writer(self._buffer, store, self._live, options, self._pool)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
@@ -130,35 +129,32 @@ class Stream:
         array = as_array(frame)
         if metadata is not None and not isinstance(metadata, Mapping):
             raise FrameError(f"metadata= must be a mapping, got {metadata!r:.80}.")
-        facts = FrameFacts.of(metadata)
         with self._lock:
             self._check_open()
             found = self._placer.find(at)
             check_fit(array, found.shape, found.dtype, self._placer.placed, at)
             if self._options.when_full == "raise" and not self._buffer.has_room(array.nbytes):
                 raise buffer_full(self._placer.placed, self._buffer)
-            is_slot = copy or array.dtype != found.dtype or not array.flags.c_contiguous
-            if is_slot:
-                array = self._slots.copy_of(array, found.shape, found.dtype)
+            is_pooled = copy or array.dtype != found.dtype or not array.flags.c_contiguous
+            if is_pooled:
+                array = self._pool.copy_of(array, found.shape, found.dtype)
             arrival = self._placer.placed
             address = self._placer.take(found, metadata or {})
-        record = FrameRecord(
-            address.image,
-            address.index,
-            found.at if facts.event_index is None else facts.event_index,
-            with_channel(facts, self._layout, address),
-            arrival,
-        )
-        self._put(QueuedFrame(array, address, record, is_slot))
+        self._put(
+            QueuedFrame(
+                array, address, found.at, metadata,
+                arrival=arrival, channel=channel_of(self._layout, address), is_pooled=is_pooled,
+            )
+        )  # fmt: skip
         return address
 
-    def _put(self, parcel: QueuedFrame | SkippedFrames) -> None:
+    def _put(self, queued: QueuedFrame | SkippedFrames) -> None:
         try:
-            is_taken = self._buffer.put(parcel)
+            is_accepted = self._buffer.put(queued)
         except StalledError as error:
             self._stalled = error
             raise
-        if not is_taken:
+        if not is_accepted:
             self._check_open()
             raise StreamClosedError("The stream was closed while this frame waited.")
 
@@ -434,10 +430,9 @@ def check_fit(
     )
 
 
-def with_channel(facts: FrameFacts, layout: Layout, address: FrameAddress) -> FrameFacts:
-    """Return the facts with the channel's name, where the frame did not bring one."""
+def channel_of(layout: Layout, address: FrameAddress) -> str | None:
+    """Return the name of a frame's channel, by the plan; None where it has none."""
     spec = layout.images[address.image_number].spec
-    if "channel" in facts.columns or spec.channel_axis is None or not spec.channels:
-        return facts
-    name = spec.channels[address.index[spec.channel_axis]].name
-    return facts._replace(columns={**facts.columns, "channel": name})
+    if spec.channel_axis is None or not spec.channels:
+        return None
+    return spec.channels[address.index[spec.channel_axis]].name

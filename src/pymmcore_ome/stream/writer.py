@@ -1,7 +1,6 @@
 """`Writer`: the thread that moves frames from the buffer to the backend and the frame table.
 
-It writes blocks in the order in which they are full, checks every write as it finishes, oldest
-first, and records a frame only when its pixels are down. The first error ends it; it never
+It records a frame only when its pixels are on disk. The first error ends it; it never
 swallows one.
 """
 
@@ -14,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from pymmcore_ome.backends import WriteFuture
+from pymmcore_ome.backends import FrameWrite, PartialWriteError, WriteFuture
 from pymmcore_ome.errors import WriteError
 from pymmcore_ome.frames import frame_checksum
 
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame, what_to_do
-from .chunks import Block, CellKey, ChunkAssembly
+from .chunks import Block, ChunkAssembler, ChunkKey
 from .live import LivePixels
 from .options import SaveOptions
 from .store import Store
@@ -27,10 +26,15 @@ from .store import Store
 _MAX_WRITES_IN_FLIGHT: Final = 512
 _FLUSH_EVERY_S: Final = 1.0
 _SOON_S: Final = 0.02
+_FIRST_BATCH_BYTES: Final = 4 << 20
+_BATCH_S: Final = 0.5  # at most, so that the budget gets its bytes back all the time
 
 
 class Writer(threading.Thread):
     """Drains a buffer until its end.
+
+    A backend that takes frames gets a batch at a time. For the others, frames go through
+    the chunk assembler, and several writes are in flight at once, checked oldest first.
 
     Attributes
     ----------
@@ -44,48 +48,51 @@ class Writer(threading.Thread):
         store: Store,
         live: LivePixels,
         options: SaveOptions,
-        slots: ArrayPool,
+        pool: ArrayPool,
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
-        self._listing = FrameCommitter(store, options)
+        self._committer = FrameCommitter(store, options)
         self.shapes = [image.shape for image in store.layout.images]
         self._images = store.layout.images
         self._store = store
         self._buffer = buffer
-        self._frames, self._gate = live.frames, live.gate
+        self._pending, self._locks = live.frames, live.locks
         self._backend = store.backend
-        self._journal = store.journal
-        self._assembly = ChunkAssembly(
+        self._table = store.journal
+        self._assembler = ChunkAssembler(
             store.layout,
             buffer.budget_bytes,
-            slots=slots,
-            # pages are frames, and who takes frames in order alone makes chunks of its own
-            gathers=self._backend.pages is None and not self._backend.is_sequential,
+            pool=pool,
+            gathers=not (
+                self._backend.takes_frames
+                or self._backend.pages is not None  # a page is a frame
+                or self._backend.is_sequential  # it makes chunks of its own
+            ),
             checkpoint_s=options.checkpoint_s,
-            moved=live.frames.move,
         )
         self._options = options
-        self._slots = slots
+        self._pool = pool
         self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
-        self._whole: set[CellKey | None] = set()  # cells that a block on its way covers
+        self._whole: set[ChunkKey | None] = set()  # chunks that a block in flight covers
+        self._batch_bytes = _FIRST_BATCH_BYTES
         self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
         self._flushed_at = self._checked_at = time.monotonic()
         self._ended = threading.Event()
 
     @property
     def frames_written(self) -> int:
-        """Frames whose pixels are down and whose records are in the frame table."""
-        return self._listing.frames
+        """Frames whose pixels are on disk and whose records are in the frame table."""
+        return self._committer.frames
 
     @property
     def bytes_written(self) -> int:
         """Their bytes."""
-        return self._listing.bytes
+        return self._committer.bytes
 
     @property
     def is_gathering(self) -> bool:
-        """Whether it has to be told of places whose frames will not come."""
-        return self._assembly.is_gathering
+        """Whether it needs to know which frames are skipped."""
+        return self._assembler.is_gathering
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the thread has ended, or so many seconds; return whether it has.
@@ -97,58 +104,150 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Write until the buffer ends, or the first error, which the buffer then keeps."""
+        write = self._write_batch if self._backend.takes_frames else self._write_blocks
         try:
-            while not (self._buffer.drained and not self._in_flight):
-                waits = _SOON_S if self._listing.is_waiting else self._flush_every_s
-                messages = self._buffer.take(waits)
-                self._reap(at_least=len(self._in_flight) if self._buffer.drained else 0)
-                for message in messages or (None,):
-                    if self._options.checksums and isinstance(message, QueuedFrame):
-                        message.record.checksum = frame_checksum(message.frame)
-                    for block in self._assembly.ready(message):
-                        self._write(block)
-                self._flush(idle=not messages)
-                if self._buffer.drained:
-                    for block in self._assembly.rest():
-                        self._write(block)
+            while not self._buffer.drained or self._in_flight:
+                is_idle = write()
+                self._flush(is_idle)
+            if not self._backend.takes_frames:
+                self._write_rest()
             self._checkpoint()
         except BaseException as error:  # the one place where an error is latched
             self._buffer.fail(error)
-            self._save_what_is_down()
-            self._frames.end()  # what is not down by now will never be
+            self._save_what_is_on_disk()
+            self._pending.end()  # what is not on disk by now will never be
         finally:
             self._ended.set()
 
+    @property
+    def _wait_s(self) -> float:
+        return _SOON_S if self._committer.is_waiting else self._flush_every_s
+
+    def _write_batch(self) -> bool:
+        """Write what the buffer has, and commit it; return whether it had nothing."""
+        frames: Sequence[Any] = self._buffer.take(self._wait_s, self._batch_bytes)
+        if not frames:
+            return True
+        began = time.monotonic()
+        writes: list[FrameWrite] = []
+        failure: WriteError | None = None
+        try:
+            for queued in frames:
+                if self._options.checksums:
+                    queued.checksum = frame_checksum(queued.frame)
+                self._make_place(queued)
+                writes.append(FrameWrite(queued.image_number, queued.index, queued.frame))
+        except Exception as error:
+            failure = self._failure(frames[len(writes) :][:1], error)
+        written = len(writes)
+        try:
+            if writes:
+                self._backend.write_frames(writes)
+        except PartialWriteError as error:
+            written = error.written
+            failure = self._failure(frames[written : written + 1], error.__cause__ or error)
+        except Exception as error:
+            written = 0
+            failure = self._failure(frames[:1], error)
+        self._commit(frames[:written])
+        for queued in frames[:written]:
+            if queued.is_pooled:
+                self._pool.release(queued.frame)
+        if failure is not None:
+            raise failure
+        if time.monotonic() - began > _BATCH_S:
+            self._batch_bytes = max(self._batch_bytes // 2, _FIRST_BATCH_BYTES)
+        else:
+            most_bytes = min(self._backend.batch_bytes, self._buffer.budget_bytes // 4)
+            self._batch_bytes = max(_FIRST_BATCH_BYTES, min(2 * self._batch_bytes, most_bytes))
+        return False
+
+    def _write_blocks(self) -> bool:
+        """Start to write what the buffer has, and commit what is done."""
+        messages = self._buffer.take(0.0 if self._in_flight else self._wait_s)
+        is_over = not messages and bool(self._in_flight)
+        self._reap(at_least=1 if is_over else 0)
+        for message in messages or (None,):
+            if self._options.checksums and isinstance(message, QueuedFrame):
+                message.checksum = frame_checksum(message.frame)
+            for block in self._assembler.add(message):
+                self._write(block)
+        return not messages
+
+    def _write_rest(self) -> None:
+        for block in self._assembler.rest():
+            self._write(block)
+        self._reap(at_least=len(self._in_flight))
+
     def _write(self, block: Block) -> None:
-        # a block that must be down before this one may still be on its way
-        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT or block.cell in self._whole:
+        # a block that must be on disk before this one may still be in flight
+        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT or block.chunk in self._whole:
             self._reap(at_least=1)
-        number = block.image
+        number, at = block.image, block.start[:-2]
         try:
             self._add_images(number)
-            self._grow(number, block.end)
             pixels = block.pixels
             if self._images[number].spec.unbounded_axes:
+                self._grow(number, block.end)
                 pixels = block.pixels_within(self.shapes[number])
-            self._gate.close(block)
+            self._locks.lock(number, at)
             try:
                 future = self._backend.write(number, block.start, pixels)
             except BaseException:
-                self._gate.open(block)
+                self._locks.unlock(number, at)
                 raise
         except Exception as error:
-            raise self._failure(block, error) from error
+            raise self._failure(block.frames, error) from error
         if future is None:
-            self._gate.open(block)
-            self._record([block])
+            self._locks.unlock(number, at)
+            self._commit_blocks([block])
             return
         self._in_flight.append((block, future))
         if block.is_whole:
-            self._whole.add(block.cell)
-        future.add_done_callback(self._poke)
+            self._whole.add(block.chunk)
 
-    def _poke(self, _: Any) -> None:
-        self._buffer.poke()
+    def _reap(self, at_least: int = 0) -> None:
+        """Commit the oldest writes that are done; wait until so many are."""
+        done: list[Block] = []
+        try:
+            while self._in_flight and (len(done) < at_least or self._in_flight[0][1].done()):
+                block, future = self._in_flight.popleft()
+                try:
+                    future.result()
+                except Exception as error:
+                    self._buffer.release(sum([queued.nbytes for queued in block.frames]))
+                    raise self._failure(block.frames, error) from error
+                finally:
+                    self._locks.unlock(block.image, block.start[:-2])
+                    if block.is_whole:
+                        self._whole.discard(block.chunk)
+                done.append(block)
+        finally:
+            if done:
+                self._commit_blocks(done)
+
+    def _commit_blocks(self, blocks: Sequence[Block]) -> None:
+        self._commit([queued for block in blocks for queued in block.frames])
+        for block in blocks:
+            if block.pooled is not None:
+                self._pool.release(block.pooled)
+
+    def _commit(self, frames: Sequence[QueuedFrame]) -> None:
+        """List frames whose pixels are on disk, and give their bytes back to the budget."""
+        nbytes = sum([queued.nbytes for queued in frames])
+        self._buffer.release(nbytes)
+        self._pending.settle(frames, self._buffer.budget_bytes - self._buffer.bytes_held)
+        self._committer.add(frames, nbytes, len(self.shapes))
+
+    def _make_place(self, queued: QueuedFrame) -> None:
+        """Make the image of a frame where it is new, and let its array reach to the frame."""
+        number = queued.image_number
+        if number >= len(self.shapes):
+            self._add_images(number)
+        spec = self._images[number].spec
+        if spec.unbounded_axes:
+            start = (*queued.index, 0, 0)
+            self._grow(number, [a + b for a, b in zip(start, spec.block_shape, strict=True)])
 
     def _add_images(self, number: int) -> None:
         while number >= len(self.shapes):
@@ -156,9 +255,7 @@ class Writer(threading.Thread):
             self._store.add(image)
             self.shapes.append(image.shape)
 
-    def _grow(self, number: int, end: tuple[int, ...]) -> None:
-        if not self._images[number].spec.unbounded_axes:
-            return
+    def _grow(self, number: int, end: Sequence[int]) -> None:
         shape = self.shapes[number]
         larger = list(shape)
         for axis in self._images[number].spec.unbounded_axes:
@@ -167,40 +264,12 @@ class Writer(threading.Thread):
             self._store.grow(number, tuple(larger))
             self.shapes[number] = tuple(larger)
 
-    def _reap(self, at_least: int = 0) -> None:
-        """Record the oldest writes that are done; wait until so many are."""
-        done: list[Block] = []
-        try:
-            while self._in_flight and (len(done) < at_least or self._in_flight[0][1].done()):
-                block, future = self._in_flight.popleft()
-                try:
-                    future.result()
-                except Exception as error:
-                    self._buffer.release(block.nbytes)
-                    raise self._failure(block, error) from error
-                finally:
-                    self._gate.open(block)
-                    if block.is_whole:
-                        self._whole.discard(block.cell)
-                done.append(block)
-        finally:
-            if done:
-                self._record(done)
-
-    def _record(self, blocks: Sequence[Block]) -> None:
-        self._buffer.release(sum([block.nbytes for block in blocks]))
-        self._frames.settle(blocks, self._buffer.budget_bytes - self._buffer.bytes_held)
-        for block in blocks:
-            if block.slot is not None:
-                self._slots.give(block.slot)
-        self._listing.add(blocks, len(self.shapes))
-
-    def _flush(self, idle: bool) -> None:
-        if self._listing.is_waiting:
-            self._listing.go_on(len(self.shapes))
+    def _flush(self, is_idle: bool) -> None:
+        if self._committer.is_waiting:
+            self._committer.go_on(len(self.shapes))
         now = time.monotonic()
-        if idle or now - self._flushed_at >= self._flush_every_s:
-            self._journal.flush()
+        if is_idle or now - self._flushed_at >= self._flush_every_s:
+            self._table.flush()
             self._flushed_at = now
         if now - self._checked_at >= self._options.checkpoint_s:
             self._checkpoint()
@@ -208,32 +277,35 @@ class Writer(threading.Thread):
 
     def _checkpoint(self) -> None:
         """Make what is in the frame table outlast what the stream was asked to outlast."""
-        self._listing.go_on(len(self.shapes), must=True)
+        self._committer.go_on(len(self.shapes), must=True)
         if self._options.durability == "power":
-            self._backend.sync()  # pixels first: the table tells of nothing that is not down
-        self._journal.flush(sync=self._options.durability == "power")
+            self._backend.sync()  # pixels first: the table lists nothing that is not on disk
+        self._table.flush(sync=self._options.durability == "power")
 
-    def _save_what_is_down(self) -> None:
-        """Record the writes that did finish, so that the frame table lists all that is there."""
+    def _save_what_is_on_disk(self) -> None:
+        """Commit the writes that did finish, so that the frame table lists all that is there."""
         while self._in_flight:
             with suppress(Exception):  # the first error is latched already; this is its echo
                 self._reap(at_least=1)
         try:
-            self._listing.go_on(len(self.shapes), must=True)
-            self._journal.flush()
+            self._committer.go_on(len(self.shapes), must=True)
+            self._table.flush()
         except Exception as error:
             self._buffer.fail(error)
 
-    def _failure(self, block: Block, error: Exception) -> WriteError:
-        first, count = block.records[0], len(block.records)
+    def _failure(self, frames: Sequence[QueuedFrame], cause: BaseException) -> WriteError:
+        """Return the error of frames that could not be written."""
         layout = self._store.layout
-        name = layout.frame_name(layout.images[block.image], first.index)
+        first = frames[0]
+        name = layout.frame_name(layout.images[first.image_number], first.index)
         what = f"The frame at {name}"
-        if count > 1:
-            what = f"A block of {count} frames, the first at {name},"
-        return WriteError(
-            f"{what} could not be written: {error}. {self._store.left_behind}. {what_to_do(error)}."
+        if len(frames) > 1:
+            what = f"A block of {len(frames)} frames, the first at {name},"
+        failure = WriteError(
+            f"{what} could not be written: {cause}. {self._store.left_behind}. {what_to_do(cause)}."
         )
+        failure.__cause__ = cause
+        return failure
 
 
 _PAUSE: Final = 10  # times as long as the documents took the last time
@@ -242,7 +314,7 @@ _SHARE: Final = 10  # documents may be a tenth of the pixels
 
 
 class FrameCommitter:
-    """Lists frames whose pixels are down. Used by the writer's thread alone.
+    """Lists frames whose pixels are on disk. Used by the writer's thread alone.
 
     Attributes
     ----------
@@ -255,7 +327,8 @@ class FrameCommitter:
         self.bytes = 0
         self._store = store
         self._checkpoint_s = options.checkpoint_s
-        self._waiting: list[Block] = []
+        self._waiting: list[QueuedFrame] = []
+        self._waiting_bytes = 0
         self._said_at = -1e9
         self._said_s = 0.0
         self._said_bytes = 0
@@ -266,9 +339,10 @@ class FrameCommitter:
         """Whether frames wait for the documents."""
         return bool(self._waiting)
 
-    def add(self, blocks: Iterable[Block], image_count: int) -> None:
-        """List the frames of blocks, now or as soon as the documents tell of them."""
-        self._waiting += blocks
+    def add(self, frames: Iterable[QueuedFrame], nbytes: int, image_count: int) -> None:
+        """List frames, now or as soon as the documents tell of them."""
+        self._waiting += frames
+        self._waiting_bytes += nbytes
         self.go_on(image_count)
 
     def go_on(self, image_count: int, *, must: bool = False) -> None:
@@ -286,12 +360,12 @@ class FrameCommitter:
             self._said_at = time.monotonic()
             self._said_s = self._said_at - began
             self._said_bytes += self._last_bytes
-        for block in self._waiting:
-            for record in block.records:
-                self._store.journal.append(record)
-            self.frames += len(block.records)
-            self.bytes += block.nbytes
+        for queued in self._waiting:
+            self._store.journal.append(queued)
+        self.frames += len(self._waiting)
+        self.bytes += self._waiting_bytes
         self._waiting.clear()
+        self._waiting_bytes = 0
 
     def _may_say(self) -> bool:
         passed_s = time.monotonic() - self._said_at

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends import ArrayBackend
 from pymmcore_ome.dataset import open_dataset, validate
-from pymmcore_ome.errors import UnreadableFrameError
+from pymmcore_ome.errors import OptionError, UnreadableFrameError
 from pymmcore_ome.layout import FrameRouter
 from pymmcore_ome.schema import (
     PIXEL_DTYPES,
@@ -114,6 +114,12 @@ class Contract:
                 numbers[address.image, address.index] = number
         return numbers
 
+    def check_refused(self, path: Path, schema: StorageSchema, **options: Any) -> None:
+        """Assert that chunks of several frames are refused, by a backend that takes frames."""
+        with pytest.raises(OptionError, match="chunks of several frames"):
+            open_stream(path, schema, backend=self.backend, **options)
+        assert list(path.parent.iterdir()) == []
+
     def check_rgb(self, path: Path, nest: Mapping[str, int | None]) -> None:
         """Assert that RGB frames of a loop nest read back."""
         schema = loops(nest).replace(rgb=True)
@@ -208,10 +214,13 @@ class Contract:
     @pytest.mark.parametrize("shared", [False, True])
     def test_live_view_reads_what_was_appended(self, path: Path, shared: bool) -> None:
         """Every frame at once, or, of a backend that lets nobody read yet, the newest."""
-        chunks = {"z": 2} if shared and self.backend.format == "ome-zarr" else None
+        is_shared = shared and self.backend.format == "ome-zarr"
+        options: dict[str, Any] = {"shards" if self.backend.takes_frames else "chunks": {"z": 2}}
         schema = loops({"p": 2, "t": 3, "z": 4})
         full = np.zeros((2, 3, 4, *SHAPE), "uint16")
-        with open_stream(path, schema, backend=self.backend, chunks=chunks) as stream:
+        with open_stream(
+            path, schema, backend=self.backend, **(options if is_shared else {})
+        ) as stream:
             view = stream.view(image=None)
             for number, place in enumerate(np.ndindex(2, 3, 4)):
                 full[place] = encoded_frame(number, SHAPE)

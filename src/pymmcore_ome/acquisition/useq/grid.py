@@ -42,8 +42,8 @@ def grid_parts(sequence: useq.MDASequence) -> Parts:
     SequenceError
         When a plan cannot be listed, or a channel needs planes that there are none of.
     """
-    found = {str(axis): _dimension(str(axis), sequence) for axis in sequence.axis_order}
-    dimensions = {axis: dim for axis, dim in found.items() if dim is not None}
+    planned = {str(axis): _dimension(str(axis), sequence) for axis in sequence.axis_order}
+    dimensions = {axis: dim for axis, dim in planned.items() if dim is not None}
     if "c" in dimensions:
         dimensions["c"] = _with_rules(dimensions["c"], sequence, set(dimensions))
     if not dimensions:  # a sequence without a frame: one image that stays empty

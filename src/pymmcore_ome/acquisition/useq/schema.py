@@ -106,11 +106,11 @@ def frame_dimensions(camera: Camera, pixel_size_um: float | None) -> tuple[Dimen
 def frame_fields(cameras: Sequence[Camera]) -> dict[str, Any]:
     """Return what a schema says of the pixels of frames: those of the first camera's kind."""
     bits = [camera.significant_bits for camera in cameras if camera.kind == cameras[0].kind]
-    known = [n for n in bits if n is not None]
+    declared = [n for n in bits if n is not None]
     return {
         "dtype": cameras[0].dtype,
         "rgb": cameras[0].rgb,
-        "significant_bits": max(known) if len(known) == len(bits) else None,
+        "significant_bits": max(declared) if len(declared) == len(bits) else None,
     }
 
 

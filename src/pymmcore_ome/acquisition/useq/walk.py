@@ -150,8 +150,8 @@ def _dimension(
 def _seen_planes(image: _Image, base: float) -> Dimension | None:
     """Return the z axis as the events have it: a position's own plans meet the parent's."""
     planes = [image.planes.get(n) for n in range(image.sizes["z"])]
-    known = [plane - base for plane in planes if plane is not None]
-    return even_dimension("z", known, "micrometer", None) if len(known) == len(planes) else None
+    heights = [plane - base for plane in planes if plane is not None]
+    return even_dimension("z", heights, "micrometer", None) if len(heights) == len(planes) else None
 
 
 def _planned(axis: str, source: useq.MDASequence) -> Dimension | None:
@@ -209,9 +209,9 @@ def _tile(
     if "g" not in image.at:
         return Position()
     own = sub is not None and sub.grid_plan is not None and "g" in sub.axis_order
-    found = tiles.of(sub.grid_plan if own and sub is not None else sequence.grid_plan)
+    listed_tiles = tiles.of(sub.grid_plan if own and sub is not None else sequence.grid_plan)
     number = image.at["g"]
-    return position_of(found[number]) if number < len(found) else Position()
+    return position_of(listed_tiles[number]) if number < len(listed_tiles) else Position()
 
 
 class _Tiles:
@@ -247,8 +247,8 @@ def _fault(sequence: useq.MDASequence, error: Exception) -> str:
             plan: Any = getattr(part, name)
             try:
                 listed(prefix + name, partial(list, plan or ()))
-            except SequenceError as found:
-                return str(found)
+            except SequenceError as fault:
+                return str(fault)
     if isinstance(error, KeyError) and sequence.keep_shutter_open_across:
         across = tuple(map(str, sequence.keep_shutter_open_across))
         return (

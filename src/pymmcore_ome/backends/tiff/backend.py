@@ -1,27 +1,29 @@
 """The tiff backend: OME-TIFF, any order of arrival, readable while it is written.
 
-It has no chunks: a page is a frame. Writing and compression run in threads of their own, and
-the order in which strips reach the file does not matter.
+It has no chunks: a page is a frame. Frames are compressed in threads of their own, later ones
+while earlier ones are written.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from math import prod
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pymmcore_ome.backends.compression import TIFF_LEVELS, parse
-from pymmcore_ome.backends.port import ArrayBackend, BackendOptions, WriteFuture
+from pymmcore_ome.backends.port import (
+    ArrayBackend,
+    BackendOptions,
+    FrameWrite,
+    PartialWriteError,
+)
 from pymmcore_ome.disk import Format, StoreLocation, write_whole
 from pymmcore_ome.layout import Axis, ImageLayout, Layout, PageTable
 from pymmcore_ome.schema import MICROMETERS
@@ -32,6 +34,9 @@ from .reader import TiffReader
 
 _MAX_OPEN: Final = 128
 _MAX_THREADS: Final = 8
+_TASK_BYTES: Final = 1 << 18  # of small frames that are compressed together
+_COMPRESSED_BATCH_BYTES: Final = 256 << 20  # threads idle at the end of a batch
+_AHEAD_BYTES: Final = 16 << 20  # of frames that are compressed before the ones ahead are written
 _FIRST_PAGES: Final = 64  # of an image whose size nobody knows
 _CLASSIC_LIMIT: Final = 2**32 - 2**24
 _PAGE_BYTES: Final = 400  # at most, of a page's tags
@@ -44,6 +49,7 @@ class TiffBackend(ArrayBackend):
     name: ClassVar[str] = "tiff"
     format: ClassVar[Format] = "ome-tiff"
     reads_at_once: ClassVar[bool] = True
+    takes_frames: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.pages: PageTable = PageTable()
@@ -55,7 +61,7 @@ class TiffBackend(ArrayBackend):
         self._files: list[TiffFile] = []
         self._resting: OrderedDict[int, None] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None
-        self._strips: StripWriter | None = None
+        self._most_tasks = 1
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
@@ -78,8 +84,8 @@ class TiffBackend(ArrayBackend):
         if parse(options.compression, TIFF_LEVELS) is not None:
             threads = min(_MAX_THREADS, os.cpu_count() or 1)
             self._pool = ThreadPoolExecutor(threads, "pymmcore-ome tiff")
-        else:
-            self._strips = StripWriter()
+            self._most_tasks = threads + 1
+            self.batch_bytes = _COMPRESSED_BATCH_BYTES
         if not place.is_folder:
             self._files.append(self._new_file(place.path))
         known: dict[tuple[object, ...], tuple[PageKind, TiffCodec, bytes | None]] = {}
@@ -103,32 +109,89 @@ class TiffBackend(ArrayBackend):
         self._add(image, {})
         self._write_pages(first)
 
-    def write(
-        self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
-    ) -> WriteFuture | None:
-        page = self.pages.page(image, start[:-2])
-        codec = self._kinds[image][1]
-        file = self._file(image)
-        frame = self._frame(image, block)
-        if self._strips is not None:
-            return self._strips.write(file, page, codec.encode(frame))
+    def write_frames(self, frames: Sequence[FrameWrite]) -> None:
+        on_disk = 0
+        try:
+            for strips in self._compressed(frames):
+                self._store(frames[on_disk : on_disk + len(strips)], strips)
+                on_disk += len(strips)
+        except PartialWriteError as error:
+            raise PartialWriteError(on_disk + error.written) from error.__cause__
+        except Exception as error:
+            raise PartialWriteError(on_disk) from error
+
+    def _store(self, frames: Sequence[FrameWrite], strips: Sequence[Any]) -> None:
+        """Write the strips of frames, file by file.
+
+        Raises
+        ------
+        PartialWriteError
+            Of these frames alone.
+        """
+        by_file: dict[int, list[int]] = {}
+        has_one_file = len(self._files) == 1
+        for number, frame in enumerate(frames):
+            by_file.setdefault(0 if has_one_file else frame.image, []).append(number)
+        missing: set[int] = set()
+        cause: Exception | None = None
+        for image, numbers in by_file.items():
+            file = self._file(image)
+            pages = [
+                (self.pages.page(frames[n].image, frames[n].index), strips[n]) for n in numbers
+            ]
+            try:
+                file.store(pages)
+            except Exception as error:
+                cause = cause or error
+                missing.update(numbers)
+                with suppress(Exception):  # there may be room for the first ones
+                    for number, page in zip(numbers, pages, strict=True):
+                        file.store([page])
+                        missing.discard(number)
+        if missing:
+            raise PartialWriteError(min(missing)) from cause
+
+    def _compressed(self, frames: Sequence[FrameWrite]) -> Iterator[list[Any]]:
+        """Yield the strips of frames in order, several at once, compressing ahead."""
+        if self._pool is None:
+            yield self._strips(frames)
+            return
+        tasks = _tasks(frames)
+        waiting: deque[tuple[Future[list[Any]], int]] = deque()
+        ahead_bytes, task = 0, next(tasks, None)
+        while waiting or task is not None:
+            while task is not None and (
+                len(waiting) < self._most_tasks or ahead_bytes < _AHEAD_BYTES
+            ):
+                nbytes = sum([frame.frame.nbytes for frame in task])
+                waiting.append((self._submit(task), nbytes))
+                ahead_bytes += nbytes
+                task = next(tasks, None)
+            strips: list[Any] = []
+            while waiting and (not strips or waiting[0][0].done()):
+                future, nbytes = waiting.popleft()
+                strips += future.result()
+                ahead_bytes -= nbytes
+            yield strips
+
+    def _submit(self, frames: Sequence[FrameWrite]) -> Future[list[Any]]:
         assert self._pool is not None
         try:
-            return self._pool.submit(lambda: file.store([(page, codec.encode(frame))]))
+            return self._pool.submit(self._strips, frames)
         except RuntimeError:  # the program ends, and takes no more work for other threads
-            file.store([(page, codec.encode(frame))])
-            return None
+            done: Future[list[Any]] = Future()
+            done.set_result(self._strips(frames))
+            return done
 
-    def _frame(self, image: int, block: NDArray[Any]) -> NDArray[Any]:
-        """Return a block as the frame that a strip holds, in little-endian bytes."""
-        layout = self._images[image]
-        if layout.samples == 1 and block.dtype == self._dtypes[image] and block.flags.c_contiguous:
-            return block.reshape(layout.frame_shape)
-        frame = block.reshape(layout.block_shape)
-        if layout.samples > 1 and layout.channel_axis is not None:
-            frame = np.moveaxis(frame, layout.channel_axis, -1)
-        frame = frame.reshape(layout.frame_shape)
-        return np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<"))
+    def _strips(self, frames: Sequence[FrameWrite]) -> list[Any]:
+        """Return the bytes of each frame's strip, little-endian."""
+        strips = []
+        for image, _, frame in frames:
+            dtype = self._dtypes[image]
+            if frame.dtype != dtype or not frame.flags.c_contiguous:
+                frame = np.ascontiguousarray(frame, dtype)
+            strips.append(self._kinds[image][1].encode(frame))
+        return strips
 
     def reader(self, image: int) -> TiffReader:
         layout = self._images[image]
@@ -162,8 +225,6 @@ class TiffBackend(ArrayBackend):
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
-        if self._strips is not None:
-            self._strips.close()
         for file in self._files:
             file.rest()
 
@@ -267,123 +328,11 @@ def _classic_refusals(layout: Layout) -> list[str]:
     return []
 
 
-_MOST_STRIPS: Final = 128
-_MOST_BYTES: Final = 16 << 20
-
-
-class StripWrite:
-    """A strip on its way: a `WriteFuture`."""
-
-    __slots__ = ("_callback", "_changed", "_error", "_is_done", "file", "page", "strip")
-
-    def __init__(self, file: TiffFile, page: int, strip: Any, changed: threading.Condition) -> None:
-        self.file, self.page, self.strip = file, page, strip
-        self._changed = changed
-        self._is_done = False
-        self._error: Exception | None = None
-        self._callback: Callable[[StripWrite], Any] | None = None
-
-    def done(self) -> bool:
-        """Whether it is down, or failed."""
-        return self._is_done
-
-    def result(self) -> None:
-        """Wait until it is down.
-
-        Raises
-        ------
-        OSError
-        """
-        if not self._is_done:
-            with self._changed:
-                self._changed.wait_for(self.done)
-        if self._error is not None:
-            raise self._error
-
-    def add_done_callback(self, callback: Callable[[StripWrite], Any], /) -> None:
-        """Call this when it is down or failed; at once, if it is already."""
-        with self._changed:
-            if not self._is_done:
-                self._callback = callback
-                return
-        callback(self)
-
-    def end(self, error: Exception | None) -> Callable[[StripWrite], Any] | None:
-        """Note how it ended; return whom to tell. The condition is held."""
-        self._error, self.strip = error, None
-        self._is_done = True
-        return self._callback
-
-
-class StripWriter:
-    """Writes strips in the order in which they were given, in a thread of its own until `close`.
-
-    `write` and `close` are called from one thread at a time.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[StripWrite] = deque()
-        self._given = threading.Condition()
-        self._changed = threading.Condition()
-        self._ended = False
-        self._is_idle = False
-        self._gone = threading.Event()
-        # daemon: what it holds is waited for by whoever closes the stream
-        self._thread = threading.Thread(target=self._run, name="pymmcore-ome tiff", daemon=True)
-        self._thread.start()
-
-    def write(self, file: TiffFile, page: int, strip: Any) -> StripWrite:
-        """Bring a strip to a page of a file, soon."""
-        write = StripWrite(file, page, strip, self._changed)
-        self._waiting.append(write)
-        if self._is_idle:  # set before it looks for the last time
-            with self._given:
-                self._given.notify()
-        return write
-
-    def close(self) -> None:
-        """Write what was given, and end the thread."""
-        with self._given:
-            self._ended = True
-            self._given.notify()
-        self._gone.wait()  # not `join`, which must not be interrupted (bpo-45274)
-
-    def _run(self) -> None:
-        while batch := self._take():
-            for file, group in groupby(batch, attrgetter("file")):
-                self._store(file, list(group))
-        self._gone.set()
-
-    def _take(self) -> list[StripWrite]:
-        """Return the strips to write next; none at the end."""
-        if not self._waiting:
-            with self._given:
-                self._is_idle = True
-                self._given.wait_for(lambda: self._waiting or self._ended)
-                self._is_idle = False
-        batch: list[StripWrite] = []
-        nbytes = 0
-        while self._waiting and len(batch) < _MOST_STRIPS and nbytes < _MOST_BYTES:
-            batch.append(self._waiting.popleft())
-            nbytes += batch[-1].strip.nbytes
-        return batch
-
-    def _store(self, file: TiffFile, writes: list[StripWrite]) -> None:
-        try:
-            file.store([(write.page, write.strip) for write in writes])
-        except Exception as error:
-            if len(writes) == 1:
-                self._end(writes, error)
-                return
-            for write in writes:  # each by itself: those that can be down are
-                self._store(file, [write])
-            return
-        self._end(writes, None)
-
-    def _end(self, writes: list[StripWrite], error: Exception | None) -> None:
-        with self._changed:
-            callbacks = [write.end(error) for write in writes]
-            self._changed.notify_all()
-        for write, callback in zip(writes, callbacks, strict=True):
-            if callback is not None:
-                callback(write)
+def _tasks(frames: Sequence[FrameWrite]) -> Iterator[Sequence[FrameWrite]]:
+    """Yield neighbours that are compressed together: a task of its own costs 50 microseconds."""
+    first = nbytes = 0
+    for number, frame in enumerate(frames, 1):
+        nbytes += frame.frame.nbytes
+        if nbytes >= _TASK_BYTES or number == len(frames):
+            yield frames[first:number]
+            first, nbytes = number, 0

@@ -166,11 +166,6 @@ class TiffFile:
         block = self._block(page)
         return read_strip(file, block.page_at(page), block.form)
 
-    @property
-    def page_count(self) -> int:
-        """Pages so far."""
-        return self._page_count
-
     def is_in_place(self) -> bool:
         """Whether the path still leads to this file."""
         try:

@@ -10,45 +10,78 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pymmcore_ome.backends.compression import zarr_codecs
 from pymmcore_ome.disk import make_folder, write_plainly, write_whole
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ArraySpec, ImageLayout
 
+_SHARDING: Final = "sharding_indexed"
 
-def array_document(image: ImageLayout, compression: str | None) -> dict[str, Any]:
-    """Return the array document of an image's full-resolution array."""
-    spec = image.spec
+
+def array_document(
+    image: ImageLayout,
+    compression: str | None,
+    shape: Sequence[int] | None = None,
+    *,
+    at_end: bool = True,
+) -> dict[str, Any]:
+    """Return the array document of an image's full-resolution array.
+
+    Parameters
+    ----------
+    image : ImageLayout
+    compression : str or None
+    shape : sequence of int, optional
+        What the array has now. None: what is planned.
+    at_end : bool
+        Where shards have their index: at the end with a checksum, or, while they are being
+        written, at the start without one.
+    """
     codecs = zarr_codecs(compression, image.dtype)
-    if spec.shard_shape is not None:
+    stored = image.spec.write_shape
+    if image.spec.shard_shape is not None:
         codecs = [
             {
-                "name": "sharding_indexed",
+                "name": _SHARDING,
                 "configuration": {
-                    "chunk_shape": list(spec.chunk_shape),
+                    "chunk_shape": list(image.spec.chunk_shape),
                     "codecs": codecs,
-                    "index_codecs": [
-                        {"name": "bytes", "configuration": {"endian": "little"}},
-                        {"name": "crc32c"},
-                    ],
-                    "index_location": "end",
+                    **_index_place(at_end),
                 },
             }
         ]
     return {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": list(image.shape),
+        "shape": list(image.shape if shape is None else shape),
         "data_type": image.dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(spec.write_shape)}},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(stored)}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": 0,
         "codecs": codecs,
         "attributes": {},
         "dimension_names": list(image.axis_names),
     }
+
+
+def _index_place(at_end: bool) -> dict[str, Any]:
+    codecs: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": "little"}}]
+    if at_end:
+        return {"index_codecs": [*codecs, {"name": "crc32c"}], "index_location": "end"}
+    return {"index_codecs": codecs, "index_location": "start"}
+
+
+def array_content(
+    image: ImageLayout,
+    compression: str | None,
+    shape: Sequence[int] | None = None,
+    *,
+    at_end: bool = True,
+) -> bytes:
+    """Return `array_document` as it stands in its file."""
+    return json_bytes(array_document(image, compression, shape, at_end=at_end), indent=2)
 
 
 def array_key(image: ImageLayout) -> str:
@@ -67,15 +100,15 @@ def chunk_key(image: ImageLayout, chunk: Iterable[int]) -> str:
 
 
 def write_array_documents(
-    root: Path, images: Sequence[ImageLayout], compression: str | None
+    root: Path, images: Sequence[ImageLayout], compression: str | None, *, at_end: bool = True
 ) -> None:
-    """Make the folder and document of the array of every image."""
-    of_spec: dict[ArraySpec, bytes] = {}
+    """Make the folder and document of the array of every image; see `array_document`."""
+    contents: dict[ArraySpec, bytes] = {}
     made: set[str] = set()
     # thousands of images: pathlib would take longer than the system
     for image in images:
-        if image.spec not in of_spec:
-            of_spec[image.spec] = json_bytes(array_document(image, compression), indent=2)
+        if image.spec not in contents:
+            contents[image.spec] = array_content(image, compression, at_end=at_end)
         folder = f"{root}/{array_key(image)}"
         group = folder.rpartition("/")[0]
         parent = group.rpartition("/")[0] if image.path else group
@@ -84,7 +117,7 @@ def write_array_documents(
             made.add(parent)
         make_folder(group)
         os.mkdir(folder)  # noqa: PTH102
-        write_plainly(f"{folder}/zarr.json", of_spec[image.spec])
+        write_plainly(f"{folder}/zarr.json", contents[image.spec])
 
 
 def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[int]:

@@ -36,6 +36,8 @@ class ZarrFolder(ArrayBackend):
     format: ClassVar[Format] = "ome-zarr"
     compressions: ClassVar[Levels] = ZARR_LEVELS
     outlasts_power: ClassVar[bool] = False
+    #: Whether the arrays' documents name the index at the end of shards from the beginning.
+    index_at_end: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._root = Path()
@@ -64,7 +66,9 @@ class ZarrFolder(ArrayBackend):
         self._root, self._images = place.path, list(layout.images)
         self._compression = options.compression
         self._outlasts_power = options.outlasts_power
-        write_array_documents(self._root, layout.images, options.compression)
+        write_array_documents(
+            self._root, layout.images, options.compression, at_end=self.index_at_end
+        )
 
     def put(self, key: str, content: Iterable[bytes]) -> None:
         is_root = key == _ROOT_KEY
@@ -85,7 +89,7 @@ class ZarrFolder(ArrayBackend):
 
     def add(self, image: ImageLayout) -> None:
         self._images.append(image)
-        write_array_documents(self._root, [image], self._compression)
+        write_array_documents(self._root, [image], self._compression, at_end=self.index_at_end)
 
     def sync(self) -> None:
         """Every write is down on the disk when it is done, or that was not asked for."""

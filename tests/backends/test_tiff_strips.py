@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-<<<<<<< HEAD
-from conftest import HANG_S
-from pymmcore_ome.backends.tiff.backend import StripWriter
-=======
 import pymmcore_ome as po
 from pymmcore_ome import Dimension, StorageSchema, errors
 from pymmcore_ome.backends import BackendOptions, FrameWrite, PartialWriteError
 from pymmcore_ome.backends.tiff.backend import TiffBackend
->>>>>>> main
 from pymmcore_ome.backends.tiff.file import TiffFile
 from pymmcore_ome.backends.tiff.format import PageKind, TiffForm
 from pymmcore_ome.disk import StoreLocation
@@ -94,14 +89,6 @@ def schema(positions: int) -> StorageSchema:
     ]  # fmt: skip
     return StorageSchema(dimensions=dims, dtype="uint16")
 
-<<<<<<< HEAD
-    def full(strips: Any) -> None:
-        assert gate.wait(HANG_S)
-        if any(page == 7 for page, _ in strips):
-            raise OSError("no room")
-        store(strips)
-=======
->>>>>>> main
 
 class FullDisk(TiffBackend):
     """Has no room for the frames of some (image, time)."""

@@ -59,13 +59,8 @@ def test_reader_waits_until_every_block_of_its_chunk_is_written() -> None:
     thread, read = in_thread(lambda: locks.reading((0, (0,))).__enter__())
     locks.unlock(0, (2,))
     assert not read.is_set()
-<<<<<<< HEAD:tests/stream/test_gate.py
-    gate.open(block(plan, 1))
-    thread.join(HANG_S)
-=======
     locks.unlock(0, (1,))
     thread.join(HANG_S)
->>>>>>> main:tests/stream/test_live.py
     assert read.is_set()
 
 

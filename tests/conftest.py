@@ -31,7 +31,9 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run a part of the tests in this process: to start others would take longer."""
+    """Run a part of the tests in this process, since others start slowly; and the long soaks."""
+    if config.option.markexpr == "slow":
+        return 0
     whole = {str(ROOT), str(ROOT / "tests")}
     here = config.invocation_params.dir
     is_whole = all(str((here / name).resolve()) in whole for name in config.args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,12 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from .kept import Kept, Measured
-from .loads import GROWTH, LOADS, Load
+from .loads import GROWTH, LOADS, QUICK, Load
 from .report import (
-    COLUMNS,
     GROWTH_HEADS,
     GROWTH_TITLE,
     TARGET_HEADS,
+    columns_of,
     growth_of,
     growth_rows,
     machine_facts,
@@ -25,70 +26,89 @@ from .report import (
     title_of,
     waiting,
 )
+from .rooms import MEMORY, check_room, rooms
 from .rounds import run_rounds
 from .targets import target_rows
 
 _RESULTS = Path(__file__).parent / "results.md"
-_MEMORY = Path("/dev/shm")
 _MOST_GROWTH_ROUNDS = 3
 
 
 def main() -> None:
     """Run what the command line asks for."""
     asked = _arguments()
-    console = Console(width=max(140, Console().width), highlight=False)
+    console = Console(width=max(160, Console().width), highlight=False, markup=False)
     if asked.list:
         for load in LOADS.values():
             console.print(f"{load.name:16} {load.title}: {', '.join(load.contenders)}")
+            for extra in load.extras:
+                console.print(f"{'':16}   {extra}")
         console.print(f"{'growth':16} {', '.join(GROWTH)}: n, 4 n, 16 n")
         return
-    places = _places(asked.path)
-    kept = Kept(asked.output.with_suffix(".json"), machine_facts(places), adds=asked.add)
+    places = _places(asked)
+    is_default_output = asked.output is None
+    output = _RESULTS if is_default_output else asked.output
+    # a developer's quick look, or one load alone, does not replace the results of all
+    writes = asked.add or not is_default_output or not (asked.loads or asked.quick)
+    if asked.before and not shutil.which(asked.before):
+        raise SystemExit(f"--before {asked.before}: there is no such program. Give a Python.")
+    kept = Kept(output.with_suffix(".json"), machine_facts(places), adds=asked.add, writes=writes)
     console.print(table("The machine", ("", ""), kept.facts))
     rounds = asked.rounds or (3 if asked.quick else 5)
-    say = (lambda text: console.print(f"[dim]{text}[/]")) if asked.verbose else (lambda _: None)
+    say = (lambda text: console.print(text, style="dim")) if asked.verbose else (lambda _: None)
 
     def measure(load: Load, place: str, rounds: int) -> Measured:
         """Measure, and write all that there is so far: a long run may be stopped."""
         before = waiting()
-        found = run_rounds(load, rounds, rooms[place], say)
+        check_room(folders[place], load, rounds * (len(load.contenders) + len(load.extras)))
+        found = run_rounds(load, rounds, folders[place], say, asked.before)
         measured = Measured(found, is_quick=asked.quick, waiting=before)
         kept.add(load.name, place, measured)
-        asked.output.write_text(results(kept), encoding="utf-8")
+        if writes:
+            output.write_text(results(kept), encoding="utf-8")
         return measured
 
-    names = asked.loads or [*LOADS, "growth"]
+    names = asked.loads or (QUICK if asked.quick else [*LOADS, "growth"])
     with ExitStack() as stack:
-        rooms = {
-            place: Path(stack.enter_context(_folder_in(path))) for place, path in places.items()
+        folders = {
+            place: stack.enter_context(rooms(path, console.print)) for place, path in places.items()
         }
         for name in (n for n in names if n != "growth"):
             load = LOADS[name].quick() if asked.quick else LOADS[name]
-            for place in places:
-                if place not in load.places and not asked.path and len(places) > 1:
-                    continue
+            if not (asked.extras if asked.extras is not None else not asked.quick):
+                load = load.without_extras()
+            for place in _places_of(load, asked, places):
                 measured = measure(load, place, rounds)
                 title = title_of(load, place, measured)
-                console.print(table(title, COLUMNS, rows_of(load, measured.found)))
+                console.print(table(title, columns_of(load), rows_of(load, measured.found)))
         if "growth" in names:
             for loads in GROWTH.values():
                 for load in loads[:2] if asked.quick else loads:
                     measure(load, next(iter(places)), min(rounds, _MOST_GROWTH_ROUNDS))
             console.print(table(GROWTH_TITLE, GROWTH_HEADS, growth_rows(growth_of(kept))))
-    targets = target_rows({key: measured.found for key, measured in kept.measured.items()})
-    console.print(table("Targets", TARGET_HEADS, targets))
-    console.print(f"Written to {asked.output}")
+    console.print(table("Targets", TARGET_HEADS, target_rows(kept.measured)))
+    console.print(f"Written to {output}" if writes else "Not written: give --add or --output")
 
 
-def _folder_in(path: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="pymmcore-ome-", dir=path, ignore_cleanup_errors=True)
+def _places(asked: argparse.Namespace) -> dict[str, Path]:
+    if asked.path:
+        return {str(path): path for path in asked.path}
+    places = {"memory": MEMORY} if MEMORY.is_dir() else {}
+    places["disk"] = Path(tempfile.gettempdir())
+    if asked.where:
+        if asked.where not in places:
+            raise SystemExit(f"There is no folder in memory here ({MEMORY}). Give --path.")
+        return {asked.where: places[asked.where]}
+    return places
 
 
-def _places(paths: list[Path]) -> dict[str, Path]:
-    if paths:
-        return {str(path): path for path in paths}
-    places = {"memory": _MEMORY} if _MEMORY.is_dir() else {}
-    return {**places, "disk": Path(tempfile.gettempdir())}
+def _places_of(load: Load, asked: argparse.Namespace, places: dict[str, Path]) -> list[str]:
+    """Return where a load is measured: where it was asked for, or where it shows something."""
+    if asked.path or asked.where or len(places) == 1:
+        return list(places)
+    if asked.quick and not asked.loads:
+        return ["memory"]
+    return [place for place in places if place in load.places]
 
 
 def _arguments() -> argparse.Namespace:
@@ -96,16 +116,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("loads", nargs="*", choices=[*LOADS, "growth", []], metavar="LOAD",
                         help="by name; none: all of them")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="show the loads and their contenders")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the frames, 3 rounds")
+    parser.add_argument("--quick", action="store_true",
+                        help="a part of the frames, by default options only, 3 rounds; without "
+                        f"LOAD: {', '.join(QUICK)}, in memory: about three minutes")  # fmt: skip
     parser.add_argument("--rounds", type=int, help="default 5")
+    parser.add_argument("--where", choices=["memory", "disk"],
+                        help="one of the default places. Default: both")  # fmt: skip
     parser.add_argument("--path", type=Path, action="append", default=[],
                         help="where to write, once for each disk. Default: memory, "
                         "if there is such a place, and where temporary files are")  # fmt: skip
+    parser.add_argument("--extras", action=argparse.BooleanOptionalAction,
+                        help="also ours with options, and with backends that are not the default. "
+                        "Default: yes, but not with --quick")  # fmt: skip
+    parser.add_argument("--before", default="", metavar="PYTHON",
+                        help="the Python of an environment with another version of this package: "
+                        "measured in the same rounds, as `before-zarr`, `before-tiff`")  # fmt: skip
     parser.add_argument("--add", action="store_true",
                         help="keep what was measured before, on this machine with these packages, "
                         "and replace only these loads")  # fmt: skip
-    parser.add_argument("--output", type=Path, default=_RESULTS)
-    parser.add_argument("--verbose", action="store_true", help="say what is running")
+    parser.add_argument("--output", type=Path,
+                        help=f"default {_RESULTS.name}, which only a run of all loads, or --add, "
+                        "writes")  # fmt: skip
+    parser.add_argument("--verbose", action="store_true", help="print what is running")
     return parser.parse_args()
 
 

@@ -22,7 +22,7 @@ _IN_FLIGHT: Final = 64
 def _raw(load: Load, folder: Path) -> Figures:
     """Plain writes of the same bytes into one file."""
 
-    def append(file: int, frame: np.ndarray, at: object) -> None:
+    def append(file: int, frame: np.ndarray, index: object, metadata: object) -> None:
         if load.disk_bytes_per_s:
             time.sleep(frame.nbytes / load.disk_bytes_per_s)
         left = memoryview(frame).cast("B")
@@ -58,7 +58,7 @@ def _files(load: Load, folder: Path) -> Figures:
 
     wells = wells_of(load)
 
-    def append(_: object, frame: np.ndarray, at: object) -> None:
+    def append(_: object, frame: np.ndarray, index: object, metadata: object) -> None:
         image, time_ = divmod(next(numbers), load.frames)
         row, column = wells[image // load.positions]
         place = f"{folder}/{row}/{column}/{image % load.positions}/0/c/{time_}/0"
@@ -92,7 +92,7 @@ def _tensorstore(load: Load, folder: Path) -> Figures:
         "create": True,
     }
 
-    def append(store: Any, frame: np.ndarray, at: object) -> None:
+    def append(store: Any, frame: np.ndarray, index: object, metadata: object) -> None:
         commit = store[next(numbers)].write(
             frame, can_reference_source_data_indefinitely=True
         ).commit  # fmt: skip
@@ -114,7 +114,7 @@ def _tifffile(load: Load, folder: Path) -> Figures:
     """Return the figures of tifffile alone, a page a frame."""
     import tifffile
 
-    def append(writer: Any, frame: np.ndarray, at: object) -> None:
+    def append(writer: Any, frame: np.ndarray, index: object, metadata: object) -> None:
         writer.write(frame, contiguous=False, photometric="minisblack", metadata=None)
 
     return measure(
@@ -127,6 +127,36 @@ def _tifffile(load: Load, folder: Path) -> Figures:
     )
 
 
+def _acquire_zarr(load: Load, folder: Path) -> Figures:
+    """Return the figures of acquire-zarr alone, a chunk a frame."""
+    import acquire_zarr as az
+
+    if load.images > 1:
+        raise NotImplementedError("the bare acquire-zarr writes one array here")
+    space = az.DimensionType.SPACE
+    axes = (
+        ("t", az.DimensionType.TIME, load.frames, 1),
+        *((n, space, load.side, load.side) for n in "yx"),
+    )
+    dimensions = [
+        az.Dimension(name=name, kind=kind, array_size_px=size, chunk_size_px=chunk,
+                     shard_size_chunks=1)
+        for name, kind, size, chunk in axes
+    ]  # fmt: skip
+    arrays = [az.ArraySettings(dimensions=dimensions, data_type=az.DataType.UINT16)]
+
+    def opened() -> Any:
+        return az.ZarrStream(
+            az.StreamSettings(store_path=str(folder / "a.zarr"), arrays=arrays, overwrite=True)
+        )
+
+    def append(stream: Any, frame: np.ndarray, index: object, metadata: object) -> None:
+        stream.append(frame)
+
+    return measure(load, folder, opened, append, lambda _: None, lambda stream: stream.close())
+
+
 BARE: Final[dict[str, Callable[[Load, Path], Figures]]] = {
     "raw": _raw, "files": _files, "tensorstore": _tensorstore, "tifffile": _tifffile,
+    "acquire-zarr": _acquire_zarr,
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from array import array
 from pathlib import Path
@@ -15,6 +14,7 @@ from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
 
+from .contender import Contender
 from .figures import Figures
 from .loads import Load
 from .warm import warm_up
@@ -28,11 +28,10 @@ def run(load: Load, contender: str, folder: Path) -> Figures:
     sequence = useq.MDASequence(time_plan=useq.TIntervalLoops(interval=0, loops=load.frames))
     # a run of three frames first: what is imported then is not what a frame costs
     first = useq.MDASequence(time_plan=useq.TIntervalLoops(interval=0, loops=3))
-    _run(core, first, contender, folder / "first")
-    shutil.rmtree(folder / "first")
+    _run(core, first, contender, folder.parent / "first")
     came = array("d")
     core.mda.events.frameReady.connect(lambda *_: came.append(time.perf_counter()))
-    warm_up(folder, load.frame_count * load.frame_bytes)
+    warm_up(folder.parent, load.frame_count * load.frame_bytes)
     start_bytes = psutil.Process().memory_info().rss
     cpu_s, began = time.process_time(), time.perf_counter()
     _run(core, sequence, contender, folder)
@@ -52,20 +51,13 @@ def run(load: Load, contender: str, folder: Path) -> Figures:
 
 def _run(core: CMMCorePlus, sequence: useq.MDASequence, contender: str, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    output = _output(contender, folder)
-    if contender.startswith("ours"):
+    who = Contender.of(contender)
+    path = folder / f"a.ome.{who.kind}"
+    if who.is_ours:
         with po.install(core):
-            core.mda.run(sequence, output=output)
+            core.mda.run(sequence, output=po.Output(path, **who.options))
     else:
-        core.mda.run(sequence, **({} if output is None else {"output": output}))
-
-
-def _output(contender: str, folder: Path) -> Any:
-    name, _, format_ = contender.partition("-")
-    path = folder / f"a.ome.{format_}"
-    if name == "ours":
-        return po.Output(path, chunks="auto" if format_ == "zarr" else None)
-    return str(path) if name == "ow" else None
+        core.mda.run(sequence, **({"output": str(path)} if who.who == "ow" else {}))
 
 
 def _demo_core(load: Load) -> CMMCorePlus:

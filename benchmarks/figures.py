@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from array import array
 from collections.abc import Callable
@@ -99,6 +100,22 @@ class Stopwatch:
             return 0.0, 0.0, 0.0
         p50, p99, worst = np.percentile(np.frombuffer(self._ns, np.int64), (50, 99, 100)) / 1e3
         return float(p50), float(p99), float(worst)
+
+
+def ended_rate(figures: Figures) -> float:
+    """Return frames a second until everything is finished."""
+    return figures.frames / figures.ended_s if figures.ended_s else 0.0
+
+
+def added_mb(figures: Figures) -> float:
+    """Return the most memory, in 10^6 bytes, above what the process had before.
+
+    The frames that wait are among those it had: a load hands over the same arrays again and
+    again, and keeps them all.
+    """
+    if not figures.start_bytes:
+        return math.nan
+    return (figures.peak_bytes - figures.start_bytes) / 1e6
 
 
 def files_in(folder: Path) -> int:

@@ -24,7 +24,7 @@ class Measured:
     found : dict of str to Rounds
         By contender.
     is_quick : bool
-        A tenth of the load.
+        A part of the load.
     waiting : float
         How many processes wanted the processor before it began.
     day : str
@@ -53,10 +53,13 @@ class Kept:
         Of the machine.
     adds : bool
         Go on with what is in the file. False: begin anew.
+    writes : bool
+        False: leave the file as it is.
     """
 
-    def __init__(self, path: Path, facts: list[Row], *, adds: bool) -> None:
+    def __init__(self, path: Path, facts: list[Row], *, adds: bool, writes: bool = True) -> None:
         self._path = path
+        self._writes = writes
         self.facts = facts
         self.measured: dict[tuple[str, str], Measured] = {}
         if adds and path.is_file():
@@ -65,6 +68,8 @@ class Kept:
     def add(self, load: str, place: str, measured: Measured) -> None:
         """Keep it, in place of what was there, and write the file."""
         self.measured[load, place] = measured
+        if not self._writes:
+            return
         text = json.dumps(
             {
                 "facts": dict(self.facts),

@@ -8,9 +8,13 @@ from typing import Final
 
 import numpy as np
 
-#: Everybody who can carry a load; a load names those that make sense for it.
-STREAMS: Final = ("raw", "ours-zarr", "ours-tiff", "tensorstore", "tifffile", "ow-zarr", "ow-tiff")
-STORES: Final = ("ours-zarr", "ours-tiff", "ow-zarr", "ow-tiff")
+#: Who can carry a load, by default options; a load names those that make sense for it.
+STREAMS: Final = (
+    "raw", "ours-zarr", "ours-tiff", "ow-zarr", "ow-tiff",
+    "tensorstore", "tifffile", "acquire-zarr",
+)  # fmt: skip
+#: Loads of ``--quick`` where none is named.
+QUICK: Final = ("startup", "256", "2048", "plate-384", "append")
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,8 @@ class Load:
     ----------
     name, title : str
     kind : str
-        Which module runs it: ``"stream"``, ``"engine"``, ``"routing"`` or ``"codec"``.
+        Which module runs it: ``"stream"``, ``"engine"``, ``"routing"``, ``"codec"`` or
+        ``"startup"``.
     frames : int
         Of every position.
     positions, wells : int
@@ -30,8 +35,12 @@ class Load:
         Height and width.
     contenders : tuple of str
         The first is what the others are measured against.
+    extras : tuple of str
+        Further contenders, such as ours with options: shown beneath, in fewer rounds.
     options : tuple of (name, value)
-        Of `open_stream`, for our contenders.
+        Of `open_stream`, for all our contenders. Where users give none, a load has none.
+    is_fresh : bool
+        The process has opened no store before.
     disk_bytes_per_s : float
         How fast a disk that is slow on purpose is; 0: as it is.
     copy : bool
@@ -54,10 +63,12 @@ class Load:
     wells: int = 0
     side: int = 256
     contenders: tuple[str, ...] = STREAMS
+    extras: tuple[str, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     disk_bytes_per_s: float = 0.0
     copy: bool = False
     jagged: bool = False
+    is_fresh: bool = False
     camera: str = ""
     most_rounds: int = 99
     places: tuple[str, ...] = ("memory", "disk")
@@ -77,63 +88,88 @@ class Load:
         """Bytes of a frame, uint16."""
         return self.side * self.side * 2
 
+    def without_extras(self) -> Load:
+        """Return the same load by default options only."""
+        return replace(self, extras=())
+
     def quick(self) -> Load:
-        """Return the same load with about a tenth of the work."""
+        """Return the same load with a part of the work and of the contenders."""
+        named = tuple(name for name in self.contenders if name not in _SLOW_AND_BARE)
+        small = replace(self, contenders=named)
+        if self.kind == "startup":
+            return replace(small, frames=1)
         if self.wells:
-            return replace(self, wells=self.wells // 10)
+            return replace(small, wells=self.wells // 10)
         if self.positions > 1:
-            return replace(self, positions=max(2, self.positions // 10))
-        return replace(self, frames=max(20, self.frames // 10))
+            return replace(small, positions=max(2, self.positions // 10))
+        part = _QUICK_PARTS.get(self.side, 10)  # of fast loads more, or noise is all there is
+        return replace(small, frames=max(20, self.frames // part))
 
 
+_QUICK_PARTS: Final = {256: 2, 512: 3, 2048: 5}
+_SLOW_AND_BARE: Final = ("tifffile", "acquire-zarr")
 _PLATES: Final = ("ow-zarr", "ours-zarr", "files")
-_SMALL: Final = (("chunks", "auto"),)
+_OURS: Final = ("ours-zarr", "ours-tiff")
+_CHECKSUMS: Final = tuple(
+    f"{name}{option}" for name in _OURS for option in ("", " checksums=False")
+)
+_ENGINE: Final = ("no-output", "ours-zarr", "ours-tiff", "ow-zarr", "ow-tiff")
 
 LOADS: Final = {
     load.name: load
     for load in (
-        Load("2048", "2048 x 2048 x 500", frames=500, side=2048, options=_SMALL),
-        Load("256", "256 x 256 x 20,000", frames=20_000, options=_SMALL),
+        Load("startup", "CPU of a fresh process", kind="startup", frames=3, places=("memory",),
+             contenders=("python", "import", "open-zarr", "open-tiff", "info-zarr", "info-tiff"),
+             extras=("closed-zarr", "closed-tiff", "ow-zarr", "ow-tiff")),
+        Load("256", "256 x 256 x 20,000", frames=20_000,
+             extras=("ours-zarr chunks='auto'", "ours-zarr shards={'t': 1000}",
+                     "ours-zarr shards=False", "ours-zarr backend=*",
+                     "ours-zarr backend='tensorstore', chunks='auto'",
+                     "ours-zarr compression='zstd:1'", "ours-tiff compression='zstd:1'")),
+        Load("2048", "2048 x 2048 x 500", frames=500, side=2048,
+             extras=("ours-zarr chunks={'y': 512, 'x': 512}", "ours-zarr shards={'t': 50}",
+                     "ours-zarr shards=False", "ours-zarr backend=*")),
+        Load("64", "64 x 64 x 100,000", frames=100_000, side=64, most_rounds=2,
+             extras=("ours-zarr chunks='auto'",)),
         Load("append", "256 x 256 x 20,000, the buffer never full", frames=20_000,
-             options=(*_SMALL, ("buffer_bytes", 4 * 2**30)), contenders=("ours-zarr", "ours-tiff")),
-        Load("64", "64 x 64 x 100,000", frames=100_000, side=64, options=_SMALL, most_rounds=1),
+             options=(("buffer_bytes", 4 * 2**30),), contenders=_OURS,
+             extras=("ours-zarr chunks='auto'",)),
         Load(
             "copy", "2048 x 2048 x 500, the caller keeps its arrays",
-            frames=500, side=2048, copy=True, contenders=("raw", "ours-zarr", "ours-tiff"),
-            most_rounds=3,
+            frames=500, side=2048, copy=True, contenders=("raw", *_OURS), most_rounds=3,
         ),
-        Load(
-            "checksums-2048", "2048 x 2048 x 500, with checksums and without",
-            frames=500, side=2048, options=_SMALL,
-            contenders=("ours-zarr", "ours-zarr-plain", "ours-tiff", "ours-tiff-plain"),
-        ),
-        Load(
-            "checksums-256", "256 x 256 x 20,000, with checksums and without",
-            frames=20_000, options=_SMALL,
-            contenders=("ours-zarr", "ours-zarr-plain", "ours-tiff", "ours-tiff-plain"),
-        ),
-        Load("plate-384", "384 wells x 9 fields x 2 frames", frames=2, positions=9, wells=384,
-             side=64, contenders=_PLATES, most_rounds=2),
+        Load("checksums-2048", "2048 x 2048 x 500, with checksums and without",
+             frames=500, side=2048, contenders=_CHECKSUMS),
+        Load("checksums-256", "256 x 256 x 20,000, with checksums and without",
+             frames=20_000, contenders=_CHECKSUMS),
+        Load("plate-384", "384 wells x 9 fields x 2 frames of 128 x 128", frames=2, positions=9,
+             wells=384, side=128, contenders=_PLATES, extras=("ours-zarr backend=*",),
+             most_rounds=3),
+        Load("plate-384-fresh", "384 wells x 9 fields x 2 frames of 128 x 128, a fresh process",
+             frames=2, positions=9, wells=384, side=128, contenders=("ow-zarr", "ours-zarr"),
+             is_fresh=True, most_rounds=3),
         Load("plate-1536", "1,536 wells x 4 fields x 1 frame", positions=4, wells=1536, side=64,
              contenders=_PLATES, most_rounds=1),
         Load("tiff-384", "TIFF with 384 images x 30 frames", frames=30, positions=384, side=64,
-             contenders=("ow-tiff", "ours-tiff", "ours-tiff-files"), most_rounds=1),
-        Load("planes", "200,000 planes of 32 x 32", frames=200_000, side=32, options=_SMALL,
-             contenders=("raw", "ours-zarr", "ours-tiff"), most_rounds=2),
+             contenders=("ow-tiff", "ours-tiff"), extras=("ours-tiff files='per-position'",),
+             most_rounds=1),
+        Load("planes", "200,000 planes of 32 x 32", frames=200_000, side=32,
+             contenders=("raw", *_OURS), extras=("ours-zarr chunks='auto'",), most_rounds=2),
         Load("jagged", "jagged, 5,000 events of 128 x 128", frames=5_000, side=128, jagged=True,
-             contenders=("raw", "ours-zarr", "ours-tiff"), places=("memory",)),
+             contenders=("raw", *_OURS), places=("memory",)),
         Load("slow-disk", "a disk of 100 MB/s, 512 x 512 x 600", frames=600, side=512,
-             disk_bytes_per_s=100e6, contenders=("raw", "ours-zarr", "ours-tiff"),
+             disk_bytes_per_s=100e6, contenders=("raw", *_OURS),
              options=(("buffer_bytes", 64 * 2**20),), places=("memory",)),
         Load("zstd", "2048 x 2048 x 100, zstd:3", kind="codec", frames=100, side=2048,
-             contenders=("imagecodecs", "tensorstore", "ours-zarr", "ours-tiff"),
+             contenders=("imagecodecs", "tensorstore", *_OURS),
+             extras=("ours-zarr backend='tensorstore'",),
              options=(("compression", "zstd:3"),), places=("memory",)),
         Load("engine-demo", "mda.run, demo camera (FastImage), 512 x 512 x 3,000", kind="engine",
-             frames=3_000, side=512, camera="demo", places=("memory",),
-             contenders=("no-output", "ours-zarr", "ours-tiff", "ow-zarr", "ow-tiff")),
+             frames=3_000, side=512, camera="demo", places=("memory",), contenders=_ENGINE,
+             extras=("ours-zarr chunks='auto'",)),
         Load("engine-python", "mda.run, UniMMCore camera, 512 x 512 x 3,000", kind="engine",
-             frames=3_000, side=512, camera="python", places=("memory",),
-             contenders=("no-output", "ours-zarr", "ours-tiff", "ow-zarr", "ow-tiff")),
+             frames=3_000, side=512, camera="python", places=("memory",), contenders=_ENGINE,
+             extras=("ours-zarr chunks='auto'",)),
         Load("routing", "the router alone, 100,000 frames", kind="routing", frames=100_000,
              places=("memory",),
              contenders=("regular-index", "regular-arrival", "jagged-index", "jagged-arrival")),
@@ -143,13 +179,11 @@ LOADS: Final = {
 #: The same load, larger and larger: what the times grow with.
 GROWTH: Final = {
     "frames": tuple(
-        Load(f"frames-{n}", f"{n} frames of 32 x 32", frames=n, side=32, options=_SMALL,
-             contenders=("ours-zarr", "ours-tiff"))
+        Load(f"frames-{n}", f"{n} frames of 32 x 32", frames=n, side=32, contenders=_OURS)
         for n in (5_000, 20_000, 80_000)
     ),
     "images": tuple(
-        Load(f"images-{n}", f"{n} images of 1 frame", positions=n, side=32,
-             contenders=("ours-zarr", "ours-tiff"))
+        Load(f"images-{n}", f"{n} images of 1 frame", positions=n, side=32, contenders=_OURS)
         for n in (100, 1_000, 10_000)
     ),
 }  # fmt: skip

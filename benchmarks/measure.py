@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
+from .acquired import Metadata, indices_of
 from .figures import Figures, Stopwatch
 from .loads import Load, frames_of
 from .warm import warm_up
+
+_EMPTY: dict[str, Any] = {}
+Append = Callable[[Any, np.ndarray, Mapping[str, int], dict[str, Any]], Any]
 
 
 def measure(
     load: Load,
     folder: Path,
     opened: Callable[[], Any],
-    append: Callable[[Any, np.ndarray, Mapping[str, int] | None], Any],
-    drain: Callable[[Any], None],
+    append: Append,
+    drain: Callable[[Any], float | None],
     close: Callable[[Any], Any],
-    indices: Iterator[Mapping[str, int]] | None = None,
+    metadata: Metadata | None = None,
 ) -> Figures:
-    """Time the four steps of a stream, whoever's it is."""
-    frames = frames_of(load)
+    """Time the four steps of a stream, whoever's it is.
+
+    `append` gets frame, index and metadata. Where `metadata` is None, as with plain writes, no
+    time is spent on making any.
+    """
+    frames, indices = frames_of(load), indices_of(load)[: load.frame_count]
+    metadata = metadata or _no_metadata
     watch, count = Stopwatch(), load.frame_count
-    warm_up(folder, count * load.frame_bytes)
+    warm_up(folder.parent, count * load.frame_bytes)
     start_bytes = psutil.Process().memory_info().rss
     began = time.perf_counter()
     stream = opened()
     open_s = time.perf_counter() - began
     cpu_s, began = time.process_time(), time.perf_counter()
-    for number in range(count):
-        at = None if indices is None else next(indices)
-        watch.timed(append, stream, frames[number % len(frames)], at)
+    for number, index in enumerate(indices):
+        watch.timed(append, stream, frames[number % len(frames)], index, metadata(number))
     idle_s = drain(stream) or 0.0
     down = time.perf_counter() - idle_s
     close(stream)
@@ -50,3 +58,7 @@ def measure(
         append_us=watch.microseconds(),
         start_bytes=start_bytes,
     )
+
+
+def _no_metadata(number: int) -> dict[str, Any]:
+    return _EMPTY

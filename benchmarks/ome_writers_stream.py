@@ -5,7 +5,6 @@ It is a dependency of the benchmarks alone: ``python -m pip install "ome-writers
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import ome_writers as ow
 
+from .acquired import ome_writers_metadata_of
 from .figures import Figures
 from .loads import Load, plate_names, wells_of
 from .measure import measure
@@ -22,31 +22,30 @@ def run(load: Load, kind: str, folder: Path) -> Figures:
     """Carry a load; ValueError or NotImplementedError where it cannot."""
     if load.jagged or load.disk_bytes_per_s:
         raise NotImplementedError("ome-writers has no public way to this load")
-    first = replace(load, frames=1, positions=1, wells=0, side=8)
-    with ow.create_stream(_settings(first, kind, folder / "first")) as stream:
-        stream.append(np.zeros((8, 8), "uint16"))  # what is imported then is no part of it
-    shutil.rmtree(folder / "first")
-    settings = _settings(load, kind, folder)
+    if not load.is_fresh:
+        first = replace(load, frames=1, positions=1, wells=0, side=8)
+        with ow.create_stream(settings_of(first, kind, folder.parent / "first")) as stream:
+            stream.append(np.zeros((8, 8), "uint16"))  # what it imports is no part of the load
+
+    settings = settings_of(load, kind, folder)
+
+    def append(stream: Any, frame: np.ndarray, index: object, metadata: dict[str, Any]) -> None:
+        stream.append(frame, frame_metadata=metadata)
+
     return measure(
-        load,
-        folder,
-        lambda: ow.create_stream(settings),
-        lambda stream, frame, at: stream.append(frame),
-        lambda _: None,
-        lambda stream: stream.close(),
-    )
+        load, folder, lambda: ow.create_stream(settings), append, lambda _: None,
+        lambda stream: stream.close(), ome_writers_metadata_of(load),
+    )  # fmt: skip
 
 
-def _settings(load: Load, kind: str, folder: Path) -> Any:
+def settings_of(load: Load, kind: str, folder: Path) -> Any:
+    """Return the settings of a load, with the defaults of ome-writers."""
     folder.mkdir(exist_ok=True)
     return ow.AcquisitionSettings(
         root_path=str(folder / f"a.ome.{kind}"),
         dimensions=_dimensions(load),
         dtype="uint16",
-        format=ow.OmeZarrFormat(backend="tensorstore")
-        if kind == "zarr"
-        else ow.OmeTiffFormat(backend="tifffile"),
-        compression=None,
+        format=f"ome-{kind}",
         plate=_plate(load),
         overwrite=True,
     )

@@ -30,7 +30,8 @@ def main() -> None:
             for name, value in fields.items()
         }
     )
-    folder = Path(sys.argv[3])
+    folder = Path(sys.argv[3]) / "load"  # beside it is what belongs to nobody's figures
+    folder.mkdir()
     logging.getLogger("pymmcore-plus").setLevel(logging.WARNING)
     logging.getLogger("pymmcore-ome").setLevel(logging.ERROR)
     module = import_module(f".{load.kind}_loads", __package__)

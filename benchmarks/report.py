@@ -13,15 +13,17 @@ import numpy as np
 import psutil
 from rich.table import Table
 
-from .figures import Figures, Rounds
+from .contender import default_backend
+from .figures import Figures, Rounds, added_mb, ended_rate
 from .kept import Kept, Measured, Row
 from .loads import GROWTH, LOADS, Load
 from .targets import target_rows
 
 _PACKAGES = ("pymmcore-ome", "tensorstore", "tifffile", "imagecodecs", "numpy", "zarr",
-             "pymmcore-plus", "ome-writers")  # fmt: skip
+             "acquire-zarr", "pymmcore-plus", "ome-writers")  # fmt: skip
 COLUMNS = ("", "frames/s", "GB/s", "ratio", "until closed", "append p50", "p99", "worst µs",
-            "open s", "close s", "CPU s", "memory MB", "files")  # fmt: skip
+            "open s", "close s", "CPU µs/frame", "memory MB", "files")  # fmt: skip
+_OTHER_COLUMNS = {"startup": ("", "CPU s", "wall s"), "routing": ("", "µs a call", "ratio")}
 TARGET_HEADS = ("target", "place", "wanted", "found", "")
 GROWTH_HEADS = ("with", "", "figure", "median", "exponent", "wanted", "")
 #: What a figure may grow with at most, by what grows: 1 is linear, and a tenth is for noise.
@@ -29,34 +31,55 @@ _MOST_EXPONENTS = {("images", "open"): 1.1, ("frames", "close"): 1.1, ("frames",
 GROWTH_TITLE = "What times grow with: the exponent b of a * n^b"
 
 
+def columns_of(load: Load) -> Row:
+    """Return the columns of a load's table."""
+    return _OTHER_COLUMNS.get(load.kind, COLUMNS)
+
+
 def rows_of(load: Load, found: Mapping[str, Rounds]) -> list[Row]:
     """Return a row for each contender, ratios against the first of them."""
-    first = found[load.contenders[0]]
+    columns = columns_of(load)
+    first = found.get(load.contenders[0], Rounds())
     rows = []
-    for name in load.contenders:
-        mine = found[name]
-        if not mine.rounds:
-            rows.append((name, f"cannot: {mine.why_not}", *[""] * (len(COLUMNS) - 2)))
-            continue
-        # ome-writers does not tell when pixels are down: all that is known is when it has closed
-        tells = not name.startswith("ow-")
-        rate = _rate if tells else _ended_rate
-        rows.append(
-            (
-                name,
-                f"{mine.median(rate):,.0f}",
-                f"{mine.median(lambda f, rate=rate: rate(f) * f.nbytes / f.frames / 1e9):.2f}",
-                _number(mine.ratio(first, rate)),
-                _number(first.ratio(mine, lambda f: f.ended_s)),
-                *(f"{mine.median(lambda f, n=n: f.append_us[n]):,.0f}" for n in range(3)),
-                f"{mine.median(lambda f: f.open_s):.3f}",
-                f"{mine.median(lambda f: f.close_s):.3f}",
-                f"{mine.median(lambda f: f.cpu_s):.2f}",
-                f"{mine.median(_added_mb):,.0f}",
-                f"{mine.median(lambda f: f.files):,.0f}",
+    for name, mine in found.items():
+        if mine.rounds:
+            rows.append((name, *_CELLS.get(load.kind, _stream_cells)(name, mine, first)))
+        else:
+            rows.append(
+                (name, f"cannot: {' '.join(mine.why_not.split())[:80]}", *[""] * (len(columns) - 2))
             )
-        )
     return rows
+
+
+def _startup_cells(name: str, mine: Rounds, first: Rounds) -> Row:
+    return tuple(f"{mine.median(of):.2f}" for of in (lambda f: f.cpu_s, lambda f: f.write_s))
+
+
+def _routing_cells(name: str, mine: Rounds, first: Rounds) -> Row:
+    each = mine.median(lambda f: f.write_s / f.frames * 1e6)
+    return (f"{each:.2f}", _number(mine.ratio(first, _rate)))
+
+
+def _stream_cells(name: str, mine: Rounds, first: Rounds) -> Row:
+    # ome-writers and acquire-zarr do not report when pixels are written: all that is known is
+    # when they have closed
+    reports = not name.startswith(("ow-", "acquire-zarr"))
+    rate = _rate if reports else ended_rate
+    return (
+        f"{mine.median(rate):,.0f}",
+        f"{mine.median(lambda f: rate(f) * f.nbytes / f.frames / 1e9):.2f}",
+        _number(mine.ratio(first, rate)),
+        _number(mine.ratio(first, ended_rate)),
+        *(f"{mine.median(lambda f, n=n: f.append_us[n]):,.0f}" for n in range(3)),
+        f"{mine.median(lambda f: f.open_s):.3f}",
+        f"{mine.median(lambda f: f.close_s):.3f}",
+        f"{mine.median(lambda f: f.cpu_s / f.frames * 1e6):,.0f}",
+        f"{mine.median(added_mb):,.0f}",
+        f"{mine.median(lambda f: f.files):,.0f}",
+    )
+
+
+_CELLS = {"startup": _startup_cells, "routing": _routing_cells}
 
 
 def growth_rows(found: Mapping[str, Mapping[int, Mapping[str, Rounds]]]) -> list[Row]:
@@ -86,7 +109,7 @@ def table(title: str, columns: Row, rows: list[Row]) -> Table:
     """Return a table for the terminal."""
     shown = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        shown.add_column(column, justify="left" if number == 0 else "right")
+        shown.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
     for row in rows:
         shown.add_row(*row)
     return shown
@@ -100,19 +123,19 @@ def markdown(columns: Row, rows: list[Row]) -> str:
 
 def results(kept: Kept) -> str:
     """Return `results.md`: the machine, the targets, and a table for each load and place."""
-    found = {key: measured.found for key, measured in kept.measured.items()}
     text = [
         "# Results\n",
         "Written by `python -m benchmarks`. What the columns mean: [README](README.md).\n",
         markdown(("", ""), kept.facts),
         "\n## Targets\n",
-        markdown(TARGET_HEADS, target_rows(found)),
+        markdown(TARGET_HEADS, target_rows(kept.measured)),
     ]
     for name, load in LOADS.items():
         for (measured_load, place), measured in kept.measured.items():
             if measured_load == name:
                 rows = rows_of(load, measured.found)
-                text += [f"\n## {title_of(load, place, measured)}\n", markdown(COLUMNS, rows)]
+                head = f"\n## {title_of(load, place, measured)}\n"
+                text += [head, markdown(columns_of(load), rows)]
     grown = growth_of(kept)
     if grown:
         text += [f"\n## {GROWTH_TITLE}\n", markdown(GROWTH_HEADS, growth_rows(grown))]
@@ -123,7 +146,7 @@ def title_of(load: Load, place: str, measured: Measured) -> str:
     """Return what a table is headed with: the load, where, and how well it was measured."""
     rounds = "one round" if measured.rounds == 1 else f"{measured.rounds} rounds"
     return (
-        f"{load.title}{', a tenth of it' if measured.is_quick else ''}, in {place} ({rounds}, "
+        f"{load.title}{', a part of it' if measured.is_quick else ''}, in {place} ({rounds}, "
         f"{measured.day}, {measured.waiting:.1f} processes before)"
     )
 
@@ -151,6 +174,9 @@ def machine_facts(places: Mapping[str, Path]) -> list[Row]:
         ("Python", platform.python_version()),
     ]
     rows += [(f"place {name!r}", _file_system(path)) for name, path in places.items()]
+    rows += [
+        (f"default backend, {kind}", default_backend(kind)) for kind in ("ome-zarr", "ome-tiff")
+    ]
     for name in _PACKAGES:
         try:
             rows.append((name, version(name)))
@@ -187,18 +213,8 @@ def _file_system(path: Path) -> str:
     return "unknown" if best is None else best.fstype
 
 
-def _added_mb(figures: Figures) -> float:
-    if not figures.start_bytes:
-        return math.nan
-    return (figures.peak_bytes - figures.start_bytes) / 1e6
-
-
 def _rate(figures: Figures) -> float:
     return figures.frames_per_s
-
-
-def _ended_rate(figures: Figures) -> float:
-    return figures.frames / figures.ended_s if figures.ended_s else 0.0
 
 
 def _number(value: float) -> str:

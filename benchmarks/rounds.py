@@ -14,33 +14,55 @@ from pathlib import Path
 
 import psutil
 
+from .contender import spelled_out
 from .figures import Figures, Rounds
 from .loads import Load
 from .rooms import room
 
 _SAMPLE_S = 0.05  # more often, and looking takes a tenth of a core
 _LIMIT_S = 900.0
+_MOST_EXTRA_ROUNDS = 2
 
 
 def run_rounds(
-    load: Load, rounds: int, parent: Path, say: Callable[[str], None] = lambda _: None
+    load: Load,
+    rounds: int,
+    parent: Path,
+    say: Callable[[str], None] = lambda _: None,
+    before: str = "",
 ) -> dict[str, Rounds]:
     """Return what every contender of a load found.
 
-    The order within a round changes from round to round, so that nobody always comes first;
-    what the one before left for the disk to do is waited for.
+    The order within a round changes from round to round, so that none always comes first. Each
+    waits until the disk has done what the one before left to it.
+
+    Parameters
+    ----------
+    load : Load
+    rounds : int
+    parent : Path
+        Where to write.
+    say : callable
+        Called with what runs next, in words.
+    before : str
+        The Python of another environment, with another version of this package: each contender
+        of ours without options is measured there, too, in the same rounds.
     """
-    found = {name: Rounds() for name in load.contenders}
-    order = list(load.contenders)
+    contenders = [*load.contenders]
+    if before:
+        contenders += [n.replace("ours", "before") for n in contenders if n.startswith("ours")]
+    extras = spelled_out(load.extras)
+    found = {name: Rounds() for name in (*contenders, *extras)}
+    order = list(found)
     shuffle = random.Random(load.name).shuffle
     rounds = min(rounds, load.most_rounds)
     for number in range(rounds):
         for name in order:
-            if found[name].why_not:
+            if found[name].why_not or (name in extras and number >= _MOST_EXTRA_ROUNDS):
                 continue
             say(f"{load.name}: {name}, round {number + 1} of {rounds}")
             with room(parent) as folder:
-                result = run_one(load, name, folder)
+                result = run_one(load, name, folder, before)
             if isinstance(result, str):
                 found[name].why_not = result
             else:
@@ -49,12 +71,13 @@ def run_rounds(
     return found
 
 
-def run_one(load: Load, contender: str, folder: Path) -> Figures | str:
+def run_one(load: Load, contender: str, folder: Path, before: str = "") -> Figures | str:
     """Run one measurement in a process of its own; return why not, where it cannot."""
+    python = before if contender.startswith("before") else sys.executable
     if hasattr(os, "sync"):
         os.sync()
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "benchmarks.one",
+        [python, "-W", "ignore", "-m", "benchmarks.one",
          json.dumps(asdict(load)), contender, str(folder)],
         cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 import pymmcore_ome as po
 from pymmcore_ome.backends import find_backend
 
+from .acquired import metadata_of
 from .bare import BARE
+from .contender import Contender
 from .figures import Figures
 from .loads import Load, plate_names, wells_of
 from .measure import measure
@@ -23,14 +25,14 @@ _PATIENCE_S = 1.0  # a chunk that is compressed takes a while, and others may co
 
 def run(load: Load, contender: str, folder: Path) -> Figures:
     """Carry a load; return what was found."""
-    name, *rest = contender.split("-")
-    if name == "ours":
-        return _ours(load, rest, folder)
-    if name == "ow":
+    who = Contender.of(contender)
+    if who.is_ours:
+        return _ours(load, who, folder)
+    if who.who == "ow":
         from .ome_writers_stream import run as run_ome_writers
 
-        return run_ome_writers(load, rest[0], folder)
-    return BARE[name](load, folder)
+        return run_ome_writers(load, who.kind, folder)
+    return BARE[contender](load, folder)
 
 
 def schema_of(load: Load) -> po.StorageSchema:
@@ -54,45 +56,44 @@ def schema_of(load: Load) -> po.StorageSchema:
     return po.StorageSchema(dimensions=[*dims, *plane], dtype="uint16", plate=plate)
 
 
-def _ours(load: Load, kind: list[str], folder: Path) -> Figures:
-    _open_once(f"ome-{kind[0]}", folder / "first")
-    schema = schema_of(load)
-    options: dict[str, Any] = dict(load.options)
-    format_ = f"ome-{kind[0]}"
-    if kind[0] == "tiff":
-        options.pop("chunks", None)
-    if "plain" in kind:
-        options["checksums"] = False
-    if "files" in kind:
-        options["files"] = "per-position"
+def _ours(load: Load, who: Contender, folder: Path) -> Figures:
+    if not load.is_fresh:
+        open_once(who, folder.parent / "first")
+    options: dict[str, Any] = {**dict(load.options), **who.options}
     if load.disk_bytes_per_s:
-        options["backend"] = _slowed(format_, load.disk_bytes_per_s)
-    indices = None
-    if load.jagged:
-        indices = (dict(event.index) for event in jagged_sequence(load.frames))
-        indices = iter(list(indices))  # not the walk of the sequence is measured
+        options["backend"] = _slowed(who.format, load.disk_bytes_per_s)
+
+    schema = schema_of(load)
+
+    def opened() -> po.Stream:
+        return po.open_stream(folder / "a", schema, format=who.format, **options)
+
+    def append(
+        stream: po.Stream, frame: np.ndarray, index: Mapping[str, int], metadata: dict[str, Any]
+    ) -> None:
+        stream.append(frame, at=index, metadata=metadata, copy=load.copy)
+
     return measure(
-        load,
-        folder,
-        lambda: po.open_stream(folder / "a", schema, format=format_, **options),
-        lambda stream, frame, at: stream.append(frame, at=at, copy=load.copy),
-        lambda stream: _drain(stream, load.frame_count),
-        lambda stream: stream.close(),
-        indices,
-    )
+        load, folder, opened, append,
+        lambda stream: drain(stream, load.frame_count),
+        lambda stream: stream.close(), metadata_of(load),
+    )  # fmt: skip
 
 
-def _open_once(format_: str, folder: Path) -> None:
-    """Store one frame: what is imported then is not what it takes to open a store."""
+def open_once(who: Contender, folder: Path) -> None:
+    """Store one frame: what is imported then is not what it takes to open a store.
+
+    Nothing is deleted, which would make files after it slower (see `rooms`).
+    """
     folder.mkdir()
     dims = [po.Dimension(name="t", size=1), *(po.Dimension(name=n, size=8) for n in "yx")]
     schema = po.StorageSchema(dimensions=dims, dtype="uint16")
-    with po.open_stream(folder / "a", schema, format=format_) as stream:
+    options = {key: value for key, value in who.options.items() if key == "backend"}
+    with po.open_stream(folder / "a", schema, format=who.format, **options) as stream:
         stream.append(np.zeros((8, 8), "uint16"))
-    shutil.rmtree(folder)
 
 
-def _drain(stream: po.Stream, count: int) -> float:
+def drain(stream: po.Stream, count: int) -> float:
     """Wait until all pixels are down, but for chunks that the end will complete.
 
     Return how long nothing had come down before that was sure.

@@ -17,7 +17,7 @@ _MORE: Final = 1.5  # of it the host takes some back meanwhile
 
 
 def warm_up(folder: Path, nbytes: int) -> None:
-    """Write so many bytes and some more into a folder, and delete them.
+    """Write so many bytes and some more into a folder, and free them.
 
     At most half of what the system has free, and of what the disk has.
     """
@@ -27,4 +27,4 @@ def warm_up(folder: Path, nbytes: int) -> None:
     with path.open("wb", buffering=0) as file:
         while left > 0:
             left -= file.write(_PIECE)
-    path.unlink()
+        file.truncate(0)  # not deleted: see `rooms`

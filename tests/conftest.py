@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,9 @@ def core(loaded_core: CMMCorePlus) -> Iterator[CMMCorePlus]:
     loaded_core.setROI(0, 0, *SMALL)
     loaded_core.setExposure(1)
     yield loaded_core
+    for thread in threading.enumerate():  # its error comes after its result, if it is slow
+        if thread.name == "pymmcore-ome run":
+            thread.join(HANG_S)
     assert not loaded_core.mda.is_running()
     assert "run" not in vars(loaded_core.mda), "a test left the package installed"
     assert "exec_event" not in vars(loaded_core.mda.engine), "a test left the engine shadowed"

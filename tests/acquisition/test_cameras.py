@@ -461,6 +461,6 @@ def test_camera_that_the_plan_does_not_have_is_refused(
     sequence = useq.MDASequence(
         channels=["DAPI", "FITC", "Mini"], time_plan={"interval": 0.001, "loops": 2}
     )
-    with pytest.raises(errors.PlacementError, match="camera 'A' took it, and the plan has 'B'"):
+    with pytest.raises(errors.PlacementError, match="camera 'A' acquired it, and the plan has 'B'"):
         rig.run(tmp_path / "a.ome.zarr", sequence)
     assert len(po.open_dataset(tmp_path / "a.ome.zarr").frames()) == 4

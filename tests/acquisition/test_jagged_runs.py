@@ -160,18 +160,40 @@ def test_events_without_an_index_follow_each_other_in_time(
     assert [row["x_um"] for row in rows] == pytest.approx([0, 1, 2, 3, 4], abs=0.05)
 
 
-def test_event_index_that_repeats_is_refused_and_names_both(
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tiff"])
+def test_event_index_that_repeats_without_a_plan_has_an_image_of_its_own(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    events = [useq.MDAEvent(index={"t": t, "p": p}) for t, p in [(0, 0), (1, 0), (0, 0), (0, 0)]]
+    events += [useq.MDAEvent(index={"t": 0, "p": 1}), useq.MDAEvent(index={"t": 2, "p": 0})]
+    with po.install(core), listening(core) as delivered:
+        core.mda.run(iter(events), output=path)
+    dataset = po.open_dataset(path)
+    assert (dataset.status, po.validate(path, pixels=True)) == ("complete", [])
+    assert [(image.shape[0], image.name) for image in dataset.images] == [
+        (3, "Pos0"), (2, "Pos0_0001"), (1, "Pos1"),
+    ]  # fmt: skip
+    rows = dataset.frames()
+    assert [row["event_index"] for row in rows] == [dict(event.index) for event in events]
+    assert [row["metadata"].get("retake", False) for row in rows] == [False] * 2 + [True] * 2 + [
+        False
+    ] * 2
+    places = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (0, 2)]
+    for (image, t), (pixels, *_) in zip(places, delivered, strict=True):
+        np.testing.assert_array_equal(np.squeeze(dataset.images[image][t]), pixels)
+
+
+def test_positions_that_only_have_names_have_images_of_their_own(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.ome.zarr"
-    events = [useq.MDAEvent(index={"t": t}) for t in (0, 1, 0)]
-    with (
-        po.install(core),
-        pytest.raises(errors.RepeatedFrameError, match=r"Frame 2 at .*holds frame 0"),
-    ):
+    events = [useq.MDAEvent(index={"t": t}, pos_name=name) for t in range(2) for name in "AB"]
+    with po.install(core):
         core.mda.run(iter(events), output=path)
-    assert po.open_dataset(path).status == "failed"
-    assert len(po.open_dataset(path).frames()) == 2
+    dataset = po.open_dataset(path)
+    assert [(image.name, image.shape[0]) for image in dataset.images] == [("A", 2), ("B", 2)]
+    assert [row["event_index"] for row in dataset.frames()] == [{"t": t} for t in (0, 0, 1, 1)]
 
 
 def test_run_without_any_event_leaves_an_empty_store(core: CMMCorePlus, tmp_path: Path) -> None:

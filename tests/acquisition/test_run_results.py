@@ -77,6 +77,7 @@ def test_failed_write_reaches_result_signals_and_excepthook(
         thread = core.run_mda(endless, output=output)
         with pytest.raises(errors.WriteError, match="No space left") as caught:
             thread.result(HANG_S)
+        thread.join(HANG_S)
     assert hooked == [caught.value]
     assert told.heard == [("Output failed", caught.value), ("Installation failed", caught.value)]
     assert thread.error is caught.value

@@ -18,7 +18,7 @@ from helpers import delete, wait_until
 from pymmcore_ome import errors
 from pymmcore_ome.backends.zarr.acquire import AcquireArray
 from pymmcore_ome.backends.zarr.documents import write_array_documents
-from pymmcore_ome.layout import arrival_of, layout_of
+from pymmcore_ome.layout import layout_of, order_problems
 from pymmcore_ome.schema import EventOrder, StorageSchema
 from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import SHAPE, jagged, loops
@@ -150,15 +150,15 @@ def test_disk_that_refuses_is_a_failure_that_the_store_tells(tmp_path: Path) -> 
      ({"p": 5, "t": 1, "g": 3}, 1), ({"t": None, "p": 4}, 4), ({"c": 2}, 1)],
 )  # fmt: skip
 def test_images_open_at_once_are_counted(nest: dict[str, Any], expected: int) -> None:
-    assert arrival_of(layout_of(loops(nest))).open_at_once == expected
+    assert order_problems(layout_of(loops(nest))).open_at_once == expected
 
 
 def test_images_open_at_once_are_counted_event_by_event() -> None:
     plan = jagged(3, ordered=True)
-    assert arrival_of(layout_of(plan)) == ([], 1)
+    assert order_problems(layout_of(plan)) == ([], 1)
     rows = ((1, 0), (1, 1), (0, 0), (1, 2))
     mixed = plan.replace(order=EventOrder(axes=("p", "z"), rows=rows))
-    assert arrival_of(layout_of(mixed)) == ([], 2)
+    assert order_problems(layout_of(mixed)) == ([], 2)
 
 
 def test_more_images_than_can_be_open_are_refused(tmp_path: Path) -> None:

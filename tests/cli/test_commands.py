@@ -35,7 +35,7 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_demo_runs_saves_validates_and_tells_how_to_open(demo_store: Path) -> None:
     said = demo_store.with_name("said.txt").read_text(encoding="utf-8")
     for words in ("2 images, 60 frames, 31.5 MB", "(t: 3, c: 2, z: 5, y: 512, x: 512)", "left",
-                  "right", "DAPI, FITC", "complete", "60 of 60 frames", "Valid", "napari",
+                  "right", "DAPI, FITC", "complete", "Saved: 60 frames, 31.5 MB", "Valid", "napari",
                   "zarr.open"):  # fmt: skip
         assert words in said
     assert po.open_dataset(demo_store).status == "complete"
@@ -311,7 +311,7 @@ def test_run_whose_frames_did_not_all_come_has_its_own_exit_code(tmp_path: Path)
         cwd=tmp_path, program=("-c", third_snap_fails),
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
-    assert "9 of 10 frames" in done.stdout
+    assert "Saved, but 1 frame of 10 is missing: 9 of 10 planned frames" in done.stdout
     assert "t 1 c 0" in done.stdout
     assert "Warning: " in done.stderr
 

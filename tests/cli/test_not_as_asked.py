@@ -80,7 +80,7 @@ def test_validate_warns_with_an_exit_code_of_its_own(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Valid: documents, arrays, pixels, frame table and plan agree."
     assert [line.partition(": ")[0] for line in lines[1:]] == ["warning", "warning"]
-    assert f"4 frames were not taken as asked: {STUCK}: " in lines[1]
+    assert f"4 frames were acquired with a setting that failed to apply: {STUCK}: " in lines[1]
     assert run(monkeypatch, "validate", store, "--json") == FRAMES_NOT_AS_ASKED
     told = json.loads(capsys.readouterr().out)
     assert (told["valid"], told["problems"], len(told["warnings"])) == (True, [], 2)
@@ -89,7 +89,7 @@ def test_validate_warns_with_an_exit_code_of_its_own(
 def test_validate_counts_a_problem_before_a_warning(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = po.open_dataset(store).place.table
+    table = po.open_dataset(store).location.table
     table.write_bytes(b"".join(table.read_bytes().splitlines(keepends=True)[1:]))
     assert run(monkeypatch, "validate", store) == 1
     starts = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
@@ -113,7 +113,7 @@ def test_many_settings_are_told_in_few_lines(
     assert run(monkeypatch, "validate", "m.ome.zarr") == FRAMES_NOT_AS_ASKED
     told = capsys.readouterr().out
     assert told.count("end of travel") == 10
-    assert "20 more settings were not as asked" in told
+    assert "20 more settings failed to apply" in told
 
 
 def test_frame_table_has_a_column_for_it_always(

@@ -37,7 +37,7 @@ for number in range(100):
     at = {"t": number // 6, "p": number // 2 % 3, "c": number % 2}
     channel = {"channel": ["DAPI", "FITC"][number % 2]} if kind == "event-driven" else {}
     stream.append(encoded_frame(number, (6, 8)), at=at, metadata={"delta_t_s": number, **channel})
-table = po.open_dataset(path).place.table
+table = po.open_dataset(path).location.table
 while not table.exists() or table.read_bytes().count(b"\\n") < 100:
     time.sleep(0.01)
 print("written", flush=True)

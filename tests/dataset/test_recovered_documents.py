@@ -166,7 +166,7 @@ def test_recovered_store_says_what_a_closed_one_says(
         else:
             frame = encoded_frame(number, SHAPE)
         stream.append(frame, at=at, metadata=metadata)
-    table = po.open_dataset(path).place.table
+    table = po.open_dataset(path).location.table
     wait_until(lambda: lines_in(table) == len(events))
     killed = copy(path, tmp_path / "killed")
     stream.close()

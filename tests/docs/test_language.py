@@ -21,7 +21,6 @@ ROOTS: Final[tuple[str, ...]] = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "mkdocs.yml", "docs", "demo_configs",
 )  # fmt: skip
 #: Pages that are still to be rewritten.
-NOT_YET: Final = frozenset({"docs/explanation/architecture.md"})
 
 
 class Lapse(NamedTuple):
@@ -249,11 +248,7 @@ def files_of(root: str) -> list[Path]:
     """Return the files that a root stands for."""
     path = ROOT / root
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [
-        file
-        for file in files
-        if file.suffix in PASSAGES and file.relative_to(ROOT).as_posix() not in NOT_YET
-    ]
+    return [file for file in files if file.suffix in PASSAGES]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

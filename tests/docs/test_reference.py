@@ -50,3 +50,13 @@ def test_error_page_names_every_error() -> None:
         is_error = isinstance(value, type) and issubclass(value, Exception)
         if is_error and value is not po.errors.PymmcoreOmeError:
             assert f"`{name}`" in page
+
+
+def test_picture_of_the_rooms_shows_what_its_source_says() -> None:
+    images = REFERENCE.parent / "images"
+    picture = (images / "architecture.svg").read_text(encoding="utf-8")
+    source = (images / "architecture.mmd").read_text(encoding="utf-8")
+    labels = re.findall(r'"([^"]+)"', source)
+    assert len(labels) > 10
+    shown = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", picture))
+    assert [label for label in labels if label not in shown] == []

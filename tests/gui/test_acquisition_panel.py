@@ -149,7 +149,7 @@ def test_cancel_leaves_what_came(
             wait_until(lambda: "Paused" in panel.run_bar.text)
         click(qtbot, panel.run_bar.cancel)
         wait_until(lambda: not panel.is_running)
-    assert "Canceled: what came is saved" in panel.messages.text
+    assert "Canceled; the frames acquired so far are saved" in panel.messages.text
     dataset = po.open_dataset(tmp_path / "cells_001.ome.zarr")
     assert dataset.status == "canceled"
     rows = dataset.frames()
@@ -282,6 +282,44 @@ def test_a_disk_that_is_too_small_is_told_before_the_start(
     assert "Saved" in panel.messages.text
 
 
+@pytest.mark.parametrize("changed", ["folder", "name", "sequence", "sequence, unnoticed"])
+def test_a_question_about_values_that_changed_disappears(
+    qtbot: Any,
+    make_panel: Make,
+    tmp_path: Path,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: str,
+) -> None:
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    panel = make_panel()
+    run(qtbot, panel, wait_until)
+    assert panel.messages.action.text() == "Start anyway"
+    other = tmp_path / "other"
+    other.mkdir()
+    if changed == "folder":
+        panel.save_panel.folder.selectAll()
+        qtbot.keyClicks(panel.save_panel.folder, str(other))
+    elif changed == "name":
+        qtbot.keyClicks(panel.save_panel.name, "2")
+    elif changed == "sequence":
+        panel.editor.setValue(sequence_of(1))
+    if changed != "sequence, unnoticed":
+        assert panel.messages.text == ""
+        assert not panel.messages.isVisible()
+        return
+    sequence = sequence_of(1)
+    monkeypatch.setattr(panel.editor, "value", lambda: sequence)
+    click(qtbot, panel.messages.action)
+    wait_until(lambda: not panel.is_running)
+    assert list(tmp_path.iterdir()) == [other]
+    assert "The disk has too little space" in panel.messages.text  # of the new sequence
+    click(qtbot, panel.messages.action)
+    wait_until(lambda: not panel.is_running)
+    assert len(po.open_dataset(tmp_path / "cells_001.ome.zarr").frames()) == 4
+
+
 def test_nothing_is_saved_where_saving_is_switched_off(
     qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
 ) -> None:
@@ -313,7 +351,7 @@ def test_frames_that_did_not_come_are_told(
     monkeypatch.setattr(qt_core, "snapImage", snap_that_fails_once)
     panel = make_panel()
     run(qtbot, panel, wait_until)
-    assert "Saved, but 1 frame of 12 did not come" in panel.messages.text
+    assert "Saved, but 1 frame of 12 is missing" in panel.messages.text
     assert len(po.open_dataset(tmp_path / "cells_001.ome.zarr").frames()) == 11
 
 
@@ -474,9 +512,23 @@ def test_a_sequence_that_would_be_shown_as_another_is_not_loaded(
     other = useq.MDASequence(channels=["DAPI", "Cy7"])
     (tmp_path / "other.yaml").write_text(other.yaml())
     panel.editor.load(tmp_path / "other.yaml")
-    assert "DAPI of Channel, Cy7 of Channel would be DAPI of Channel, DAPI" in panel.messages.text
+    assert (
+        "DAPI of Channel, Cy7 of Channel would become DAPI of Channel, DAPI" in panel.messages.text
+    )
     assert panel.editor.value().channels == before.channels
     assert list(panel.editor.value()) == list(before)
+
+
+def test_a_refused_sequence_leaves_the_editor_as_it_was(make_panel: Make) -> None:
+    """The stage must not move to a position that was never entered."""
+    panel = make_panel(useq.MDASequence(channels=["DAPI"], z_plan={"range": 2, "step": 1}))
+    tabs = panel.editor.tab_wdg
+    plans = [tabs.channels, tabs.time_plan, tabs.z_plan, tabs.stage_positions, tabs.grid_plan]
+    before = [tabs.isChecked(plan) for plan in plans], list(panel.editor.value())
+    panel.editor.setValue(useq.MDASequence(channels=["Cy7"], stage_positions=[(5, 5, 5)]))
+    assert "Cy7" in panel.messages.text
+    assert ([tabs.isChecked(plan) for plan in plans], list(panel.editor.value())) == before
+    assert not tabs.isChecked(tabs.stage_positions)
 
 
 def test_every_demo_sequence_is_shown_as_it_is_or_refused(make_panel: Make) -> None:

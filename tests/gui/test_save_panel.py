@@ -65,6 +65,24 @@ def test_what_is_typed_becomes_settings_and_the_next_name(
     assert output.path == tmp_path / "beads_005.ome.tiff"
 
 
+@pytest.mark.parametrize(
+    "text", ["/a/b", "/a//b/", "~/a/b c/", "a/", "/", "C:\\data\\x", "/a/./b/../c/"]
+)
+def test_a_folder_is_typed_key_by_key(qtbot: Any, panel: SavePanel, text: str) -> None:
+    type_into(qtbot, panel.folder, text)
+    assert panel.folder.text() == text
+    assert panel.settings.folder == Path(text)
+    for _ in text:
+        qtbot.keyClick(panel.folder, Qt.Key.Key_Backspace)
+    assert panel.folder.text() == ""
+
+
+@pytest.mark.parametrize("text", ["cells 3", "a.b.c", " a", "run_007"])
+def test_a_name_is_typed_key_by_key(qtbot: Any, panel: SavePanel, text: str) -> None:
+    type_into(qtbot, panel.name, text)
+    assert panel.name.text() == panel.settings.name == text
+
+
 def test_choices_follow_the_format(panel: SavePanel) -> None:
     panel.backend.choose("zarr-python")
     panel.compression.choose("blosc")

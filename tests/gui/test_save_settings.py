@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +15,10 @@ from conftest import DEMO
 from pymmcore_ome import errors
 from pymmcore_ome.gui import SaveSettings
 from pymmcore_ome.gui.advice import advice_on
-from pymmcore_ome.gui.disk_rate import DiskRates, measure_disk
 from pymmcore_ome.gui.estimate import Estimate, estimate_of
 from pymmcore_ome.gui.newest_frame import NewestFrame, as_gray8
-from pymmcore_ome.gui.numbering import next_path
 from pymmcore_ome.gui.planned_run import PlannedRun
-from pymmcore_ome.gui.run_report import ending_of
-from pymmcore_ome.gui.save_settings import backends_of
-from pymmcore_ome.stream import Summary
+from pymmcore_ome.gui.save_settings import backends_of, next_path
 from pymmcore_ome.stream.buffer import what_to_do
 
 from .conftest import sequence_of
@@ -224,17 +219,6 @@ def test_estimate_warns_of_a_disk_that_is_too_small() -> None:
     assert "1.0 TB are needed" in full.warnings[0]
 
 
-def test_disk_is_measured_once_and_nothing_is_left(tmp_path: Path) -> None:
-    rates = DiskRates()
-    assert rates.known(tmp_path) is None
-    assert rates.measure(tmp_path) > 0
-    assert rates.known(tmp_path / "missing") is None
-    assert (rates.known(tmp_path) or 0) > 0
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OSError):
-        measure_disk(tmp_path / "missing")
-
-
 @pytest.mark.parametrize(
     ("error", "title", "words"),
     [
@@ -290,45 +274,3 @@ def test_gray_is_stretched_over_what_is_in_the_frame(dtype: str, shape: tuple[in
         assert gray.min() < 5
         assert gray.max() > 250
     assert as_gray8(np.full(shape, 7, dtype), 100, 100).max() <= 255
-
-
-ODD = (
-    "2 frames were acquired with settings that could not be applied (see not_as_asked in the "
-    "frame table): no shutter"
-)
-
-
-@pytest.mark.parametrize(
-    ("facts", "level", "words"),
-    [
-        ({}, "success", ["Saved"]),
-        ({"reason": ODD}, "warning", ["not all as it was asked", "no shutter"]),
-        (
-            {"frames_written": 9, "reason": f"1 of 10 planned frames did not come; {ODD}"},
-            "warning",
-            ["1 frame of 10 did not come", "no shutter"],
-        ),
-        (
-            {"status": "canceled", "frames_written": 4, "reason": "canceled by the user"},
-            "warning",
-            ["Canceled", "of 10 planned frames."],
-        ),
-    ],
-)
-def test_an_ending_tells_all_that_the_store_tells(
-    facts: dict[str, Any], level: str, words: list[str]
-) -> None:
-    plain = {
-        "path": Path("/data/cells.ome.zarr"),
-        "status": "complete",
-        "reason": None,
-        "frames_planned": 10,
-        "frames_written": 10,
-        "frames_skipped": 0,
-        "bytes_written": 1000,
-        "duration_s": 3.0,
-    }
-    told = ending_of(Summary(**{**plain, **facts}))
-    assert told.level == level
-    for part in words:
-        assert part in f"{told.title} {told.text}"

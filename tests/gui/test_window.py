@@ -23,7 +23,8 @@ from .qt import need_qt
 
 need_qt()
 
-from qtpy.QtCore import QTimer  # noqa: E402
+from qtpy.QtCore import Qt, QTimer  # noqa: E402
+from qtpy.QtWidgets import QMessageBox  # noqa: E402
 
 from pymmcore_ome.gui.window import AcquisitionWindow, show_window  # noqa: E402
 
@@ -56,6 +57,39 @@ def test_window_that_is_closed_while_acquiring_saves_first(
     assert not window.close()  # yes: it closes when all is down
     wait_until(lambda: not window.isVisible())
     assert po.open_dataset(tmp_path / "cells_001.ome.zarr").status == "canceled"
+
+
+def test_question_whether_to_cancel_keeps_acquiring_by_default(
+    qtbot: Any, window: AcquisitionWindow, wait_until: Wait
+) -> None:
+    """A hasty Return or Escape costs no data."""
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Escape):
+        QTimer.singleShot(100, lambda key=key: qtbot.keyClick(question_of(window), key))
+        assert not window.asks_to_cancel()
+    QTimer.singleShot(100, lambda: answer(window, "Cancel and close"))
+    assert window.asks_to_cancel()
+
+
+def test_question_disappears_when_the_run_has_ended(
+    window: AcquisitionWindow, tmp_path: Path, wait_until: Wait
+) -> None:
+    window.panel.run()
+    wait_until(lambda: "Acquiring" in window.panel.run_bar.text)
+    QTimer.singleShot(100, window.panel.cancel)
+    assert not window.close()
+    assert window.isVisible()
+    assert not window.panel.is_running
+    assert window.close()
+
+
+def question_of(window: AcquisitionWindow) -> QMessageBox:
+    (box,) = (found for found in window.findChildren(QMessageBox) if found.isVisible())
+    return box
+
+
+def answer(window: AcquisitionWindow, text: str) -> None:
+    (button,) = (b for b in question_of(window).buttons() if b.text() == text)
+    button.click()
 
 
 def test_what_nobody_caught_is_a_message_and_not_the_end(

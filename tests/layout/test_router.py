@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import pytest
 import useq
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pymmcore_ome import Dimension, FrameRouter, StorageSchema
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError
-from pymmcore_ome.layout import Occupancy, layout_of
+from pymmcore_ome.layout import TakenPlanes, layout_of
 
 YX = [Dimension(name="y", size=2), Dimension(name="x", size=3)]
 
@@ -115,23 +116,51 @@ def test_unbounded_plan_goes_on() -> None:
 
 
 @given(schemas(), st.data())
-def test_occupancy_names_the_frame_that_holds_a_place(
+def test_taken_planes_name_the_frame_that_has_each(
     schema: StorageSchema, data: st.DataObject
 ) -> None:
     layout = layout_of(schema)
-    router, occupancy = FrameRouter(layout), Occupancy(layout)
-    order = data.draw(st.permutations(list(router)))
-    for number, address in enumerate(order):
-        assert occupancy.holder(address) is None
-        occupancy.take(address, number)
-    assert [occupancy.holder(address) for address in order] == list(range(len(order)))
+    taken = [TakenPlanes(image.spec) for image in layout.images]
+    order = data.draw(st.permutations(list(FrameRouter(layout))))
+    planes = [
+        (taken[address.image_number], taken[address.image_number].spec.plane_index(address.index))
+        for address in order
+    ]
+    for number, (image, plane) in enumerate(planes):
+        assert image.frame_number(plane) is None
+        image.take(plane, number)
+        assert image.last == plane
+    assert [image.frame_number(plane) for image, plane in planes] == list(range(len(order)))
 
 
-def test_occupancy_grows_with_an_unbounded_axis_that_is_not_stored_first() -> None:
+def test_taken_planes_grow_with_an_unbounded_axis_that_is_not_stored_first() -> None:
     dims = [Dimension(name="z"), Dimension(name="t", size=3), *YX]
     layout = layout_of(StorageSchema(dimensions=dims, dtype="uint8"))
-    router, occupancy = FrameRouter(layout), Occupancy(layout)
+    router, taken = FrameRouter(layout), TakenPlanes(layout.images[0].spec)
     for number in range(200):
-        occupancy.take(router.by_arrival(number), number)
-    assert [occupancy.holder(router.by_arrival(n)) for n in range(200)] == list(range(200))
-    assert occupancy.holder(router.by_arrival(5000)) is None
+        taken.take(router.by_arrival(number).index, number)
+    assert [taken.frame_number(router.by_arrival(n).index) for n in range(200)] == list(range(200))
+    assert taken.frame_number(router.by_arrival(5000).index) is None
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 9) | st.just(10**11), st.integers(0, 2)]), max_size=20),
+    st.lists(st.tuples(*[st.integers(0, 9), st.integers(0, 2)]), max_size=5),
+    st.tuples(*[st.sets(st.integers(0, 12) | st.just(10**11)), st.sets(st.integers(0, 2))]),
+)
+def test_taken_planes_are_a_set(
+    added: list[tuple[int, ...]], removed: list[tuple[int, ...]], wanted: tuple[set[int], ...]
+) -> None:
+    dims = [Dimension(name="t"), Dimension(name="z", size=3), *YX]
+    spec = layout_of(StorageSchema(dimensions=dims, dtype="uint8")).images[0].spec
+    planes, expected = TakenPlanes(spec, np.uint8), set(added) - set(removed)
+    for plane in added:
+        planes.take(plane)
+    for plane in removed:
+        planes.release(plane)
+    assert set(planes) == expected
+    picks = [np.array(sorted(pick), np.intp) for pick in wanted]
+    mask = planes.mask(picks)
+    for offset in np.ndindex(mask.shape):
+        plane = tuple(int(pick[n]) for pick, n in zip(picks, offset, strict=True))
+        assert mask[offset] == (plane in expected) == (plane in planes)

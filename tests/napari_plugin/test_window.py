@@ -71,7 +71,8 @@ def test_run_button_saves_every_frame_in_its_place_and_opens_them(
         said = run(window, connection)
     connection.disconnect()
     path = saved_by(connection, tmp_path)
-    assert said == f"24 frames saved in {path.name}."
+    assert said.startswith("Saved: 24 frames, ")
+    assert said.endswith(f"{path}.")
     assert window.notes == [("info", said)]
     assert window.unhandled == []
 
@@ -122,7 +123,7 @@ def test_error_of_a_run_is_a_notification_and_the_next_run_works(
 
     window.unhandled.clear()
     window.fill_in(SINGLE, tmp_path / "exp.ome.zarr")
-    assert run(window, connection).startswith("1 frames saved in exp")
+    assert run(window, connection).startswith("Saved: 1 frame, ")
     assert window.unhandled == []
     connection.disconnect()
 
@@ -177,7 +178,7 @@ def test_canceled_run_is_opened_with_a_warning(window: Window, tmp_path: Path) -
     core.mda.events.frameReady.connect(count)
     said = run(window, connection)
     core.mda.events.frameReady.disconnect(count)
-    assert re.match(r"\d+ frames saved in exp\S*\.ome\.zarr \(canceled\), \d+ are missing", said)
+    assert re.match(r"Canceled; .* saved: \d+ of \d+ planned frames, .*exp\S*\.ome\.zarr\.", said)
     assert window.notes == [("warning", said)]
     assert [layer.name.partition(": ")[2] for layer in window.viewer.layers] == ["DAPI"]
     connection.disconnect()

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema
-from pymmcore_ome.layout import FrameAddress, Layout, PlaneSet, layout_of, with_chunks
+from pymmcore_ome.layout import FrameAddress, Layout, layout_of, with_chunks
 from pymmcore_ome.stream.buffer import QueuedFrame
 from pymmcore_ome.stream.chunks import ChunkAssembler
 from pymmcore_ome.stream.live import ChunkLocks, PendingFrames
@@ -99,27 +97,6 @@ def test_frames_are_let_go_as_soon_as_they_are_down() -> None:
     assert (found.acquired.tolist(), list(found.frames)) == ([True, True, False], [(0,)])
     frames.end()
     assert [frames.is_taken(0, (t,)) for t in range(5)] == [False, True, False, False, False]
-
-
-@given(
-    st.lists(st.tuples(*[st.integers(0, 9) | st.just(10**11), st.integers(0, 2)]), max_size=20),
-    st.lists(st.tuples(*[st.integers(0, 9), st.integers(0, 2)]), max_size=5),
-    st.tuples(*[st.sets(st.integers(0, 12) | st.just(10**11)), st.sets(st.integers(0, 2))]),
-)
-def test_planes_are_a_set(
-    added: list[tuple[int, ...]], removed: list[tuple[int, ...]], wanted: tuple[set[int], ...]
-) -> None:
-    planes, expected = PlaneSet([None, 3]), set(added) - set(removed)
-    for plane in added:
-        planes.add(plane)
-    for plane in removed:
-        planes.remove(plane)
-    assert set(planes) == expected
-    picks = [np.array(sorted(pick), np.intp) for pick in wanted]
-    mask = planes.mask(picks)
-    for spot in np.ndindex(mask.shape):
-        plane = tuple(int(pick[n]) for pick, n in zip(picks, spot, strict=True))
-        assert mask[spot] == (plane in expected) == (plane in planes)
 
 
 def test_gathered_frame_is_held_once() -> None:

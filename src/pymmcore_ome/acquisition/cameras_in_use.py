@@ -6,7 +6,7 @@ none is taken by whichever was active before. It asks no device anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -15,8 +15,10 @@ import useq
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.schema import Camera
 
-from .microscope import NO_FACTS, CoreFacts, cameras_of, loaded_cameras
-from .useq.channel_cameras import CameraPresets, ChannelCameras
+from .capture import Capture, Microscope
+from .microscope import NO_FACTS, CoreFacts, cameras_of, loaded_cameras, pixel_size_of
+from .useq.event_cameras import CameraPresets, EventCameras
+from .useq.walk import frames_of
 
 
 def camera_presets(summary: Mapping[str, Any] | None) -> dict[tuple[str, str], str]:
@@ -61,19 +63,28 @@ class CamerasInUse(NamedTuple):
     Attributes
     ----------
     cameras : list of Camera
-        What delivers frames: for every event all of them, unless `by_channel`.
+        What delivers frames: for every event all of them, unless `one_each`.
     labels : list of str
         Of the devices, for the metadata.
-    by_channel : ChannelCameras | None
-        Every event is taken by one of the cameras, which differ.
+    pixel_size_um : float | None
+        Of the frames whose camera has none of its own.
     presets : mapping
         Which channels choose a camera.
+    one_each : bool
+        Every event is acquired by one of the cameras, which differ.
+    by_event : EventCameras | None
+        By which one, where the run has a plan.
+    objectives : collection of str, optional
+        Labels of those that the run uses. None: the one in the light path.
     """
 
     cameras: list[Camera]
     labels: list[str]
-    by_channel: ChannelCameras | None = None
+    pixel_size_um: float | None
     presets: CameraPresets = MappingProxyType({})
+    one_each: bool = False
+    by_event: EventCameras | None = None
+    objectives: Collection[str | None] | None = None
 
 
 def cameras_in_use(
@@ -81,7 +92,7 @@ def cameras_in_use(
     summary: Mapping[str, Any] | None,
     facts: CoreFacts = NO_FACTS,
 ) -> CamerasInUse:
-    """Return the cameras of a run.
+    """Return the cameras of a run, each with the frame size and pixel size that it will have.
 
     Parameters
     ----------
@@ -96,13 +107,27 @@ def cameras_in_use(
     ------
     AcquisitionError
         When the engine described no camera; when some channels choose a camera that delivers
-        several frames at once, and others do not.
+        several frames at once, and others do not; when cameras that are read at once change
+        their frame size or pixel size.
     """
+    in_use = _chosen_cameras(sequence, summary, facts)
+    if sequence is None or summary is None:
+        return in_use
+    microscope = Microscope(summary, facts)
+    if not in_use.one_each and not microscope.is_changed_by(sequence):
+        return in_use
+    return _as_set(in_use, microscope, sequence)
+
+
+def _chosen_cameras(
+    sequence: useq.MDASequence | None, summary: Mapping[str, Any] | None, facts: CoreFacts
+) -> CamerasInUse:
+    """Return the cameras that presets choose, as they are set now."""
     active = cameras_of(summary, facts)
     presets = camera_presets(summary)
     loaded = loaded_cameras(summary, facts)
-    label = loaded[0].name
-    as_it_is = CamerasInUse(active, [camera.name for camera in active], presets=presets)
+    label, pixel_size_um = loaded[0].name, pixel_size_of(summary)
+    as_it_is = CamerasInUse(active, [camera.name for camera in active], pixel_size_um, presets)
     by_label = {camera.name: camera for camera in loaded}
     if not presets:
         return as_it_is
@@ -120,21 +145,103 @@ def cameras_in_use(
             cameras = cameras_of(first)
             if len(cameras) == 1:
                 cameras = [by_label[chosen[0]]]
-            return CamerasInUse(cameras, [camera.name for camera in cameras], presets=presets)
+            labels = [camera.name for camera in cameras]
+            return CamerasInUse(cameras, labels, pixel_size_um, presets)
         for name in chosen:
             if (len(active) > 1 and name == label) or _frames_of(summary, name) > 1:
                 raise AcquisitionError(
-                    f"Some channels are taken by camera {name!r}, which delivers several frames "
-                    f"at once, and others by {[n for n in chosen if n != name]}. Let all channels "
-                    "choose it (Core-Camera in their presets), or none."
+                    f"Some channels are acquired by camera {name!r}, which delivers several "
+                    f"frames at once, and others by {[n for n in chosen if n != name]}. Let all "
+                    "channels choose it (Core-Camera in their presets), or none."
                 )
     cameras = [by_label[name] for name in chosen]
     if len({camera.kind for camera in cameras}) > 1:
-        by_channel = ChannelCameras(cameras, presets, label)
-        return CamerasInUse(cameras, chosen, by_channel, presets)
+        return CamerasInUse(cameras, chosen, pixel_size_um, presets, one_each=True)
+    return CamerasInUse([_of_one_kind(cameras)], chosen, pixel_size_um, presets)
+
+
+def _as_set(
+    in_use: CamerasInUse, microscope: Microscope, sequence: useq.MDASequence
+) -> CamerasInUse:
+    """Return the cameras as the events of a sequence set them, one after the other."""
+    if sequence.setup is not None:
+        microscope.apply(sequence.setup)
+    settings: dict[tuple[Any, ...], Capture] = {}
+    keys, objectives = [], set()
+    for event in frames_of(sequence):
+        microscope.apply(event)
+        capture = microscope.capture()
+        key = (capture.camera.name, capture.camera.kind)
+        settings.setdefault(key, capture)
+        objectives.add(capture.objective)
+        keys.append(key)
+    if not settings:
+        return in_use
+    in_use = in_use._replace(objectives=objectives)
+    captures = list(settings.values())
+    kinds = {capture.camera.kind for capture in captures}
+    if not in_use.one_each and len(in_use.cameras) > 1:
+        if len(kinds) > 1:
+            raise AcquisitionError(
+                f"Cameras {', '.join(in_use.labels)} are read at once, and presets or positions "
+                f"change their frames ({_listed(captures)}). Acquire each setting in a run of "
+                "its own."
+            )
+        now = captures[0].camera
+        changes = {
+            "height": now.height, "width": now.width, "pixel_size_um": now.pixel_size_um,
+        }  # fmt: skip
+        if len({camera.kind for camera in in_use.cameras}) > 1:
+            return in_use
+        cameras = [camera.replace(**changes) for camera in in_use.cameras]
+        return in_use._replace(cameras=cameras, pixel_size_um=now.pixel_size_um)
+    if len(kinds) == 1:
+        camera = _of_one_kind([capture.camera for capture in captures])
+        return in_use._replace(cameras=[camera], one_each=False, pixel_size_um=camera.pixel_size_um)
+    # the first gives the schema its pixel size, which those without one would take over
+    ordered = sorted(settings, key=lambda key: settings[key].camera.pixel_size_um is not None)
+    captures = [settings[key] for key in ordered]
+    labels = [capture.camera.name for capture in captures]
+    cameras = [
+        capture.camera.replace(name=name)
+        for capture, name in zip(captures, _names(captures), strict=True)
+    ]
+    numbers = [ordered.index(key) for key in keys]
+    by_event = EventCameras(cameras, labels, numbers)
+    return in_use._replace(
+        cameras=cameras, labels=labels, pixel_size_um=None, one_each=True, by_event=by_event
+    )
+
+
+def _of_one_kind(cameras: Sequence[Camera]) -> Camera:
     bits = [camera.significant_bits for camera in cameras]
     most = None if None in bits else max(n for n in bits if n is not None)
-    return CamerasInUse([cameras[0].replace(significant_bits=most)], chosen, presets=presets)
+    return cameras[0].replace(significant_bits=most)
+
+
+def _names(captures: Sequence[Capture]) -> list[str]:
+    """Return a name for each camera setting: the label, and what differs where one has several."""
+    names = []
+    for number, capture in enumerate(captures):
+        label = capture.camera.name
+        others = [c for n, c in enumerate(captures) if c.camera.name == label and n != number]
+        if not others:
+            names.append(label)
+        elif capture.binning not in {other.binning for other in others}:
+            names.append(f"{label} {capture.binning}x{capture.binning}")
+        elif capture.objective and capture.objective not in {o.objective for o in others}:
+            names.append(f"{label} {capture.objective}")
+        else:
+            names.append(f"{label} {number}")
+    return names
+
+
+def _listed(captures: Sequence[Capture]) -> str:
+    def shown(camera: Camera) -> str:
+        size = f"{camera.height} x {camera.width}"
+        return f"{size} at {camera.pixel_size_um} um" if camera.pixel_size_um else size
+
+    return ", ".join(shown(capture.camera) for capture in captures)
 
 
 def _infos(summary: Mapping[str, Any] | None) -> Sequence[Mapping[str, Any]]:

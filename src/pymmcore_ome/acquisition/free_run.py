@@ -7,15 +7,18 @@ an image that grows; without one, frames follow each other on one time axis.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import useq
+from numpy.typing import NDArray
 
 from pymmcore_ome.errors import AcquisitionError
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 from pymmcore_ome.stream import JoinedView
 
+from .cameras_in_use import CamerasInUse
 from .useq.plans import camera_dimension
 from .useq.schema import check_cameras, frame_dimensions, frame_fields
 
@@ -26,8 +29,8 @@ class FreeRun:
     Parameters
     ----------
     cameras : sequence of Camera
-        What delivers frames: every event is taken by all, unless `by_channel`.
-    by_channel : bool
+        What delivers frames: every event is acquired by all, unless `one_each`.
+    one_each : bool
         Every event is taken by one of the cameras, which its frame names.
     pixel_size_um : float | None
     instrument : Instrument | None
@@ -38,16 +41,42 @@ class FreeRun:
         cameras: Sequence[Camera],
         pixel_size_um: float | None,
         instrument: Instrument | None = None,
-        by_channel: bool = False,
+        one_each: bool = False,
     ) -> None:
         check_cameras(cameras)
         self._instrument = instrument
         self._cameras = cameras
-        self._by_channel = by_channel
+        self._one_each = one_each
         self._scale = pixel_size_um
         self._channels: dict[int, dict[int, int]] = {}
         self._is_indexed: bool | None = None
         self._arrived: Counter[int] = Counter()
+        self._names: dict[str, int] = {}
+        self._retakes: Counter[tuple[tuple[str, int], ...]] = Counter()
+
+    def begin(
+        self, in_use: CamerasInUse, frame: NDArray[Any], pixel_size_um: float | None
+    ) -> CamerasInUse:
+        """Return the cameras as the first frame has them: its event may have set them anew.
+
+        Parameters
+        ----------
+        in_use : CamerasInUse
+            As they were set up.
+        frame : array
+        pixel_size_um : float or None
+            The frame's; 0: not known.
+        """
+        if len(in_use.cameras) == 1:
+            camera = in_use.cameras[0]
+            if pixel_size_um is not None:
+                self._scale = pixel_size_um or None
+                camera = camera.replace(pixel_size_um=self._scale)
+            if len(frame.shape) == 2 + camera.rgb:
+                camera = camera.replace(height=frame.shape[0], width=frame.shape[1])
+            in_use = in_use._replace(cameras=[camera], pixel_size_um=self._scale)
+            self._cameras = in_use.cameras
+        return in_use
 
     def schema(self, first: useq.MDAEvent | None) -> StorageSchema:
         """Return the schema, by the first event; None: no event ever came."""
@@ -85,8 +114,10 @@ class FreeRun:
         In a run without, an index that comes later is kept in the frame table only.
         """
         index = _without_camera(event)
+        if index and "p" not in index and event.pos_name:
+            index["p"] = self._names.setdefault(event.pos_name, len(self._names))
         camera = {str(k): int(v) for k, v in event.index.items() if str(k) == "cam"}
-        if self._by_channel:
+        if self._one_each:
             number = self._number(camera_label)
             camera = {"cam": number}
             if "c" in index:  # every camera counts its own channels, in order of first use
@@ -98,6 +129,17 @@ class FreeRun:
         self._arrived[number] += 1
         place = {"t": self._arrived[number] - 1, **camera}
         return {**place, "unindexed": 1} if self._is_indexed else place
+
+    def retake_of(self, at: Mapping[str, int]) -> dict[str, int]:
+        """Return where a frame goes whose place is already filled: none replaces another.
+
+        Every image has one of its own for them, whose time axis counts them.
+        """
+        at = {**at, "retake": 1}
+        at.pop("t", None)
+        key = tuple(sorted(at.items()))
+        self._retakes[key] += 1
+        return {**at, "t": self._retakes[key] - 1}
 
     def _number(self, label: str | None) -> int:
         """Return which camera a frame came from; the active one where it does not say."""

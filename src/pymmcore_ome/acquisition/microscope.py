@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -211,7 +211,9 @@ _MAX_BINNING: Final = 64
 
 
 def instrument_of(
-    summary: Mapping[str, Any] | None, cameras: Sequence[str] | None = None
+    summary: Mapping[str, Any] | None,
+    cameras: Sequence[str] | None = None,
+    objectives: Collection[str | None] | None = None,
 ) -> Instrument | None:
     """Return what the summary metadata says of objective and cameras; None for nothing.
 
@@ -223,10 +225,15 @@ def instrument_of(
     summary : mapping or None
     cameras : sequence of str, optional
         Labels of the cameras in use, in the order of their numbers. None: those of the active one.
+    objectives : collection of str, optional
+        Labels of those that the run uses. None: the one in the light path. Of several, none is
+        named: each would be wrong of some frames.
     """
     summary = summary or {}
     devices = {str(device.get("label")): device for device in summary.get("devices") or ()}
-    objective = _objective(summary, devices)
+    labels = {_objective(summary, devices)} if objectives is None else set(objectives)
+    label = labels.pop() if len(labels) == 1 else None
+    objective = _named_objective(label) if label else None
     detectors = [
         _detector(name, devices.get(name, {}))
         for name in (camera_labels(summary) if cameras is None else cameras)
@@ -258,22 +265,37 @@ def camera_labels(summary: Mapping[str, Any] | None) -> list[str]:
     return [label]
 
 
-def _objective(
-    summary: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]]
-) -> Objective | None:
+def objective_label(
+    summary: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
+    values: Mapping[tuple[str, str], str],
+) -> str | None:
+    """Return the label of the objective in the light path; None where it is not known.
+
+    Parameters
+    ----------
+    summary : mapping
+    config : mapping or None
+        The active pixel size configuration: the label that it asks for comes first.
+    values : mapping of (device, property) to value
+        For the device called an objective.
+    """
+    for setting in (config or {}).get("settings") or ():
+        if setting.get("prop") == "Label" and _MAGNIFICATION.search(str(setting.get("val"))):
+            return str(setting["val"])
+    for device in summary.get("devices") or ():
+        if "objective" in f"{device.get('label')} {device.get('name')}".lower():
+            return values.get((str(device.get("label")), "Label"))
+    return None
+
+
+def _objective(summary: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]]) -> str | None:
     infos: Sequence[Mapping[str, Any]] = summary.get("image_infos") or ({},)
     active = infos[0].get("pixel_size_config_name")
-    for config in summary.get("pixel_size_configs") or ():
-        if config.get("name") != active:
-            continue
-        for setting in config.get("settings") or ():
-            if setting.get("prop") == "Label" and _MAGNIFICATION.search(str(setting.get("val"))):
-                return _named_objective(str(setting["val"]))
-    for label, device in devices.items():
-        if "objective" in f"{label} {device.get('name')}".lower():
-            shown = _property(device, "Label")
-            return _named_objective(shown) if shown else None
-    return None
+    configs = summary.get("pixel_size_configs") or ()
+    config = next((c for c in configs if c.get("name") == active), None)
+    labels = {(name, "Label"): _property(device, "Label") for name, device in devices.items()}
+    return objective_label(summary, config, {k: v for k, v in labels.items() if v})
 
 
 def _named_objective(label: str) -> Objective:

@@ -7,6 +7,7 @@ and needs no engine, runner or signal itself.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 import useq
 from numpy.typing import NDArray
 
-from pymmcore_ome.errors import AcquisitionError, FrameError
+from pymmcore_ome.errors import AcquisitionError, FrameError, RepeatedFrameError
 from pymmcore_ome.frames import NOT_AS_ASKED
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import StorageSchema
@@ -32,7 +33,6 @@ from .microscope import (
     pixel_size_of,
 )
 from .readiness import HOW_TO_RUN_IT, unready
-from .useq.channel_cameras import ChannelCameras
 from .useq.schema import schema_from_useq
 
 
@@ -43,7 +43,7 @@ class Sink:
         self._destination = destination
         self._stream: Stream | None = None
         self._free_run: FreeRun | None = None
-        self._by_channel: ChannelCameras | None = None
+        self._in_use = CamerasInUse([], [], None)
         self._cameras: list[str] = []
         self._notes: dict[str, Any] = {}
         self._unapplied_settings = UnappliedSettings(destination.path)
@@ -117,30 +117,31 @@ class Sink:
         has_plan = not _has_no_plan(sequence)
         if self._destination.cameras:
             names = [camera.name for camera in self._destination.cameras]
-            in_use = CamerasInUse(list(self._destination.cameras), names)
+            in_use = CamerasInUse(list(self._destination.cameras), names, pixel_size_of(summary))
         else:
             in_use = cameras_in_use(sequence if has_plan else None, summary, facts)
-        self._by_channel = in_use.by_channel
+        self._in_use = in_use
         self._cameras = [camera.name for camera in in_use.cameras]
-        pixel_size_um, instrument = pixel_size_of(summary), instrument_of(summary, in_use.labels)
+        instrument = instrument_of(summary, in_use.labels, in_use.objectives)
         if not has_plan:
-            by_channel = in_use.by_channel is not None
-            self._free_run = FreeRun(in_use.cameras, pixel_size_um, instrument, by_channel)
+            self._free_run = FreeRun(
+                in_use.cameras, in_use.pixel_size_um, instrument, in_use.one_each
+            )
             return None
         return schema_from_useq(
             sequence,
             cameras=in_use.cameras,
-            pixel_size_um=pixel_size_um,
+            pixel_size_um=in_use.pixel_size_um,
             instrument=instrument,
             is_set_up=True,
-            by_channel=in_use.by_channel,
+            by_event=in_use.by_event,
             presets=in_use.presets,
         )
 
     @property
     def frames_per_event(self) -> int:
-        """Frames that every event brings: one a camera, unless channels choose it."""
-        return 1 if self._by_channel is not None else max(1, len(self._cameras))
+        """Frames that every event brings: one a camera, unless the cameras take turns."""
+        return 1 if self._in_use.one_each else max(1, len(self._cameras))
 
     def append(
         self,
@@ -156,31 +157,63 @@ class Sink:
         """
         image.setflags(write=False)
         metadata = frame_metadata(event, meta)
-        if unapplied_settings:
-            metadata[NOT_AS_ASKED] = list(unapplied_settings)
-        at: Mapping[str, int] = event.index
         label = meta.get("camera_device")
-        if self.frames_per_event > 1 and "cam" not in at and label in self._cameras:
+        if self.frames_per_event > 1 and "cam" not in event.index and label in self._cameras:
             # pymmcore-plus before 0.18 does not number the frames that it snaps
             event = event.model_copy(
                 update={"index": {**event.index, "cam": self._cameras.index(label)}}
             )
-            at = event.index
-        if self._free_run is not None:
-            if self._stream is None:
-                self._open(self._free_run.schema(event))
-            at = self._free_run.at(event, label)
-            metadata["event_index"] = dict(event.index)
-        elif self._by_channel is not None:
-            at = self._by_channel.at(event.index, label)
-            metadata["event_index"] = dict(event.index)
+        if self._free_run is not None and self._stream is None:
+            size_um = meta.get("pixel_size_um")
+            self._in_use = self._free_run.begin(self._in_use, image, size_um)
+            self._open(self._free_run.schema(event))
         if self._stream is None:
-            raise AcquisitionError("A frame came before the sequence was set up.")
+            raise AcquisitionError("A frame arrived before the sequence was set up.")
+        at = self._place(event, label)
+        if at is not event.index:
+            metadata["event_index"] = dict(event.index)
+        unapplied_settings = [*unapplied_settings, *self._wrong_scale(event, meta)]
+        if unapplied_settings:
+            metadata[NOT_AS_ASKED] = unapplied_settings
         try:
-            self._stream.append(image, at=at, metadata=metadata, copy=False)
+            self._store(image, at, metadata)
         except FrameError as error:
             raise FrameError(f"{error} It came from camera {label!r}.") from error
         self._unapplied_settings.add(unapplied_settings, frames=1)
+
+    def _place(self, event: useq.MDAEvent, label: str | None) -> Mapping[str, int]:
+        """Return where a frame goes: the event's own index, or that of its camera's image."""
+        if self._free_run is not None:
+            return self._free_run.at(event, label)
+        if self._in_use.by_event is not None:
+            return self._in_use.by_event.at(event.index, label)
+        return event.index
+
+    def _store(self, image: NDArray[Any], at: Mapping[str, int], metadata: dict[str, Any]) -> None:
+        """Hand a frame to the stream; without a plan, a repeated index loses no frame."""
+        assert self._stream is not None
+        try:
+            self._stream.append(image, at=at, metadata=metadata, copy=False)
+        except RepeatedFrameError:
+            if self._free_run is None:
+                raise
+            retake = self._free_run.retake_of(at)
+            metadata |= {"event_index": metadata.get("event_index", dict(at)), "retake": True}
+            self._stream.append(image, at=retake, metadata=metadata, copy=False)
+
+    def _wrong_scale(self, event: useq.MDAEvent, meta: Mapping[str, Any]) -> list[str]:
+        """Return why the scale of a frame's image is not that of the frame, if it is not."""
+        measured = meta.get("pixel_size_um")
+        if measured is None or self._destination.cameras:
+            return []
+        planned = self._in_use.by_event and self._in_use.by_event.planned(event.index)
+        cameras = self._in_use.cameras
+        camera = planned or cameras[min(event.index.get("cam", 0), len(cameras) - 1)]
+        scale = camera.pixel_size_um or self._in_use.pixel_size_um
+        if not scale or math.isclose(scale, measured, rel_tol=1e-6):
+            return []
+        own = f"{measured:.6g} um" if measured else "not known"
+        return [f"the pixel size was {own}; the scale of the image is {scale:.6g} um"]
 
     def note(self, unapplied_settings: Sequence[str]) -> None:
         """Note settings that could not be applied, of no frame in particular."""
@@ -193,8 +226,8 @@ class Sink:
         """
         if self._stream is None or self._free_run is not None:
             return
-        if self._by_channel is not None:
-            self._stream.skip(at=self._by_channel.at(event.index))
+        if self._in_use.by_event is not None:
+            self._stream.skip(at=self._in_use.by_event.at(event.index))
         elif self.frames_per_event == 1 or "cam" in event.index:
             self._stream.skip(at=event.index)
         else:

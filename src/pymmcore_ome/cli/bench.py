@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from .rates import Rate, Source
 
+_LEAST_S = 0.25  # a shorter measurement shows how files are created, not how fast frames are
 _SHARE_TO_SPARE = 1.2  # a camera's rate is held with less, but not for hours
 
 
@@ -30,7 +32,7 @@ def bench(
     ] = 2.0,
 ) -> None:
     """Measure how fast this disk and this camera go together, in under a minute."""
-    from .rates import camera_source, made_up_source, measured
+    from .rates import Rate, camera_source, made_up_source, measured
 
     out = Console(highlight=False)
     source = made_up_source() if config is None else camera_source(config, seconds)
@@ -39,10 +41,18 @@ def bench(
         raw, found = measured(source, path, seconds, lambda way: status.update(f"Writing {way}"))
     rates = [(str(way), rate) for way, rate in found]
     out.print(
-        f"The disk at {path.resolve()} takes {raw.bytes_per_s / 1e6:,.0f} MB/s of plain writes.",
+        f"The disk at {path.resolve()} sustains {raw / 1e6:,.0f} MB/s of raw writes.",
         soft_wrap=True,
     )
-    out.print(_table(source, [("plain writes", raw), *rates]))
+    plain = Rate(raw / source.frames[0].nbytes, raw, 1.0, seconds)
+    out.print(_table(source, [("raw writes", plain), *rates]))
+    shortest_s = min(rate.elapsed_s for _, rate in rates)
+    if shortest_s < _LEAST_S:
+        out.print(
+            f"A measurement lasted only {shortest_s:.2f} s, which is too short for reliable "
+            f"figures. Run again with --seconds {math.ceil(seconds * _LEAST_S / shortest_s)}.",
+            style="yellow",
+        )
     out.print(_advice(source, rates))
 
 

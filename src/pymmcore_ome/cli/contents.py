@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from pymmcore_ome.dataset import Dataset, Refused, is_marked, missing_frames, refused_settings
+from pymmcore_ome.dataset import Dataset, Refused, TableCheck, refused_settings
 from pymmcore_ome.disk import StoreLock
 from pymmcore_ome.layout import ImageLayout, index_name
 
@@ -45,23 +45,22 @@ class Contents:
     @classmethod
     def of(cls, dataset: Dataset) -> Contents:
         """Count the frames of a store, and those that it lacks."""
-        rows = dataset.frames()
-        places = {(row["image"], row["index"]) for row in rows}
-        marked = [row for row in rows if is_marked(row)]
+        table = TableCheck(dataset)
+        marked = dataset.not_as_asked()
         missing: Counter[str] = Counter()
         first: dict[str, list[Index]] = {}
-        for image, index in missing_frames(dataset, places):
+        for image, index in table.missing():
             missing[image] += 1
             if missing[image] <= _MOST_SHOWN:
                 first.setdefault(image, []).append(index)
         return cls(
             dataset,
-            Counter(image for image, _ in places),
+            table.stored,
             missing,
             first,
             len(marked),
             refused_settings(dataset, marked),
-            dataset.status == "incomplete" and StoreLock(dataset.place).is_held(),
+            dataset.status == "incomplete" and StoreLock(dataset.location).is_held(),
         )
 
     @property
@@ -97,7 +96,7 @@ class Contents:
         plate = dataset.layout.plate
         return {
             "path": str(dataset.path),
-            "format": dataset.place.format,
+            "format": dataset.location.format,
             "status": record.status,
             "reason": record.reason,
             "being_written": self.is_being_written,
@@ -136,7 +135,7 @@ def image_to_json(image: ImageLayout, shape: Iterable[int]) -> dict[str, Any]:
         "axes": list(image.axis_names),
         "shape": list(shape),
         "dtype": str(image.dtype),
-        "chunks": list(image.chunk_shape),
+        "chunks": list(image.spec.chunk_shape),
         "channels": [channel.name for channel in image.channels],
         "scale": {axis.name: axis.scale for axis in image.axes if axis.scale is not None},
         "units": {axis.name: axis.unit for axis in image.axes if axis.unit is not None},

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
-from rich.filesize import decimal
 from rich.text import Text
 
 from pymmcore_ome.acquisition import Forecast
 from pymmcore_ome.disk import default_buffer_bytes
+from pymmcore_ome.stream import count_text, duration_text, rate_text, size_text
 
 from .contents import image_to_json
 from .plate_map import Filled
-from .progress_bar import duration
-from .show import axis_lines, count, facts_table, tree, wells
+from .show import axis_lines, facts_table, tree, wells
 
 #: More files than this are slow to copy, to back up and to delete.
 _MANY_FILES: Final = 50_000
@@ -26,7 +25,7 @@ def plan_text(known: Forecast, console: Console) -> RenderableType:
     plan = known.plan
     layout = plan.layout
     facts = facts_table()
-    each = " or ".join(map(decimal, plan.frame_bytes)) or "nothing"
+    each = " or ".join(map(size_text, plan.frame_bytes)) or "nothing"
     facts.add_row("frames", f"{known.frames:,} of {each} each")
     facts.add_row("pixels", _pixels(known))
     for name, text in axis_lines(layout.images):
@@ -37,11 +36,12 @@ def plan_text(known: Forecast, console: Console) -> RenderableType:
     facts.add_row("written by", Text(_writer(known)))
     facts.add_row(
         "duration",
-        f"{duration(known.duration_s)} at least: exposures and intervals, no moves, no readout",
+        f"at least {duration_text(known.duration_s)}: exposures and intervals, without stage moves "
+        "or camera readout",
     )
     if known.duration_s > 0:
-        needed = decimal(int(known.pixel_bytes / known.duration_s))
-        facts.add_row("rate", f"{needed}/s at most; memory holds {decimal(default_buffer_bytes())}")
+        needed = rate_text(known.pixel_bytes / known.duration_s)
+        facts.add_row("rate", f"{needed} at most; memory holds {size_text(default_buffer_bytes())}")
     facts.add_row("disk", _disk(known))
     parts: list[RenderableType] = [
         tree(str(plan.place.path), layout, [image.shape for image in layout.images])
@@ -75,40 +75,42 @@ def plan_json(known: Forecast) -> dict[str, Any]:
 
 def short(known: Forecast) -> str:
     """Return a run in one line: images, frames, bytes, and how long it takes."""
+    images, frames = len(known.plan.layout.images), known.frames
     return (
-        f"{count(len(known.plan.layout.images), 'image')}, {count(known.frames, 'frame')}, "
-        f"{decimal(known.pixel_bytes)}, at least {duration(known.duration_s)}"
+        f"{count_text(images, 'image')}, {count_text(frames, 'frame')}, "
+        f"{size_text(known.pixel_bytes)}, at least {duration_text(known.duration_s)}"
     )
 
 
 def too_little_space(known: Forecast) -> Iterator[str]:
     """Yield that the disk is too small for the frames, when it is."""
     if not known.fits_on_disk:
+        needed, free = size_text(known.pixel_bytes), size_text(known.free_bytes or 0)
         packed = known.plan.options.compression
         yield (
-            f"The run delivers {decimal(known.pixel_bytes)}, and {decimal(known.free_bytes or 0)} "
-            f"are free for {known.plan.place.path}. "
-            + ("Compressed, they may fit." if packed else "Free some space, or compress.")
+            f"The run stores {needed} of pixels, but the disk of {known.plan.place.path} has only "
+            f"{free} free. "
+            + ("Compressed, they may fit." if packed else "Free some space, or set --compression.")
         )
 
 
 def _pixels(known: Forecast) -> str:
     compression = known.plan.options.compression
     packed = f", less with {compression}" if compression else ", not compressed"
-    return f"{decimal(known.pixel_bytes)}{packed}"
+    return f"{size_text(known.pixel_bytes)}{packed}"
 
 
 def _chunks(known: Forecast) -> str:
     plan = known.plan
     if plan.place.format == "ome-tiff":
-        return f"a page a frame, in {count(plan.pixel_files or 0, 'file')}"
+        return f"a page a frame, in {count_text(plan.pixel_files or 0, 'file')}"
     image = plan.layout.images[0]
     text = _sizes(image.axis_names, image.spec.chunk_shape)
     if image.spec.shard_shape is not None:
         text += f", in shards of {_sizes(image.axis_names, image.spec.shard_shape)}"
     files = plan.pixel_files or 0
     many = ": many; --chunks auto or --shards make fewer" if files > _MANY_FILES else ""
-    return f"{text}; {count(files, 'file')}{many}"
+    return f"{text}; {count_text(files, 'file')}{many}"
 
 
 def _sizes(axes: tuple[str, ...], shape: tuple[int, ...]) -> str:
@@ -122,6 +124,6 @@ def _writer(known: Forecast) -> str:
 
 def _disk(known: Forecast) -> Text:
     if known.free_bytes is None:
-        return Text("nobody knows how much is free", style="yellow")
+        return Text("unknown", style="yellow")
     style = "green" if known.fits_on_disk else "red"
-    return Text(f"{decimal(known.free_bytes)} free", style=style)
+    return Text(f"{size_text(known.free_bytes)} free", style=style)

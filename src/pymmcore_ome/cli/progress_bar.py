@@ -6,17 +6,14 @@ It shows what it is given and measures nothing itself. Nothing of it goes to sta
 from __future__ import annotations
 
 import time
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from rich.console import Console
-from rich.filesize import decimal
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from pymmcore_ome.stream import Progress
+from pymmcore_ome.stream import Progress, duration_text, rate_text
 
 #: Seconds between the lines in a log.
 _EVERY_S: Final = 10.0
@@ -52,7 +49,7 @@ class ProgressBar:
                 expand=True,
             )
             self._task = self._bar.add_task(
-                self._state, total=None, frames="0", rate="", buffer="0 %", left="-:--:--"
+                self._state, total=None, frames="0", rate="", buffer="0 %", left="?"
             )
 
     def __enter__(self) -> Self:
@@ -76,7 +73,7 @@ class ProgressBar:
             return
         planned = progress.frames_planned
         frames = f"{progress.frames_written}/{'?' if planned is None else planned}"
-        rate = f"{_rate(progress.frames_per_s)} frames/s {decimal(int(progress.bytes_per_s))}/s"
+        rate = f"{_rate(progress.frames_per_s)} frames/s {rate_text(progress.bytes_per_s)}"
         buffer = f"{100 * progress.bytes_in_flight / progress.buffer_bytes:.0f} %"
         left = time_left(progress, self._expected_s)
         if self._bar is not None:
@@ -94,27 +91,17 @@ class ProgressBar:
 
 
 def time_left(progress: Progress, expected_s: float) -> str:
-    """Return the time that a run still needs, as h:mm:ss.
+    """Return how long a run still lasts, in words.
 
-    By the rate so far, but not less than the plan's own intervals need: the first round of a
-    slow time lapse is fast.
+    By the rate so far, but at least as long as the plan's intervals: the first round of a slow
+    time lapse is fast.
     """
     planned, written = progress.frames_planned, progress.frames_written
     if planned is None or not written:
-        return "-:--:--"
+        return "?"
     by_rate = (planned - written) * progress.elapsed_s / written
     by_plan = expected_s - progress.elapsed_s if written < planned else 0.0
-    return clock(max(by_rate, by_plan, 0.0))
-
-
-def clock(seconds: float) -> str:
-    """Return seconds as h:mm:ss, with days where there are any."""
-    return str(timedelta(seconds=round(seconds)))
-
-
-def duration(seconds: float) -> str:
-    """Return a stretch of time: seconds below a minute, and h:mm:ss from there."""
-    return f"{seconds:.1f} s" if seconds < 59.95 else clock(seconds)
+    return duration_text(round(max(by_rate, by_plan, 0.0)))
 
 
 def _rate(frames_per_s: float) -> str:

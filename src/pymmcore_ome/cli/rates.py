@@ -13,17 +13,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
-from pymmcore_ome.disk import write_all
+from pymmcore_ome.disk import measure_disk, warm_up
 from pymmcore_ome.errors import AcquisitionError, StorePathError
 
 from .microscope import load_core
@@ -118,23 +116,20 @@ def _noise(shape: tuple[int, ...], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
     return [rng.poisson(60, shape).astype(dtype) for _ in range(4)]
 
 
-Frames = list[NDArray[Any]]
+Measured = TypeVar("Measured", float, "Rate")
 _ROUNDS: Final = 3
 _MOST_TIMES: Final = 25  # the seconds of one way that all may take together
 _BUFFER_BYTES: Final = 256 << 20
-_SYNC_BYTES: Final = 64 << 20
 _LEAST_FRAMES: Final = 4
-_PIECE: Final = bytes(4 << 20)
-_WARM_UP_S: Final = 0.5  # no longer than this, of each turn
-_WARM_UP_MORE: Final = 1.5  # of it the host takes some back meanwhile
 
 
 class Rate(NamedTuple):
-    """What a disk took, what the system holds back written down too."""
+    """How fast a disk wrote, until all of it had reached the disk."""
 
     frames_per_s: float
     bytes_per_s: float
     stored_share: float  # bytes on the disk by bytes of pixels
+    elapsed_s: float
 
 
 class Way(NamedTuple):
@@ -169,19 +164,19 @@ def ways(source: Source) -> list[Way]:
 
 
 def measured(
-    source: Source, parent: Path, seconds: float, tell: Callable[[str], None]
-) -> tuple[Rate, list[tuple[Way, Rate]]]:
-    """Return how fast plain writes into one file are, and each way to write; of each the median.
+    source: Source, parent: Path, seconds: float, report: Callable[[str], None]
+) -> tuple[float, list[tuple[Way, Rate]]]:
+    """Return the bytes a second of plain writes, and how fast each way is; of each the median.
 
     Parameters
     ----------
     source : Source
     parent : Path
-        A folder on the disk that is tried.
+        A folder on the disk to measure.
     seconds : float
-        That each way gets, in all its turns: three, or fewer where they take long.
-    tell : callable
-        Is told what is tried now.
+        For each way, in all its rounds: three, or fewer where they last long.
+    report : callable
+        Is called with the way that is measured now.
 
     Raises
     ------
@@ -189,79 +184,46 @@ def measured(
         When nothing can be written there.
     """
     turn_s = seconds / _ROUNDS
-    began = time.perf_counter()
-    tried: tuple[Way | None, ...] = (None, *ways(source))
-    tell("plain files")
-    most_bytes = int(_probe(source, parent, turn_s) * turn_s)
-    found: dict[Way | None, list[Rate]] = {way: [] for way in tried}
+    started = time.perf_counter()
+    raw, rates = list[float](), {way: list[Rate]() for way in ways(source)}
     for rounds in range(1, _ROUNDS + 1):
-        for way in tried:
-            tell("plain files" if way is None else str(way))
-            found[way].append(_rate(way, source, parent, turn_s, most_bytes))
-        if (time.perf_counter() - began) * (1 + 1 / rounds) > _MOST_TIMES * seconds:
-            break  # a busy machine, or a slow disk: another round would take too long
-    rates = [(way, _median(each)) for way, each in found.items() if way is not None]
-    return _median(found[None]), rates
+        report("plain files")
+        with _folder(parent, source.frames[0].nbytes) as folder:
+            raw.append(measure_disk(folder, turn_s))
+        for way, found in rates.items():
+            report(str(way))
+            found.append(_rate(way, source, parent, turn_s, int(_median(raw) * turn_s)))
+        if (time.perf_counter() - started) * (1 + 1 / rounds) > _MOST_TIMES * seconds:
+            break  # a busy machine, or a slow disk: another round would last too long
+    return _median(raw), [(way, _median(found)) for way, found in rates.items()]
 
 
-def _median(rates: list[Rate]) -> Rate:
+def _median(rates: list[Measured]) -> Measured:
     return sorted(rates)[len(rates) // 2]
 
 
-def _probe(source: Source, parent: Path, seconds: float) -> float:
-    """Return about how many bytes a second the disk takes, asked to take them at once."""
-    nbytes = source.frames[0].nbytes
-    with _folder(parent, nbytes) as folder, (folder / "probe").open("wb", buffering=0) as file:
-        most = shutil.disk_usage(folder).free // 4
-        _warm_up(folder)
-        count = unsynced = 0
-        began = time.perf_counter()
-        while count < _LEAST_FRAMES or time.perf_counter() - began < seconds:
-            if (count + 1) * nbytes > most:
-                break
-            write_all(file, source.frames[count % len(source.frames)])
-            count += 1
-            unsynced += nbytes
-            if unsynced >= _SYNC_BYTES:
-                os.fsync(file.fileno())
-                unsynced = 0
-        os.fsync(file.fileno())
-        return count * nbytes / (time.perf_counter() - began)
+def _rate(way: Way, source: Source, parent: Path, seconds: float, max_bytes: int) -> Rate:
+    """Return how fast frames are written in one way, until they are on the disk.
 
-
-def _rate(way: Way | None, source: Source, parent: Path, seconds: float, most_bytes: int) -> Rate:
-    """Return how fast frames are written in one way, or (None) plainly, down to the disk.
-
-    No more than the disk takes in that time is written: what the system holds back
-    afterwards would be waited for.
+    No more is written than the disk writes in that time: the system would hold the rest back,
+    and it would be waited for afterwards.
     """
     nbytes = source.frames[0].nbytes
     with _folder(parent, nbytes) as folder:
-        room = min(most_bytes, shutil.disk_usage(folder).free // 4)
+        room = min(max_bytes, shutil.disk_usage(folder).free // 4)
         count = max(_LEAST_FRAMES, room // nbytes)
         _sync()
-        _warm_up(folder, room)
-        write = _plain if way is None else partial(_by_stream, way)
-        began = time.perf_counter()
-        done = write(folder, source.frames, count, began + seconds)
+        warm_up(folder, room)
+        started = time.perf_counter()
+        done = _write(way, folder, source.frames, count, started + seconds)
         _sync()
-        took_s = time.perf_counter() - began
+        elapsed_s = time.perf_counter() - started
         stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Rate(done / took_s, done * nbytes / took_s, stored / (done * nbytes))
+    written = done * nbytes
+    return Rate(done / elapsed_s, written / elapsed_s, stored / written, elapsed_s)
 
 
-def _plain(folder: Path, frames: Frames, count: int, until: float) -> int:
-    """Write frames one after the other into one file; return how many."""
-    with (folder / "plain").open("wb", buffering=0) as file:
-        for number in range(count):
-            write_all(file, frames[number % len(frames)])
-            if number + 1 >= _LEAST_FRAMES and time.perf_counter() > until:
-                break
-        os.fsync(file.fileno())
-    return number + 1
-
-
-def _by_stream(way: Way, folder: Path, frames: Frames, count: int, until: float) -> int:
+def _write(way: Way, folder: Path, frames: list[NDArray[Any]], count: int, until: float) -> int:
     """Write frames as a run does; return how many."""
     options: dict[str, Any] = {} if way.chunks is None else {"chunks": way.chunks}
     stream = po.open_stream(
@@ -284,18 +246,6 @@ def _schema(frame: Any, count: int) -> po.StorageSchema:
         dtype=frame.dtype.name,
         rgb=frame.ndim > 2,
     )
-
-
-def _warm_up(folder: Path, nbytes: int | None = None) -> None:
-    """Have the system find memory for so many bytes; None: for as much as time allows."""
-    free = min(psutil.virtual_memory().available, shutil.disk_usage(folder).free) // 2
-    left = free if nbytes is None else min(int(nbytes * _WARM_UP_MORE), free)
-    path = folder / "warm-up"
-    until = time.perf_counter() + _WARM_UP_S
-    with path.open("wb", buffering=0) as file:
-        while left > 0 and time.perf_counter() < until:
-            left -= file.write(_PIECE)
-    path.unlink()
 
 
 def _sync() -> None:

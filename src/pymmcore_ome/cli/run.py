@@ -169,26 +169,20 @@ def _doubt(reasons: Iterable[str], strict: bool) -> None:
 
 
 def _report(summary: Summary, as_json: bool) -> None:
-    """Say what a run left behind."""
-    from rich.filesize import decimal
-
+    """Print what a run stored."""
     from pymmcore_ome.dataset import open_dataset
+    from pymmcore_ome.stream import run_report
 
     from .contents import Contents
-    from .progress_bar import duration
 
     if as_json:
         contents = Contents.of(open_dataset(summary.path)).to_json()
         duration_s = round(summary.duration_s, 3)
         print_json({**contents, "pixel_bytes": summary.bytes_written, "duration_s": duration_s})
         return
-    planned = "" if summary.frames_planned is None else f" of {summary.frames_planned}"
-    rate = summary.bytes_written / summary.duration_s if summary.duration_s else 0
-    out.print(
-        f"{summary.frames_written}{planned} frames, {decimal(summary.bytes_written)} in "
-        f"{duration(summary.duration_s)}, {decimal(int(rate))}/s",
-        soft_wrap=True,
-    )
+    report = run_report(summary)
+    style = {"success": "green", "warning": "yellow", "error": "red"}[report.level]
+    out.print(Text(f"{report.title}: ", style=style), Text(report.text), sep="", soft_wrap=True)
     show_store(summary.path, as_json=False)
 
 

@@ -16,10 +16,10 @@ from rich.tree import Tree
 from pymmcore_ome.frames import NOT_AS_ASKED
 from pymmcore_ome.layout import ImageLayout, Layout
 from pymmcore_ome.schema import Plate
+from pymmcore_ome.stream import count_text, duration_text
 
 from .contents import Contents, first_few
 from .plate_map import Filled, plate_map
-from .progress_bar import duration
 from .terminal import quoted
 
 _MAX_IMAGES = 24
@@ -110,7 +110,9 @@ def tree(root: str, layout: Layout, shapes: Sequence[tuple[int, ...]]) -> Tree:
         used = len({image.well for image in layout.images})
         title = Text(f"plate {plate.name or ''}".strip())
         title.append(f"  {len(plate.rows)} x {len(plate.columns)} wells", style="dim")
-        title.append(f"; {count(used, 'well')} with {count(len(layout.images), 'field')} in all")
+        title.append(
+            f"; {count_text(used, 'well')} with {count_text(len(layout.images), 'field')} in all"
+        )
         at = grown.add(title)
     lines = list(_image_lines(layout.images, shapes))
     for line in lines[:_MAX_IMAGES]:
@@ -118,7 +120,7 @@ def tree(root: str, layout: Layout, shapes: Sequence[tuple[int, ...]]) -> Tree:
         at.add(line)
     if len(lines) > _MAX_IMAGES:
         what = "more image" if plate is None else "more line"
-        at.add(Text(f"… and {count(len(lines) - _MAX_IMAGES, what)}", style="dim"))
+        at.add(Text(f"… and {count_text(len(lines) - _MAX_IMAGES, what)}", style="dim"))
     return grown
 
 
@@ -134,7 +136,7 @@ def _image_lines(
         sizes = ", ".join(f"{a}: {n}" for a, n in zip(image.axis_names, shape, strict=True))
         if image.well is not None:
             line = Text().append("/".join(image.well), style="cyan")
-            line.append(f"  {count(len(others) + 1, 'field')}")
+            line.append(f"  {count_text(len(others) + 1, 'field')}")
         else:
             line = Text().append(image.path or "(root)", style="cyan")
             if image.label != image.path:  # in a TIFF, an image is called by its name
@@ -162,11 +164,6 @@ def axis_lines(images: Sequence[ImageLayout]) -> list[tuple[str, str]]:
     return lines
 
 
-def count(number: int, what: str) -> str:
-    """Return a number of things in words: ``1 frame``, ``2,000 frames``."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
 def facts_table() -> Table:
     """Return a table for names and what is said of them."""
     facts = Table.grid(padding=(0, 2))
@@ -180,7 +177,7 @@ def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
     if not contents.missing:
         return
     images = {image.path: image for image in contents.dataset.images}
-    title = count(contents.frames_missing, "planned frame") + " missing"
+    title = count_text(contents.frames_missing, "planned frame") + " missing"
     yield "holes", Text(f"{title}, reading as 0", style="yellow")
     for path, number in islice(contents.missing.items(), _MAX_HOLES):
         image = images[path]
@@ -189,7 +186,7 @@ def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
         of = "" if contents.dataset.layout.is_single else f"image {image.layout.shown_name}  "
         yield "", Text(f"{of}{number} missing: {where}{more}")
     if len(contents.missing) > _MAX_HOLES:
-        yield "", Text(f"… and of {count(len(contents.missing) - _MAX_HOLES, 'more image')}")
+        yield "", Text(f"… and of {count_text(len(contents.missing) - _MAX_HOLES, 'more image')}")
 
 
 def _refused(contents: Contents) -> Iterator[tuple[str, Text]]:
@@ -197,12 +194,12 @@ def _refused(contents: Contents) -> Iterator[tuple[str, Text]]:
     if not contents.refused:
         return
     number = contents.frames_not_as_asked
-    title = count(number, "frame") + (" was" if number == 1 else " were")
+    title = count_text(number, "frame") + (" was" if number == 1 else " were")
     yield "not as asked", Text(f"{title} taken all the same", style="yellow")
     for one in contents.refused[:_MAX_REFUSED]:
-        yield "", Text(f"{one.problem}: {count(one.frames, 'frame')}: {one.where}")
+        yield "", Text(f"{one.problem}: {count_text(one.frames, 'frame')}: {one.where}")
     if (more := len(contents.refused) - _MAX_REFUSED) > 0:
-        yield "", Text(f"… and {count(more, 'more setting')}")
+        yield "", Text(f"… and {count_text(more, 'more setting')}")
 
 
 def _when(started: str | None, ended: str | None) -> str:
@@ -210,13 +207,13 @@ def _when(started: str | None, ended: str | None) -> str:
     try:
         begin = datetime.fromisoformat(started or "")
     except ValueError:
-        return "nobody knows when"
+        return "unknown"
     try:
         end = datetime.fromisoformat(ended or "")
     except ValueError:
         return f"{begin:%Y-%m-%d %H:%M:%S}, not ended"
     until = f"{end:%H:%M:%S}" if end.date() == begin.date() else f"{end:%Y-%m-%d %H:%M:%S}"
-    return f"{begin:%Y-%m-%d %H:%M:%S} to {until}, {duration((end - begin).total_seconds())}"
+    return f"{begin:%Y-%m-%d %H:%M:%S} to {until}, {duration_text((end - begin).total_seconds())}"
 
 
 def _place(image: ImageLayout) -> str:

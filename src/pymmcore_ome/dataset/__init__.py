@@ -1,7 +1,7 @@
-"""Reading back: datasets and validation. It writes nothing."""
+"""Reading back, validation and recovery. Only `recover` and `confirm_proven` write."""
 
-from .check_table import missing_frames
-from .dataset import Dataset, is_marked, open_dataset
+from .check_table import TableCheck
+from .dataset import Dataset, open_dataset
 from .image import Image, axis_coords
 from .recovery import recover
 from .unconfirmed import confirm_proven
@@ -12,10 +12,9 @@ __all__ = [
     "Dataset",
     "Image",
     "Refused",
+    "TableCheck",
     "axis_coords",
     "confirm_proven",
-    "is_marked",
-    "missing_frames",
     "open_dataset",
     "recover",
     "refused_settings",

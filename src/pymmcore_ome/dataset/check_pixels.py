@@ -1,4 +1,4 @@
-"""Whether the pixels on disk are those that were handed over, frame by frame. It only reads."""
+"""Whether the pixels on disk match the checksums in the frame table. It only reads."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ _SHOWN: Final = 10
 
 
 def pixel_problems(dataset: Dataset) -> Iterator[str]:
-    """Yield every frame of the frame table whose pixels are not what was handed over."""
+    """Yield every frame of the frame table whose pixels do not match its checksum."""
     images = {image.path: image for image in dataset.images}
-    wrong = unproven = 0
-    for row in read_table(dataset.place.table):
+    wrong = unchecked = 0
+    for row in read_table(dataset.location.table):
         image = images.get(row["image"])
         if image is None or "checksum" not in row:
-            unproven += 1
+            unchecked += 1
             continue
         problem = frame_problem(image, row)
         if problem is not None:
             wrong += 1
             if wrong <= _SHOWN:
                 name = dataset.layout.frame_name(image.layout, row["index"])
-                yield f"the frame at {name} {problem}"
+                yield f"the frame at {name}: {problem}"
     if wrong > _SHOWN:
-        yield f"{wrong - _SHOWN} more frames are not what was handed over"
-    if unproven:
-        yield f"{unproven} frames have no checksum: their pixels cannot be proven"
+        yield f"{wrong - _SHOWN} more frames do not match their checksums"
+    if unchecked:
+        yield f"{unchecked} frames have no checksum, so their pixels cannot be checked"
 
 
 def frame_problem(image: Image, row: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the pixels of a frame, or None when they are as they came."""
+    """Return what is wrong with the pixels of a frame, or None when they match its checksum."""
     try:
         found = frame_checksum(stored_frame(image, row["index"]))
     except Exception as error:  # whatever a damaged chunk or strip makes a library raise
         return f"cannot be read: {error}"
     if found != row["checksum"]:
-        return f"is not what was handed over: its checksum is {found}, expected {row['checksum']}"
+        return f"checksum mismatch, found {found}, expected {row['checksum']}"
     return None
 
 
 def stored_frame(image: Image, index: tuple[int, ...]) -> NDArray[Any]:
-    """Return a frame as it was handed over: (height, width), or (height, width, 3) for RGB."""
+    """Return a frame as it was appended: (height, width), or (height, width, 3) for RGB."""
     spec = image.layout.spec
     return spec.block_to_frame(image[spec.block_key(index)])

@@ -1,4 +1,4 @@
-"""What is wrong with a frame table: frames without a place, doubled or missing ones. It only reads.
+"""`TableCheck`: which frames a frame table lists, which planned ones are missing. It only reads.
 
 The table is read once, into plain arrays: there may be millions of frames.
 """
@@ -6,185 +6,193 @@ The table is read once, into plain arrays: there may be millions of frames.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import islice
+from math import prod
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.frames import read_table
-from pymmcore_ome.layout import FrameRouter, ImageLayout
+from pymmcore_ome.layout import FrameRouter
 
 from .dataset import Dataset
+from .image import Image
 
 _SHOWN: Final = 3
+Index = tuple[int, ...]
 
 
 class _Listed:
-    """The frames that the table lists for one image."""
+    """The frames that the table lists for one image; a frame is a plane number, in C order.
 
-    def __init__(self, layout: ImageLayout, planes: tuple[int, ...]) -> None:
-        self.layout = layout
-        self.planes = planes
-        self.count = 0
-        self.indices = array("q")
-        self.places: NDArray[np.int64] = np.zeros(0, np.int64)  # of frames, each once, ascending
-        self.doubled: dict[int, int] = {}  # from a place that several frames have to how many
+    An axis that grows is as long as it is on disk, every other one as long as planned.
+    """
 
-    def take(self, index: tuple[int, ...]) -> bool:
-        """Note a frame of the table; return whether its index can be one of this image."""
+    def __init__(self, image: Image) -> None:
+        self.layout = image.layout
+        spec = image.layout.spec
+        self.planes = spec.plane_shape(image.shape if spec.unbounded_axes else None)
+        self.plane_count = prod(self.planes)
+        self._steps = tuple(prod(self.planes[n + 1 :]) for n in range(len(self.planes)))
+        self._indices = array("q")
+        self._count = 0
+        self.numbers: NDArray[np.int64] = np.zeros(0, np.int64)  # each once, ascending
+        self.doubled: dict[int, int] = {}  # planes that several frames have, and how many
+
+    def add(self, index: Index) -> bool:
+        """Add a frame of the table; return whether its index has the form of this image's."""
         try:
             values = array("q", index)
         except (TypeError, OverflowError):
             return False
         if len(values) != len(self.planes):
             return False
-        self.count += 1
-        self.indices.extend(values)
+        self._count += 1
+        self._indices.extend(values)
         return True
 
-    def settle(self) -> list[int]:
-        """Find the places; return which of the frames that were taken are outside."""
-        indices = np.array(self.indices, np.int64).reshape(self.count, len(self.planes))
-        is_inside = ((indices >= 0) & (indices < np.array(self.planes, np.int64))).all(axis=1)
-        inside = indices[is_inside]
-        at = np.zeros(len(inside), np.int64)
-        if self.planes and len(inside):
-            at = np.ravel_multi_index(tuple(inside.T), self.planes).astype(np.int64)
-        self.places, counts = np.unique(at, return_counts=True)
+    def count_planes(self) -> list[Index]:
+        """Count the frames of each plane; return the indices that are not of this image."""
+        indices = np.array(self._indices, np.int64).reshape(self._count, len(self.planes))
+        step = np.array(self.layout.spec.frame_step, np.int64)
+        planes = indices // step
+        is_inside = (planes >= 0) & (planes < np.array(self.planes, np.int64))
+        is_inside &= planes * step == indices
+        is_valid = is_inside.all(axis=1)
+        every = planes[is_valid] @ np.array(self._steps, np.int64)
+        self.numbers, counts = np.unique(every.astype(np.int64), return_counts=True)
+        is_doubled = counts > 1
         self.doubled = dict(
-            zip(self.places[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)
+            zip(self.numbers[is_doubled].tolist(), counts[is_doubled].tolist(), strict=True)
         )
-        return [int(n) for n in np.flatnonzero(~is_inside)]
+        return [tuple(index) for index in indices[~is_valid].tolist()]
 
-    def index(self, place: int) -> tuple[int, ...]:
-        """Return the index of a place."""
-        return tuple(int(i) for i in np.unravel_index(place, self.planes)) if self.planes else ()
+    def missing_numbers(self) -> Iterator[int]:
+        """Yield the planes that no frame has, in C order."""
+        expected = 0
+        for number in self.numbers.tolist():
+            yield from range(expected, number)
+            expected = number + 1
+        yield from range(expected, self.plane_count)
 
-    def place(self, index: tuple[int, ...]) -> int:
-        """Return the place of an index."""
-        return int(np.ravel_multi_index(index, self.planes)) if self.planes else 0
+    def index(self, number: int) -> Index:
+        """Return the index of a plane."""
+        spec = self.layout.spec
+        return spec.plane_start(
+            [number // step % size for step, size in zip(self._steps, self.planes, strict=True)]
+        )
+
+    def number(self, index: Index) -> int:
+        """Return the number of the plane of an index."""
+        planes = self.layout.spec.plane_index(index)
+        return sum(n * step for n, step in zip(planes, self._steps, strict=True))
 
 
 class TableCheck:
-    """Reads the frame table of a dataset whose arrays are as they should be.
+    """Reads the frame table of a dataset; it does not look at pixels.
 
     Attributes
     ----------
-    count : int
-        Frames that it lists.
+    row_count : int
+        Frames that the table lists, whatever is wrong with them.
+    planned : int | None
+        Frames that were planned; None when unbounded.
     problems : list of str
+        Rows that cannot be read, that are not of this store, or that several frames share.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._layout = dataset.layout
-        self._images = {
-            image.path: _Listed(image.layout, image.shape[:-2]) for image in dataset.images
-        }
-        self.count = 0
+        self._images = {image.path: _Listed(image) for image in dataset.images}
+        self.planned = dataset.layout.frame_count
+        self.row_count = 0
         bad_lines: list[int] = []
         misplaced = []
-        for row in read_table(dataset.place.table, bad_lines):
-            self.count += 1
-            listed, index = self._images.get(row["image"]), row["index"]
+        for row in read_table(dataset.location.table, bad_lines):
+            self.row_count += 1
+            listed = self._images.get(row["image"])
             if listed is None:
                 misplaced.append(
                     f"the frame table lists a frame in image {row['image']!r}, which the store "
                     "does not have"
                 )
-            elif not listed.take(index):
-                misplaced.append(self._outside(index, listed))
+            elif not listed.add(row["index"]):
+                misplaced.append(self._outside(row["index"], listed))
         doubled = []
         for listed in self._images.values():
-            rank = len(listed.planes)
-            for n in listed.settle():
-                index = tuple(listed.indices[n * rank : (n + 1) * rank])
-                misplaced.append(self._outside(index, listed))
+            misplaced += [self._outside(index, listed) for index in listed.count_planes()]
             doubled += [
-                f"{times} frames claim the same place: {self._name(listed, listed.index(place))}"
-                for place, times in listed.doubled.items()
+                f"the frame table lists {count} frames at "
+                f"{self._name(listed, listed.index(number))}"
+                for number, count in listed.doubled.items()
             ]
         self.problems = [
             *(f"line {number} of the frame table cannot be read" for number in bad_lines),
             *misplaced,
             *doubled,
-            *self._missing(dataset),
         ]
 
-    def _missing(self, dataset: Dataset) -> Iterator[str]:
-        planned = dataset.layout.frame_count
-        found = sum(len(listed.places) for listed in self._images.values())
-        if planned is None or planned == found:
+    @property
+    def stored(self) -> dict[str, int]:
+        """The number of planes with a frame, by the path of their image."""
+        return {path: len(listed.numbers) for path, listed in self._images.items()}
+
+    def missing(self) -> Iterator[tuple[str, Index]]:
+        """Yield path and index of each planned frame that the table does not list.
+
+        In the order of the plan, or of storage where frames are placed by index only. What a
+        sequence leaves out (a channel at every second time point) was not planned. Yields
+        nothing when the number of frames is unbounded.
+        """
+        if self.planned is None or self._has_all_planes():
             return
-        missing: Iterator[tuple[str, tuple[int, ...]]]
-        if dataset.layout.order is None:  # all places of all images, in no order of time
-            missing = (
-                (image.path, index)
-                for image in dataset.layout.images
-                for index in self._free(image)
-            )
-        else:
-            missing = self._not_come(FrameRouter(dataset.layout))
-        shown = [self._name(self._images[image], index) for image, index in islice(missing, _SHOWN)]
-        more = ", …" if planned - found > len(shown) else ""
-        yield (
-            f"{planned - found} of {planned} planned frames are missing (they read as 0): "
+        if self._layout.order is None:
+            for path, listed in self._images.items():
+                yield from ((path, listed.index(number)) for number in listed.missing_numbers())
+            return
+        flags: dict[str, bytearray] = {}
+        for path, listed in self._images.items():
+            is_stored = np.zeros(listed.plane_count, np.uint8)
+            is_stored[listed.numbers] = 1
+            flags[path] = bytearray(is_stored)
+        for address in FrameRouter(self._layout):
+            if not flags[address.image][self._images[address.image].number(address.index)]:
+                yield address.image, address.index
+
+    def missing_count(self) -> int:
+        """Return the number of planned frames that the table does not list."""
+        if self.planned is None:
+            return 0
+        if self.planned == sum(listed.plane_count for listed in self._images.values()):
+            return self.planned - sum(self.stored.values())
+        return sum(1 for _ in self.missing())
+
+    def missing_problem(self) -> str | None:
+        """Return how many planned frames are missing, and which first; None when none is."""
+        count = self.missing_count()
+        if not count:
+            return None
+        shown = [
+            self._name(self._images[path], index) for path, index in islice(self.missing(), _SHOWN)
+        ]
+        more = ", …" if count > len(shown) else ""
+        return (
+            f"{count} of {self.planned} planned frames are missing (they read as 0): "
             f"{', '.join(shown)}{more}"
         )
 
-    def _free(self, image: ImageLayout) -> list[tuple[int, ...]]:
-        """Return the first places of an image that no frame has."""
-        listed = self._images[image.path]
-        places = np.arange(int(np.prod(listed.planes, dtype=np.int64))).reshape(listed.planes)
-        places = places[tuple(slice(None, None, step) for step in image.spec.frame_step)]
-        free = np.setdiff1d(places.reshape(-1), listed.places, assume_unique=True)
-        return [listed.index(place) for place in free[:_SHOWN].tolist()]
+    def _has_all_planes(self) -> bool:
+        return all(len(listed.numbers) == listed.plane_count for listed in self._images.values())
 
-    def _not_come(self, router: FrameRouter) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Yield the places of the plan that no frame has, in the order of the plan."""
-        taken = {path: set(listed.places.tolist()) for path, listed in self._images.items()}
-        for address in router:
-            if self._images[address.image].place(address.index) not in taken[address.image]:
-                yield address.image, address.index
-
-    def _name(self, listed: _Listed, index: tuple[int, ...]) -> str:
+    def _name(self, listed: _Listed, index: Index) -> str:
         return self._layout.frame_name(listed.layout, index)
 
-    def _outside(self, index: tuple[int, ...], listed: _Listed) -> str:
-        """Say that a row of the table is about a place that its image does not have."""
+    def _outside(self, index: Index, listed: _Listed) -> str:
+        """Return the problem of a row whose index its image does not have."""
         names = listed.layout.axis_names
         sizes = ", ".join(f"{a}: {n}" for a, n in zip(names, listed.planes, strict=False))
         is_whole = len(index) == len(listed.planes)
         where = self._name(listed, index) if is_whole else f"{listed.layout.path!r} {index}"
         return f"the frame table lists a frame at {where}, outside its image ({sizes})"
-
-
-#: An image's path, and an index in storage order without y and x.
-Where = tuple[str, tuple[int, ...]]
-
-
-def missing_frames(dataset: Dataset, stored: Collection[Where]) -> Iterator[Where]:
-    """Yield the planned places that hold no frame, in the order of the plan.
-
-    Nothing where the number of frames was not planned. Places that the sequence leaves out
-    (a channel at every second time point) are no holes.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    stored : collection of (path, index)
-        The places that the frame table lists.
-    """
-    planned = dataset.layout.frame_count
-    if planned is None or planned == len(stored):
-        return
-    if dataset.layout.order is None:  # all places of all images, in no order of time
-        expected: Iterator[Where] = (
-            (image.path, index)
-            for image in dataset.layout.images
-            for index in map(image.spec.plane_start, np.ndindex(*image.spec.plane_shape()))
-        )
-    else:
-        expected = ((at.image, at.index) for at in FrameRouter(dataset.layout))
-    yield from (place for place in expected if place not in stored)

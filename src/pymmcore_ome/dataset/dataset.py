@@ -26,12 +26,12 @@ class Dataset:
     Attributes
     ----------
     path : Path
-    place : Place
-        Where it lies on disk, and in which format.
+    location : StoreLocation
+        Its path and format.
     stored : Stored
-        What lies there.
+        Its documents and arrays on disk.
     record : StoreRecord
-        The package's own page in the store.
+        How the store was declared, made and ended.
     layout : Layout
     images : list of Image
         In order of first visit.
@@ -39,8 +39,8 @@ class Dataset:
 
     def __init__(self, stored: Stored, record: StoreRecord, layout: Layout) -> None:
         self.stored = stored
-        self.place = stored.place
-        self.path = stored.place.path
+        self.location = stored.location
+        self.path = stored.location.path
         self.record = record
         self.layout = layout
         self.images = [Image(stored, image) for image in layout.images]
@@ -52,12 +52,12 @@ class Dataset:
 
     @property
     def schema(self) -> StorageSchema:
-        """What the store was declared to hold."""
+        """What the store was declared to contain."""
         return self.layout.schema
 
     @property
     def acquisition(self) -> Mapping[str, Any]:
-        """What the acquisition said of itself: the sequence, the summary metadata."""
+        """The sequence and the summary metadata of the acquisition."""
         return self.record.acquisition
 
     def frames(self) -> list[dict[str, Any]]:
@@ -67,16 +67,16 @@ class Dataset:
         ``event_index``, ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, ``z_um``,
         ``channel``, ``metadata``.
         """
-        return _in_order(read_table(self.place.table))
+        return _in_order(read_table(self.location.table))
 
     def not_as_asked(self) -> list[dict[str, Any]]:
-        """Return the frames that were not taken as their events asked, as `frames` lists them.
+        """Return the frames with settings that failed to apply, as `frames` lists them.
 
-        The core refused a setting, and the engine took the frame all the same: a stage did not
-        move, a channel was not set. Which, and why, is text in
+        The core rejected a setting, and the engine acquired the frame anyway: a stage did not
+        move, a channel was not set. Which one, and why, is text in
         ``frame["metadata"]["not_as_asked"]``.
         """
-        return _in_order(row for row in read_table(self.place.table) if is_marked(row))
+        return _in_order(row for row in read_table(self.location.table) if is_marked(row))
 
     def __repr__(self) -> str:
         return f"<Dataset {self.path.name!r} {self.status}, {len(self.images)} images>"
@@ -88,18 +88,18 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     Raises
     ------
     NotAStoreError
-        When there is nothing, or nothing that this package wrote.
+        When the path does not exist, or is not a store that this package wrote.
     """
     root = local_path(path)
     if not root.exists():
         raise NotAStoreError(f"{root} does not exist.")
-    place = StoreLocation.of_existing(root)
-    if place is None:
+    location = StoreLocation.of_existing(root)
+    if location is None:
         whole = _store_around(root)
         what = "is neither an OME-Zarr store nor an OME-TIFF." if whole is None else whole
         raise NotAStoreError(f"{root} {what}")
-    stored = _stored(place)
-    record = StoreRecord.from_attributes(stored.page)
+    stored = _stored(location)
+    record = StoreRecord.from_attributes(stored.store_record)
     if record is None:
         if (whole := _store_around(root)) is not None:
             raise NotAStoreError(f"{root} {whole}")
@@ -119,12 +119,12 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
 
 
 def is_marked(row: Mapping[str, Any]) -> bool:
-    """Whether a row of the frame table says that its frame was not taken as asked."""
+    """Whether a setting of the frame failed to apply."""
     return bool((row.get("metadata") or {}).get(NOT_AS_ASKED))
 
 
 def _in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows of the frame table in order of arrival, without what is the table's own."""
+    """Return rows of the frame table in order of arrival, without the columns of internal use."""
     found = sorted(rows, key=lambda row: int(row.get("arrival", 0)))
     for row in found:
         row.pop("arrival", None)
@@ -132,24 +132,25 @@ def _in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _stored(place: StoreLocation) -> Stored:
-    return StoredZarr(place) if place.format == "ome-zarr" else StoredTiff(place)
+def _stored(location: StoreLocation) -> Stored:
+    return StoredZarr(location) if location.format == "ome-zarr" else StoredTiff(location)
 
 
 def _store_around(path: Path) -> str | None:
-    """Say which store a path is a part of: one of its images, or its frame table; None: of none."""
+    """Return which store a path is a part of (an image, a frame table); None: of none."""
     beside = path.with_name(path.name.removesuffix(".frames.jsonl"))
     for whole in (beside, *path.parents[:_DEEPEST]):
-        place = None if whole == path else StoreLocation.of_existing(whole)
-        if place is not None and StoreRecord.from_attributes(_stored(place).page) is not None:
+        location = None if whole == path else StoreLocation.of_existing(whole)
+        attributes = None if location is None else _stored(location).store_record
+        if StoreRecord.from_attributes(attributes) is not None:
             return f"is a part of the store {whole}. Give that path."
     return None
 
 
 def _with_found_images(schema: StorageSchema, stored: Stored) -> StorageSchema:
-    """Return the schema of a growing store that was not finished, with the images it has so far.
+    """Return the schema of a growing store that was not closed, with the images it has so far.
 
-    What a finished one tells of them besides is known to the frame table (`recover`).
+    Their positions and channels are in the frame table only: `recover` reads them.
     """
     plans = tuple(
         grown_plan(

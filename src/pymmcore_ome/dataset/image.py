@@ -49,7 +49,7 @@ class Image:
 
     @property
     def position(self) -> Position:
-        """Where it was taken."""
+        """Its stage position."""
         return self.layout.position
 
     @property
@@ -124,7 +124,7 @@ class Image:
 def axis_coords(
     image: ImageLayout, shape: tuple[int, ...], *, has_stage: bool = True
 ) -> dict[str, NDArray[Any]]:
-    """Return the coordinates of each axis of an image, by name, where any are known.
+    """Return the coordinates of each axis of an image, by name, if they are known.
 
     Parameters
     ----------

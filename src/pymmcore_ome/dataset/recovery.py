@@ -1,8 +1,7 @@
-"""`recover`: finish the documents of a store whose process died. It changes no pixel.
+"""`recover`: write the closing documents of a store whose process died. It changes no pixel.
 
-What the frame table lists is on disk already; what is missing is what is written at the end:
-final sizes, the channels and positions that came with frames, the OME-XML of the planes, and how
-it ended.
+The frames in the frame table are on disk already. What is missing is written when a stream is
+closed: final sizes, the channels and positions that arrived with frames, the OME-XML, the status.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from .unconfirmed import confirm_proven
 
 
 def recover(path: str | os.PathLike[str]) -> Dataset:
-    """Finish the documents of a store that was not closed; its status becomes ``"recovered"``.
+    """Write the closing documents of an unclosed store; its status becomes ``"recovered"``.
 
-    A store that was closed is left as it is, so that running it twice is safe.
+    A closed store is not changed, so running this twice is safe.
 
     Returns
     -------
@@ -38,16 +37,16 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     Raises
     ------
     NotAStoreError
-        When there is no store of this package.
+        When the path is not a store of this package.
     StoreExistsError
         When a program is still writing to it.
     OSError
-        When the documents cannot be written; those that were there are still there.
+        When the documents cannot be written; the old ones are kept.
     """
-    lock = StoreLock(open_dataset(path).place)
+    lock = StoreLock(open_dataset(path).location)
     lock.acquire()
     try:
-        dataset = open_dataset(path)  # as it is now that nobody else writes
+        dataset = open_dataset(path)  # read again: no other program can write now
         if dataset.status == "incomplete":
             _finish(dataset)
     finally:
@@ -56,8 +55,8 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
 
 
 def _finish(dataset: Dataset) -> None:
-    place, stored, layout = dataset.place, dataset.stored, dataset.layout
-    cut_half_a_line(place.table)
+    location, stored, layout = dataset.location, dataset.stored, dataset.layout
+    cut_half_a_line(location.table)
     confirm_proven(dataset)
     pages = stored.pages(layout.images)
     shapes = [
@@ -67,7 +66,7 @@ def _finish(dataset: Dataset) -> None:
         for image in layout.images
     ]
     if layout.schema.grows:
-        plans = grown_plans(layout, shapes, read_table(place.table))
+        plans = grown_plans(layout, shapes, read_table(location.table))
         layout = layout_of(layout.schema.replace(images=plans or None), layout.named)
     record = replace(
         dataset.record,
@@ -77,40 +76,40 @@ def _finish(dataset: Dataset) -> None:
         ended=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
     )
-    planes = PlaneMetadata(read_table(place.table))
+    planes = PlaneMetadata(read_table(location.table))
     state = StoreState(layout, record, shapes, planes, pages)
-    documents = documents_of(place)
+    documents = documents_of(location)
     if layout.schema.grows:
         for document in documents.grown(state, layout.images):
-            _put(place, document)
+            _put(location, document)
     for document in documents.closed(state):
-        _put(place, document)
+        _put(location, document)
 
 
-def _put(place: StoreLocation, document: Document) -> None:
+def _put(location: StoreLocation, document: Document) -> None:
     key, content = document
-    if place.format == "ome-zarr":
-        target = place.path / key
+    if location.format == "ome-zarr":
+        target = location.path / key
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)
-    elif not place.is_folder:
-        describe_existing(place.path, content)
+    elif not location.is_folder:
+        describe_existing(location.path, content)
     elif key.endswith(".tiff"):
-        describe_existing(place.path / key, content)
+        describe_existing(location.path / key, content)
     else:
-        write_whole(place.path / key, content)
+        write_whole(location.path / key, content)
 
 
 @dataclass
-class _Seen:
-    """What the frames of one image say; where they differ, the one that came first."""
+class _ImageFacts:
+    """The position and channels of one image, as its frames have them; the first frame decides."""
 
     arrival: float = math.inf
     first: Mapping[str, Any] = field(default_factory=dict)
     channels: dict[int, tuple[float, str]] = field(default_factory=dict)
 
-    def take(self, row: Mapping[str, Any], channel: int | None) -> None:
-        """Note a frame of the image, and the number of its channel."""
+    def add(self, row: Mapping[str, Any], channel: int | None) -> None:
+        """Add a frame of the image, and the number of its channel."""
         arrival, name = float(row.get("arrival", 0)), row.get("channel")
         if arrival < self.arrival:
             self.arrival, self.first = arrival, row
@@ -131,46 +130,47 @@ class _Seen:
 def grown_plans(
     layout: Layout, shapes: Sequence[tuple[int, ...]], rows: Iterable[Mapping[str, Any]]
 ) -> tuple[ImageSchema, ...]:
-    """Return the images as the stream would have described them at its end.
+    """Return the images as closing the stream would have described them.
 
     Parameters
     ----------
     layout : Layout
-        Of the store as it lies there.
+        Of the store as it is on disk.
     shapes : sequence of tuple of int
-        What was written of each image.
+        Of the part of each image that was written.
     rows : iterable of mapping
         The frame table, in any order. An image without a frame in it keeps its name alone.
     """
-    seen = {image.path: _Seen() for image in layout.images}
+    facts = {image.path: _ImageFacts() for image in layout.images}
     strides = {
         image.path: {stride.name: stride for stride in image.spec.axis_strides}
         for image in layout.images
     }
     for row in rows:
-        if row["image"] in seen:
+        if row["image"] in facts:
             stride = strides[row["image"]].get("c")
             channel = None if stride is None else row["index"][stride.axis] // stride.step
-            seen[row["image"]].take(row, channel)
+            facts[row["image"]].add(row, channel)
     selectors = [
         {
             k: v
-            for k, v in seen[image.path].first["event_index"].items()
+            for k, v in facts[image.path].first["event_index"].items()
             if v and k not in strides[image.path]
         }
-        if seen[image.path].first
+        if facts[image.path].first
         else {"image": image.number}
         for image in layout.images
     ]
     if len({tuple(sorted(at.items())) for at in selectors}) < len(selectors):
-        selectors = [{"image": image.number} for image in layout.images]  # they tell nothing apart
+        # they do not distinguish the images
+        selectors = [{"image": image.number} for image in layout.images]
     return tuple(
         grown_plan(
             layout.schema,
             at=at,
-            position=seen[image.path].position(image.position.name or image.name),
+            position=facts[image.path].position(image.position.name or image.name),
             sizes=dict(zip(image.axis_names, shape, strict=True)),
-            channels={n: name for n, (_, name) in seen[image.path].channels.items()},
+            channels={n: name for n, (_, name) in facts[image.path].channels.items()},
             camera=image.spec.camera,
         )
         for image, shape, at in zip(layout.images, shapes, selectors, strict=True)

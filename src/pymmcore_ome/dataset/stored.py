@@ -1,4 +1,4 @@
-"""What lies on disk, one class a format: our own page, the images, their arrays. It only reads."""
+"""A store as it is on disk, one class a format: its record, images and arrays. It only reads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Array(PlaneReader, Protocol):
 
 
 class FoundImage(NamedTuple):
-    """An image that lies there: name, camera and the sizes of its array by axis."""
+    """An image on disk: its name, its camera, and the sizes of its array by axis."""
 
     name: str  # without its camera's, which the layout adds
     sizes: Mapping[str, int]
@@ -42,21 +42,21 @@ class FoundImage(NamedTuple):
 
 
 class Stored(ABC):
-    """A store as it lies on disk.
+    """A store as it is on disk.
 
     Attributes
     ----------
-    page : mapping
-        What the package wrote of itself, not checked yet.
+    store_record : mapping
+        How the store was declared and ended, as it is on disk: not checked.
     named : bool
         Whether an image's path is its name.
     """
 
     named: bool
 
-    def __init__(self, place: StoreLocation) -> None:
-        self.place = place
-        self.page: Mapping[str, Any] = {}
+    def __init__(self, location: StoreLocation) -> None:
+        self.location = location
+        self.store_record: Mapping[str, Any] = {}
 
     @abstractmethod
     def array(self, image: ImageLayout) -> Array:
@@ -64,7 +64,7 @@ class Stored(ABC):
 
     @abstractmethod
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
-        """Return the shape of what was written of an image whose size nobody knew before."""
+        """Return the shape of the part that was written of an image without a planned size."""
 
     def pages(self, images: Iterable[ImageLayout]) -> PageTable | None:
         """Return where each plane is, for formats with a page a plane."""
@@ -72,7 +72,7 @@ class Stored(ABC):
 
     @abstractmethod
     def found_images(self) -> list[FoundImage]:
-        """Return the images of a growing store that was not finished."""
+        """Return the images of a growing store that was not closed."""
 
 
 class StoredZarr(Stored):
@@ -80,26 +80,26 @@ class StoredZarr(Stored):
 
     named = False
 
-    def __init__(self, place: StoreLocation) -> None:
-        super().__init__(place)
-        self.page = (root_attributes(place.path) or {}).get(KEY) or {}
+    def __init__(self, location: StoreLocation) -> None:
+        super().__init__(location)
+        self.store_record = (root_attributes(location.path) or {}).get(KEY) or {}
 
     def array(self, image: ImageLayout) -> Array:
-        folder = self.place.path / image.path if image.path else self.place.path
+        folder = self.location.path / image.path if image.path else self.location.path
         return ZarrReader(folder / "0")
 
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
         return self.array(image).shape
 
     def found_images(self) -> list[FoundImage]:
-        series = self.place.path / "OME" / "zarr.json"
+        series = self.location.path / "OME" / "zarr.json"
         if not series.exists():
             return []
         found = []
         paths = json.loads(series.read_bytes())["attributes"]["ome"]["series"]
         for path in paths:
-            notes = json.loads((self.place.path / path / "zarr.json").read_bytes())
-            array = ZarrReader(self.place.path / path / "0")
+            notes = json.loads((self.location.path / path / "zarr.json").read_bytes())
+            array = ZarrReader(self.location.path / path / "0")
             own = notes["attributes"][KEY]["image"]
             found.append(_found(own, array.dimension_names, array.shape))
         return found
@@ -110,13 +110,13 @@ class StoredTiff(Stored):
 
     named = True
 
-    def __init__(self, place: StoreLocation) -> None:
-        super().__init__(place)
-        if place.is_folder:
-            self.page = (read_json(place.path / TIFF_FOLDER_KEY) or {}).get(KEY) or {}
+    def __init__(self, location: StoreLocation) -> None:
+        super().__init__(location)
+        if location.is_folder:
+            self.store_record = (read_json(location.path / TIFF_FOLDER_KEY) or {}).get(KEY) or {}
         else:
-            self.page = record_of_xml(read_description(place.path) or b"") or {}
-        self._pages = TiffPages(place.path)
+            self.store_record = record_of_xml(read_description(location.path) or b"") or {}
+        self._pages = TiffPages(location.path)
 
     def array(self, image: ImageLayout) -> TiffReader:
         return TiffReader.of_notes(self._pages_of(image), image, self._notes(image))
@@ -128,28 +128,30 @@ class StoredTiff(Stored):
         return self.array(image).written_shape(blank)
 
     def pages(self, images: Iterable[ImageLayout]) -> PageTable:
-        table = PageTable(apart=self.place.is_folder)
+        table = PageTable(apart=self.location.is_folder)
         for image in images:
             notes = self._notes(image)
             table.load(image, notes["planes"], notes["runs"])
         return table
 
     def _pages_of(self, image: ImageLayout) -> TiffPages:
-        if self.place.is_folder:
-            return TiffPages(self.place.path / file_name(image))
+        if self.location.is_folder:
+            return TiffPages(self.location.path / file_name(image))
         return self._pages
 
     def _notes(self, image: ImageLayout) -> Mapping[str, Any]:
         try:
-            notes: Mapping[str, Any] = self.page["images"][image.number]
+            notes: Mapping[str, Any] = self.store_record["images"][image.number]
         except (LookupError, TypeError) as error:
             raise NotAStoreError(
-                f"{self.place.path} does not describe image {image.name!r}."
+                f"{self.location.path} does not describe image {image.name!r}."
             ) from error
         return notes
 
     def found_images(self) -> list[FoundImage]:
-        return [_found(notes, notes["axes"], notes["shape"]) for notes in self.page["images"]]
+        return [
+            _found(notes, notes["axes"], notes["shape"]) for notes in self.store_record["images"]
+        ]
 
 
 def _found(notes: Mapping[str, Any], axes: Iterable[str], shape: Sequence[int]) -> FoundImage:

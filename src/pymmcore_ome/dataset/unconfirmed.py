@@ -1,7 +1,7 @@
-"""Which frames of a provisional frame table are really on disk: those whose checksum proves it.
+"""Which frames of an unconfirmed frame table are on disk: those that match their checksums.
 
-For backends that do not tell when a frame is down (acquire-zarr). It changes no pixel: an
-array's document may be told a larger shape, so that what is on disk can be read.
+For backends that do not report when a frame is on disk (acquire-zarr). It changes no pixel, but
+may enlarge the shape in an array's document, so that all that is on disk can be read.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from .image import Image
 
 
 def confirm_proven(dataset: Dataset) -> None:
-    """Make the frame table from the provisional one, without the frames that are not there.
+    """Make the frame table from the unconfirmed one, without the frames that are not on disk.
 
-    Does nothing where there is none.
+    Does nothing without an unconfirmed table.
 
     Raises
     ------
     OSError
-        When the table cannot be written. The provisional one is then still there.
+        When the table cannot be written; the unconfirmed one is kept.
     """
-    table = dataset.place.table
+    table = dataset.location.table
     part = provisional(table)
     if table.exists() or not part.exists():
         return
     rows = list(read_table(part))
     proven: list[dict[str, Any]] = []
     for image in dataset.images:
-        mine = [row for row in rows if row["image"] == image.path]
-        _say(dataset.path, image, mine)
+        listed = [row for row in rows if row["image"] == image.path]
+        _set_shape(dataset.path, image, listed)
         fresh = Image(dataset.stored, image.layout)
-        down = [row for row in mine if "checksum" in row and frame_problem(fresh, row) is None]
-        _say(dataset.path, image, down)
-        proven += down
+        stored = [row for row in listed if "checksum" in row and frame_problem(fresh, row) is None]
+        _set_shape(dataset.path, image, stored)
+        proven += stored
     proven.sort(key=lambda row: int(row.get("arrival", 0)))
     write_whole(table, (json_bytes(row) + b"\n" for row in proven))
     part.unlink()
 
 
-def _say(root: Path, image: Image, rows: list[dict[str, Any]]) -> None:
-    """Let the array's document say the planned shape, unbounded as far as these frames go."""
+def _set_shape(root: Path, image: Image, rows: list[dict[str, Any]]) -> None:
+    """Write the planned shape to the array's document; an unbounded axis ends at these frames."""
     layout = image.layout
     shape = list(layout.shape)
     for axis in layout.spec.unbounded_axes:

@@ -1,4 +1,4 @@
-"""`validate`: what is wrong with a store, in words. It changes nothing."""
+"""`validate`: what is wrong with a store. It changes nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .dataset import Dataset, open_dataset
 
 
 def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]:
-    """Return the problems of a store, empty when all is well.
+    """Return the problems of a store; an empty list means that it is valid.
 
     Checked: the documents against OME-Zarr 0.5 (yaozarrs), or the pages of an OME-TIFF
     against its OME-XML; every array's shape, dtype and axis names against the schema; the
@@ -31,7 +31,7 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
     ----------
     path : path-like
     pixels : bool
-        Also read every frame, and prove by its checksum that it is what was handed over.
+        Also read every frame and compare it with its checksum.
     """
     try:
         dataset = open_dataset(path)
@@ -40,13 +40,15 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
     problems = [*document_problems(dataset), *_arrays(dataset)]
     if problems:
         # the frame table cannot be judged against arrays that are wrong
-        listed = sum(1 for _ in read_table(dataset.place.table))
+        listed = sum(1 for _ in read_table(dataset.location.table))
         return [*problems, *_ending(dataset, listed)]
     table = TableCheck(dataset)
+    missing = table.missing_problem()
     return [
         *table.problems,
+        *([] if missing is None else [missing]),
         *(pixel_problems(dataset) if pixels else ()),
-        *_ending(dataset, table.count),
+        *_ending(dataset, table.row_count),
     ]
 
 
@@ -74,8 +76,8 @@ def _ending(dataset: Dataset, listed: int) -> Iterator[str]:
     record = dataset.record
     if record.status == "incomplete":
         yield (
-            "the run has not ended: it is still being written, or its process died, and then "
-            "recover (pymmcore-ome recover on the command line) finishes it"
+            "the run is incomplete. If nothing is writing to it, run `pymmcore-ome recover`, or "
+            "pymmcore_ome.recover(path)"
         )
     elif record.status in ("failed", "canceled"):
         yield f"the run was {record.status}" + (f": {record.reason}" if record.reason else "")
@@ -86,9 +88,9 @@ def _ending(dataset: Dataset, listed: int) -> Iterator[str]:
 
 def document_problems(dataset: Dataset) -> Iterator[str]:
     """Yield every problem of the documents of either format."""
-    if dataset.place.format == "ome-zarr":
+    if dataset.location.format == "ome-zarr":
         yield from _zarr(dataset)
-    elif not dataset.place.is_folder:
+    elif not dataset.location.is_folder:
         yield from _tiff(dataset.path, len(dataset.images))
     else:
         for image in dataset.images:
@@ -129,7 +131,7 @@ def _tiff(path: Path, images: int) -> Iterator[str]:
         yield f"the pages of {path.name} cannot be read: {error}"
         return
     if outside:
-        yield f"{outside} pages of {path.name} point beyond its end: it was cut short"
+        yield f"{outside} pages of {path.name} point beyond the end of the file, which is truncated"
 
 
 def _xml(content: bytes, images: int) -> Iterator[str]:
@@ -143,7 +145,7 @@ def _xml(content: bytes, images: int) -> Iterator[str]:
 
 
 def _count_images(content: bytes) -> int:
-    """Return how many Image elements the root has; nothing is kept of a million planes."""
+    """Return how many Image elements the root has; keep nothing of a million planes."""
     parser = ParserCreate()
     names: list[str] = []
     count = 0

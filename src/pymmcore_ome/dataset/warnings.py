@@ -1,6 +1,6 @@
-"""What was not as asked in a store that is in order: settings that the core refused in the run.
+"""Warnings of a valid store: settings that failed to apply during the run.
 
-It judges no pixels and no documents (`validate` does), and reads the frame table alone.
+It reads the frame table only; `validate` checks pixels and documents.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pymmcore_ome.frames import NOT_AS_ASKED
 from .dataset import Dataset
 
 _SHOWN: Final = 3
-_MOST_TOLD: Final = 10
+_MAX_SENTENCES: Final = 10
 
 
 class Refused(NamedTuple):
-    """One setting that was not as asked.
+    """One setting that failed to apply.
 
     Attributes
     ----------
     problem : str
-        Which, and why.
+        Which setting, and why.
     frames : int
-        Taken without it.
+        Acquired without it.
     first : list of str
         Names of the first few.
     """
@@ -35,13 +35,13 @@ class Refused(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Which frames it is about, in a few words."""
+        """The names of the first frames that it affects."""
         more = ", …" if self.frames > len(self.first) else ""
         return ", ".join(self.first) + more
 
 
 def refused_settings(dataset: Dataset, rows: Iterable[Mapping[str, Any]]) -> list[Refused]:
-    """Return the settings that were not as asked, each once, the first first.
+    """Return the settings that failed to apply, each once, in order of arrival.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def refused_settings(dataset: Dataset, rows: Iterable[Mapping[str, Any]]) -> lis
     first: dict[str, list[str]] = {}
     for row in rows:
         image = images.get(row["image"])
-        told = row["metadata"][NOT_AS_ASKED]
-        for problem in [told] if isinstance(told, str) else map(str, told):
+        marks = row["metadata"][NOT_AS_ASKED]
+        for problem in [marks] if isinstance(marks, str) else map(str, marks):
             counts[problem] = counts.get(problem, 0) + 1
             names = first.setdefault(problem, [])
             if image is not None and len(names) < _SHOWN:
@@ -64,14 +64,13 @@ def refused_settings(dataset: Dataset, rows: Iterable[Mapping[str, Any]]) -> lis
 
 
 def store_warnings(dataset: Dataset) -> list[str]:
-    """Return what was not as asked, in words; empty when all was.
+    """Return the settings that failed to apply, one sentence each; empty when all were applied.
 
-    Of a run that ended well, also what is said of it and of no frame in particular, such as an
-    autofocus that failed.
+    For a complete run also the reason of its status, such as a failed autofocus.
     """
     rows = dataset.not_as_asked()
     if rows:
-        return list(_told(refused_settings(dataset, rows)))
+        return list(_sentences(refused_settings(dataset, rows)))
     record = dataset.record
     is_whole = dataset.layout.frame_count in (None, record.frames.get("written"))
     if record.status == "complete" and record.reason and is_whole:
@@ -79,10 +78,10 @@ def store_warnings(dataset: Dataset) -> list[str]:
     return []
 
 
-def _told(refused: list[Refused]) -> Iterator[str]:
-    for one in refused[:_MOST_TOLD]:
-        were = "1 frame was" if one.frames == 1 else f"{one.frames} frames were"
-        yield f"{were} not taken as asked: {one.problem}: {one.where}"
-    if len(refused) > _MOST_TOLD:
-        more = len(refused) - _MOST_TOLD
-        yield f"{more} more settings were not as asked: the frame table has all of them"
+def _sentences(refused: list[Refused]) -> Iterator[str]:
+    for one in refused[:_MAX_SENTENCES]:
+        frames = "1 frame was" if one.frames == 1 else f"{one.frames} frames were"
+        yield f"{frames} acquired with a setting that failed to apply: {one.problem}: {one.where}"
+    if len(refused) > _MAX_SENTENCES:
+        more = len(refused) - _MAX_SENTENCES
+        yield f"{more} more settings failed to apply: see not_as_asked in the frame table"

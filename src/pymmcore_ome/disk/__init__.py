@@ -15,16 +15,19 @@ from .paths import (
     FORMATS,
     Format,
     choose_format,
+    default_suffix,
     format_of_suffix,
     local_path,
+    split_suffix,
 )
 from .resources import default_buffer_bytes, free_bytes, max_open_files, used_bytes
+from .speed import DiskRates, measure_disk, warm_up
 from .tiff_probe import read_description
 
 __all__ = [
-    "FORMATS", "TIFF_FOLDER_KEY", "Format", "StoreLocation", "StoreLock", "choose_format",
-    "default_buffer_bytes", "format_of_suffix", "free_bytes", "local_path", "make_folder",
-    "max_open_files", "read_description", "read_json", "replace_file", "root_attributes",
-    "sync_folder", "used_bytes",
+    "FORMATS", "TIFF_FOLDER_KEY", "DiskRates", "Format", "StoreLocation", "StoreLock",
+    "choose_format", "default_buffer_bytes", "default_suffix", "format_of_suffix", "free_bytes",
+    "local_path", "make_folder", "max_open_files", "measure_disk", "read_description", "read_json",
+    "replace_file", "root_attributes", "split_suffix", "sync_folder", "used_bytes", "warm_up",
     "write_all", "write_at", "write_plainly", "write_whole",
 ]  # fmt: skip

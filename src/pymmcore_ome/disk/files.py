@@ -1,4 +1,4 @@
-"""Files: whole or not at all. The one place that knows what operating systems differ in.
+"""Files: whole or not at all, whatever the operating system.
 
 Runs on Linux here; the Windows paths (a file that another program holds open cannot be
 replaced at once) are written from Microsoft's documentation and not tested here.
@@ -46,7 +46,7 @@ def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: boo
 
 
 def write_plainly(path: str, content: Any) -> None:
-    """Write a small file that nobody reads before it is whole.
+    """Write a small file that no program reads before it is complete.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def write_plainly(path: str, content: Any) -> None:
             while (written := os.write(file, left)) < left.nbytes:
                 left = left.cast("B")[written:]
         finally:
-            os.close(file)  # a network disk may tell of its troubles only now
+            os.close(file)  # a network disk may report its errors only now
     except OSError:
         Path(path).unlink(missing_ok=True)
         raise

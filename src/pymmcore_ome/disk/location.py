@@ -1,7 +1,7 @@
-"""`StoreLocation`: where a store lies on disk, and how that is made ready without losing anything.
+"""`StoreLocation`: where a store is on disk, and how room is made for it without losing anything.
 
-A Zarr store is a folder. A TIFF is a file with its frame table beside it, or, with one file a
-position, a folder of them. It replaces stores and nothing else: what is no store is refused.
+A Zarr store is a folder. A TIFF is a file with its frame table next to it, or, with one file a
+position, a folder. It replaces stores only: anything else is refused.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _FOLDER_FILES: Final = {
 
 @dataclass(frozen=True)
 class StoreLocation:
-    """Where a store is: one folder, or one file and its frame table beside it."""
+    """Where a store is: one folder, or one file and its frame table next to it."""
 
     path: Path
     format: Format
@@ -59,12 +59,12 @@ class StoreLocation:
 
     @classmethod
     def of_new(cls, path: Path, format: Format, files: str) -> StoreLocation:  # noqa: A002
-        """Return where a new store goes; `files` is ``"one"`` or ``"per-position"``."""
+        """Return the location of a new store; `files` is ``"one"`` or ``"per-position"``."""
         return cls(path, format, format == "ome-zarr" or files == "per-position")
 
     @classmethod
     def of_existing(cls, path: Path) -> StoreLocation | None:
-        """Return what lies at a path, or None when it is no store of either format."""
+        """Return the store at a path, or None when it is no store of either format."""
         if path.is_dir():
             if root_attributes(path) is not None:
                 return cls(path, "ome-zarr", True)
@@ -73,19 +73,19 @@ class StoreLocation:
 
     @property
     def table(self) -> Path:
-        """The frame table: inside a folder, beside a file."""
+        """The frame table: inside a folder, next to a file."""
         if self.is_folder:
             return self.path / _TABLE_NAME
         return self.path.with_name(f"{self.path.name}.{_TABLE_NAME}")
 
     @property
     def parts(self) -> tuple[Path, ...]:
-        """All that the store is, on disk."""
+        """The paths that make up the store."""
         return (self.path,) if self.is_folder else (self.path, self.table)
 
     @property
     def _to_replace(self) -> tuple[Path, ...]:
-        """All that is in the way: what this store will be, and what the one that is there is."""
+        """The paths of this store, and of the one that it replaces."""
         there = StoreLocation.of_existing(self.path)
         return tuple(dict.fromkeys((*self.parts, *(there.parts if there is not None else ()))))
 
@@ -126,7 +126,7 @@ class StoreLocation:
         StoreExistsError
             As `check_free`.
         StorePathError
-            When the place cannot be made.
+            When the store cannot be made.
         """
         self.check_free(overwrite)
         moved: list[tuple[Path, Path]] = []
@@ -158,7 +158,7 @@ class StoreLocation:
             _remove(old)
 
     def _not_replaceable(self, part: Path) -> str | None:
-        """Say why a path may not be replaced, or return None for a store and only that."""
+        """Return why a path may not be replaced, or None when it is a store and nothing else."""
         if part.is_symlink():
             return "is a link"
         if part != self.path:
@@ -203,7 +203,7 @@ def _foreign_in_zarr(path: Path) -> str | None:
 
 
 def _foreign_in_group(group: Path, known: set[str]) -> str | None:
-    """Name what is not part of a store in a group, and in the groups below it."""
+    """Return what is not part of a store in a group, and in the groups below it."""
     for entry in sorted(group.iterdir()):
         if entry.name in known:
             continue
@@ -242,9 +242,9 @@ def _foreign_in_tiff_folder(path: Path) -> str | None:
 
 def _aside(path: Path) -> Path:
     number = 0
-    while (place := path.with_name(f".{path.name}.old{number}")).exists():
+    while (aside := path.with_name(f".{path.name}.old{number}")).exists():
         number += 1
-    return place
+    return aside
 
 
 def _move_back(moved: list[tuple[Path, Path]]) -> None:

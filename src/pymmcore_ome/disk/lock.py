@@ -23,13 +23,13 @@ class StoreLock:
 
     Parameters
     ----------
-    place : Place
+    location : StoreLocation
         The folder that holds the frame table must exist.
     """
 
-    def __init__(self, place: StoreLocation) -> None:
-        self._place = place
-        self._path = place.table.with_name(f"{place.table.name}.lock")
+    def __init__(self, location: StoreLocation) -> None:
+        self._location = location
+        self._path = location.table.with_name(f"{location.table.name}.lock")
         self._file_lock: filelock.BaseFileLock | None = None
 
     @property
@@ -54,7 +54,7 @@ class StoreLock:
             self._lock.acquire()
         except Timeout:
             raise StoreExistsError(
-                f"{self._place.path} is being written by another program. Wait until it has "
+                f"{self._location.path} is being written by another program. Wait until it has "
                 "ended, or choose another name."
             ) from None
 

@@ -10,18 +10,37 @@ from pymmcore_ome.errors import Option, OptionError, StorePathError
 
 Format = Literal["ome-zarr", "ome-tiff"]
 
+#: The longest come first, and of each format the one that it has by default.
 _SUFFIXES: Final[dict[str, Format]] = {
-    ".zarr": "ome-zarr",
-    ".tiff": "ome-tiff",
-    ".tif": "ome-tiff",
-}
+    ".ome.zarr": "ome-zarr", ".ome.tiff": "ome-tiff", ".ome.tif": "ome-tiff",
+    ".zarr": "ome-zarr", ".tiff": "ome-tiff", ".tif": "ome-tiff",
+}  # fmt: skip
 _MAX_NAME_BYTES: Final = 255
 FORMATS: Final[tuple[Format, ...]] = ("ome-zarr", "ome-tiff")
 
 
 def format_of_suffix(path: str | os.PathLike[str]) -> Format | None:
     """Return the format that the path's suffix stands for, or None when it is unknown."""
-    return _SUFFIXES.get(Path(path).suffix.lower())
+    return split_suffix(Path(path).name)[1]
+
+
+def split_suffix(name: str) -> tuple[str, Format | None]:
+    """Return a store's name without the suffix of a format, and that format.
+
+    Examples
+    --------
+    >>> split_suffix("cells.OME.zarr"), split_suffix("cells.tif"), split_suffix("cells")
+    (('cells', 'ome-zarr'), ('cells', 'ome-tiff'), ('cells', None))
+    """
+    for suffix, format_ in _SUFFIXES.items():
+        if len(name) > len(suffix) and name.lower().endswith(suffix):
+            return name[: -len(suffix)], format_
+    return name, None
+
+
+def default_suffix(format_: Format) -> str:
+    """Return the suffix that a store of a format has by default."""
+    return next(suffix for suffix, known in _SUFFIXES.items() if known == format_)
 
 
 def choose_format(path: str | os.PathLike[str], asked: str | None = None) -> Format:

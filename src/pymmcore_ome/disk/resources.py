@@ -1,4 +1,4 @@
-"""How much room a disk has left for a store."""
+"""What is left of the computer's resources: free disk, open files, memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 def free_bytes(path: Path) -> int | None:
-    """Return the bytes that are free where a path lies or will lie; None where nobody tells."""
+    """Return the free bytes on the disk of a path that may not exist yet; None when unknown."""
     for folder in (path, *path.absolute().parents):
         if folder.exists():
             try:

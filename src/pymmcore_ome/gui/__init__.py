@@ -1,11 +1,12 @@
 """The panels: where and how to save, and a whole acquisition with its live view. Needs Qt.
 
-State is in plain objects that know no widget (`SaveSettings`, `PlannedRun`, `Estimate`,
-`AcquisitionRun`), and only these can be used without Qt. Nothing here writes pixels.
+State is kept in plain objects that do not depend on widgets (`SaveSettings`, `PlannedRun`,
+`Estimate`, `AcquisitionRun`, `PanelState`); only these work without Qt. Nothing here writes pixels.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +32,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WITH_QT:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        import_module(".binding", __name__).check_binding()
+        _check_binding()
         module = import_module(_WITH_QT[name], __name__)
     except ImportError as error:  # qtpy's own error for a missing binding is one, too
         raise ImportError(
@@ -40,3 +41,22 @@ def __getattr__(name: str) -> Any:
             "system's libegl1)."
         ) from error
     return getattr(module, name)
+
+
+def _check_binding() -> None:
+    """Refuse a Qt binding that is known to crash.
+
+    PySide6 6.12.0 releases a reference to True with every signal; before Python 3.12, where True
+    is reference-counted, the program crashes after a few hundred.
+
+    Raises
+    ------
+    ImportError
+    """
+    import qtpy
+
+    if qtpy.PYSIDE6 and qtpy.PYSIDE_VERSION == "6.12.0" and sys.version_info < (3, 12):
+        raise ImportError(
+            "PySide6 6.12.0 crashes after a few hundred signals on Python before 3.12. Install "
+            'another binding: python -m pip install "PySide6-Essentials<6.12", or PyQt6'
+        )

@@ -1,7 +1,7 @@
-"""`AcquisitionPanel`: plan, save, run and watch an acquisition, in one panel.
+"""`AcquisitionPanel`: plan, save, run, and watch an acquisition, in one panel.
 
-It joins its parts and decides what may be done when. It never waits: checks, the
-acquisition and its end are in other threads.
+It connects its parts; what they allow is resolved in `panel_state`. It never waits: checks and
+the acquisition run in other threads.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from pymmcore_ome.acquisition import Output
-from pymmcore_ome.stream import Summary
+from pymmcore_ome.stream import Summary, run_report
 
-from .acquisition_run import AcquisitionRun
+from .acquisition_run import AcquisitionRun, RunSnapshot
 from .arrangement import Arrangement
 from .core_signals import CoreSignals
 from .estimate import Estimate, estimate_of
-from .frame_view import make_view, widget_of
+from .frame_viewer import make_view, widget_of
 from .guard import Background, from_any_thread, guarded
 from .icons import without_waiting
 from .message_bar import MessageBar
 from .newest_frame import NewestFrame
+from .panel_state import ForeignRun, PanelState, panel_state
 from .planned_run import PlannedRun
 from .run_bar import RunBar
-from .run_report import ending_of
 from .save_panel import SavePanel
 from .save_settings import SaveSettings
 from .sequence_editor import SequenceEditor
@@ -38,18 +38,18 @@ _SETTLE_MS: Final = 200
 
 
 class AcquisitionPanel(QWidget):
-    """Describes, saves, runs and shows acquisitions on one core. Use it in the main thread.
+    """Describes, saves, runs, and shows acquisitions on one core. Use it in the main thread.
 
-    The editor is pymmcore-widgets' `MDAWidget`, the place to save is a `SavePanel`. One
+    The editor is pymmcore-widgets' `MDAWidget`; a `SavePanel` selects where to save. One
     acquisition runs at a time; one that was started elsewhere on the core can be watched,
-    paused and cancelled. It refuses to overwrite anything.
+    paused, and canceled. The panel refuses to overwrite anything.
 
     Parameters
     ----------
     core : CMMCorePlus, optional
-        Made after the QApplication. None: ``CMMCorePlus.instance()``.
+        Created after the QApplication. None: ``CMMCorePlus.instance()``.
     settings : SaveSettings, optional
-        Where to save at first.
+        Where to save initially.
     measures_disk : bool
         As `SavePanel`.
     parent : QWidget, optional
@@ -57,7 +57,7 @@ class AcquisitionPanel(QWidget):
     Raises
     ------
     AcquisitionError
-        When the core was made before the QApplication.
+        When the core was created before the QApplication.
     """
 
     runStarted = Signal()
@@ -74,7 +74,10 @@ class AcquisitionPanel(QWidget):
         super().__init__(parent)
         self._core = CMMCorePlus.instance() if core is None else core
         self._run: AcquisitionRun | None = None
-        self._is_checking = False
+        self._ended: RunSnapshot | None = None
+        self._is_checking = self._is_foreign = False
+        self._last = ""
+        self._state = PanelState()
         self._newest = NewestFrame()
         self._signals = CoreSignals(self._core, self._newest, self)
         self.save_panel = SavePanel(settings, core=self._core, measures_disk=measures_disk)
@@ -98,12 +101,12 @@ class AcquisitionPanel(QWidget):
 
     @property
     def is_running(self) -> bool:
-        """Whether an acquisition of this panel is under way, or being checked."""
+        """Whether an acquisition of this panel is running, or being checked."""
         return self._run is not None or self._is_checking
 
     @guarded
     def run(self) -> None:
-        """Check the sequence and the disk, then acquire; what is wrong becomes a message."""
+        """Check the sequence and the disk, then acquire; a problem becomes a message."""
         if self.is_running:
             return
         self.messages.put_away()
@@ -111,7 +114,7 @@ class AcquisitionPanel(QWidget):
 
     @guarded
     def set_paused(self, paused: bool) -> None:
-        """Wait before the next frame, or go on."""
+        """Pause before the next frame, or resume."""
         if self._run is not None:
             self._run.set_paused(paused)
         elif self._core.mda.is_running():
@@ -119,10 +122,10 @@ class AcquisitionPanel(QWidget):
 
     @guarded
     def cancel(self) -> None:
-        """End the acquisition after the present frame; what came is saved."""
+        """Stop the acquisition after the current frame; acquired frames are saved."""
         if self._is_checking:
             self._is_checking = False
-            self._rest("")
+            self._rest()
         elif self._run is not None:
             self._run.cancel()
         else:
@@ -144,7 +147,7 @@ class AcquisitionPanel(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(left)
-        self.arrangement = Arrangement((scroll, "PlannedRun"), (self._view_widget, "Live view"))
+        self.arrangement = Arrangement((scroll, "Plan"), (self._view_widget, "Live view"))
         whole = QVBoxLayout(self)
         whole.addWidget(self.arrangement, 1)
         whole.addWidget(self.messages)
@@ -154,7 +157,8 @@ class AcquisitionPanel(QWidget):
         self.run_bar.runClicked.connect(self.run)
         self.run_bar.pauseClicked.connect(self.set_paused)
         self.run_bar.cancelClicked.connect(self.cancel)
-        self.editor.valueChanged.connect(self._settle.start)
+        self.editor.valueChanged.connect(self._on_edited)
+        self.save_panel.settingsChanged.connect(self._on_edited)
         self.editor.runRequested.connect(self._check)
         self.editor.settingsLoaded.connect(self._on_loaded)
         self.editor.failed.connect(self.report)
@@ -167,6 +171,11 @@ class AcquisitionPanel(QWidget):
         self._signals.cameraChanged.connect(self._settle.start)
 
     # ------------------------------------------------------------------------------ before a run
+
+    @guarded
+    def _on_edited(self) -> None:
+        self._settle.start()
+        self.messages.put_away_outdated()
 
     @guarded
     def _show_plan(self) -> None:
@@ -183,31 +192,32 @@ class AcquisitionPanel(QWidget):
     def _check(self, sequence: useq.MDASequence) -> None:
         settings, plan = self.save_panel.settings, PlannedRun.of(self._core, sequence)
         self._is_checking = True
-        self.run_bar.show_checking()
-        self._hold_still(True)
+        self._ended, self._last = None, ""
+        self._apply()
         rates = self.save_panel.disk_rates
         self._checking.request(
-            lambda: (sequence, settings, estimate_of(settings, plan, rates.known(settings.folder)))
+            lambda: (sequence, settings, estimate_of(settings, plan, rates.cached(settings.folder)))
         )
 
     @guarded
     def _on_checked(self, checked: tuple[useq.MDASequence, SaveSettings, Estimate]) -> None:
         if not self._is_checking:
-            return  # cancelled meanwhile
+            return  # canceled in the meantime
         sequence, settings, estimate = checked
         self._is_checking = False
         self.save_panel.show_estimate(estimate)
-        self._rest("")
+        self._rest()
         if estimate.error is not None:
-            self.report(estimate.error)
+            self.messages.report(estimate.error, of_settings=True)
             return
         output = settings.output(estimate.path, core=self._core)
         if estimate.lacks_space:
-            self.messages.say(
+            self.messages.show_message(
                 "warning",
-                "The disk has too little room",
+                "The disk has too little space",
                 estimate.warnings[0],
-                ("Start anyway", lambda: self._start(sequence, output)),
+                ("Start anyway", lambda: self._start_anyway(sequence, settings, output)),
+                of_settings=True,
             )
             return
         self._start(sequence, output)
@@ -215,8 +225,18 @@ class AcquisitionPanel(QWidget):
     @guarded
     def _on_not_checked(self, error: Exception) -> None:
         self._is_checking = False
-        self._rest("")
-        self.report(error)
+        self._rest()
+        self.messages.report(error, of_settings=True)
+
+    def _start_anyway(
+        self, sequence: useq.MDASequence, settings: SaveSettings, output: Output | None
+    ) -> None:
+        """Start what was checked; after any change, check what is shown now instead."""
+        shown = self.editor.value()
+        if settings == self.save_panel.settings and _is_alike(sequence, shown):
+            self._start(sequence, output)
+        else:
+            self.run()
 
     # ---------------------------------------------------------------------------------- the run
 
@@ -226,63 +246,80 @@ class AcquisitionPanel(QWidget):
         self._newest.start_again()
         run.start()
         self._run = run
-        self._hold_still(True)
-        self.run_bar.show_run(run.look())
+        self._apply()
         self.arrangement.bring_up(self._view_widget)
-        self._looking.start()
         self.runStarted.emit()
 
     @guarded
     def _look(self) -> None:
         if (frame := self._newest.take()) is not None:
             self.view.show_frame(frame)
-        if self._run is not None:
-            self.run_bar.show_run(self._run.look())
-        elif self._core.mda.is_running():
-            self.run_bar.show_foreign(self._newest.count, self._core.mda.is_paused())
+        self._apply()
 
     @guarded
     def _on_ended(self) -> None:
         run, self._run = self._run, None
         if run is None:
             return
+        self._ended = run.look()
         self._look()
-        self.run_bar.show_run(run.look())
-        self._rest()
+        self._settle.start()
         if run.error is not None:
             self.messages.report(run.error)
         elif run.summary is not None:
-            self._say_saved(run.summary)
+            self._show_report(run.summary)
         self.runEnded.emit(run)
 
-    def _say_saved(self, summary: Summary) -> None:
+    def _show_report(self, summary: Summary) -> None:
         folder = QUrl.fromLocalFile(str(summary.path.parent))
         show = ("Show in folder", lambda: QDesktopServices.openUrl(folder))
-        self.messages.say(*ending_of(summary), show)
+        self.messages.show_message(*run_report(summary), show)
 
     # ------------------------------------------------------------------- a run started elsewhere
 
     @guarded
     def _on_sequence_started(self) -> None:
         if self._run is None:
+            self._is_foreign = True
+            self._ended = None
             self.messages.put_away()
             self._newest.start_again()
-            self._hold_still(True)
-            self._looking.start()
+            self._apply()
 
     @guarded
     def _on_sequence_finished(self) -> None:
-        if self._run is None and not self._is_checking:
+        if self._is_foreign:
+            self._is_foreign = False
             self._look()
             self._rest("The acquisition that was started elsewhere has ended")
 
-    def _hold_still(self, is_still: bool) -> None:
-        self.save_panel.set_still(is_still)
-        self.editor.set_still(is_still)
+    # --------------------------------------------------------------------------------- the state
 
-    def _rest(self, text: str | None = None) -> None:
-        """Nothing runs: everything may be chosen again."""
-        self._looking.stop()
-        self._hold_still(False)
-        self.run_bar.show_idle(text)
+    def _rest(self, last: str = "") -> None:
+        """Nothing runs: everything can be changed again."""
+        self._ended, self._last = None, last
+        self._apply()
         self._settle.start()
+
+    def _apply(self) -> None:
+        """Resolve the state once, and make all widgets show it."""
+        runner = self._core.mda
+        state = panel_state(
+            self._ended if self._run is None else self._run.look(),
+            self._is_checking,
+            ForeignRun(self._newest.count, runner.is_paused()) if self._is_foreign else None,
+            self._last,
+        )
+        if state.can_edit != self._state.can_edit:
+            self.save_panel.set_still(not state.can_edit)
+            self.editor.set_still(not state.can_edit)
+        is_acquiring = self._run is not None or self._is_foreign
+        if is_acquiring != self._looking.isActive():
+            (self._looking.start if is_acquiring else self._looking.stop)()
+        self._state = state
+        self.run_bar.show_state(state)
+
+
+def _is_alike(one: useq.MDASequence, other: useq.MDASequence) -> bool:
+    """Whether two sequences describe the same acquisition; each has an ID of its own."""
+    return one.model_dump(exclude={"uid"}) == other.model_dump(exclude={"uid"})

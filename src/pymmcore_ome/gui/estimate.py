@@ -11,10 +11,10 @@ from typing import Any
 
 from pymmcore_ome.disk import free_bytes
 from pymmcore_ome.errors import PymmcoreOmeError
+from pymmcore_ome.stream import count_text, duration_text, rate_text, size_text
 
 from .advice import advice_on
 from .planned_run import PlannedRun
-from .run_report import count_text, duration_text, rate_text, size_text
 from .save_settings import SaveSettings
 
 

@@ -1,15 +1,58 @@
-"""`FrameViewer`: the newest frame with its position and channel, contrast stretched.
+"""`make_view`: ndv's viewer if it is installed and can draw, otherwise a `FrameViewer`.
 
-It shows; it changes no pixel and stores none. Drawn by Qt alone, so that it works everywhere.
+`FrameViewer` shows the newest frame with its position and channel, with stretched contrast. It
+changes no pixel and stores none. Qt alone draws it, so that it works everywhere.
 """
 
 from __future__ import annotations
 
+import logging
+from typing import Protocol
+
 from qtpy.QtCore import QPoint, QRect, QSize, Qt
-from qtpy.QtGui import QImage, QPainter, QPaintEvent
+from qtpy.QtGui import QImage, QOpenGLContext, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from .newest_frame import ShownFrame, as_gray8
+
+logger = logging.getLogger("pymmcore-ome")
+
+
+class FrameView(Protocol):
+    """A widget that shows the newest frame."""
+
+    def show_frame(self, frame: ShownFrame) -> None:
+        """Show a frame instead of the one before."""
+
+    def clear(self) -> None:
+        """Show no frame."""
+
+    @property
+    def caption(self) -> str:
+        """The text under the frame."""
+
+
+def make_view() -> FrameView:
+    """Return a widget for the newest frame."""
+    try:
+        import ndv  # noqa: F401
+    except ImportError:
+        return FrameViewer()
+    if not QOpenGLContext().create():  # ndv would crash
+        return FrameViewer()
+    try:
+        from .ndv_view import NdvView
+
+        return NdvView()
+    except Exception as error:  # of a graphics driver
+        logger.warning("ndv cannot be used for the live view: %s", error)
+        return FrameViewer()
+
+
+def widget_of(view: FrameView) -> QWidget:
+    """Return a view as the widget that it is."""
+    assert isinstance(view, QWidget)
+    return view
 
 
 class FrameViewer(QWidget):
@@ -45,12 +88,12 @@ class FrameViewer(QWidget):
 
     @property
     def caption(self) -> str:
-        """What is written under the frame."""
+        """The text under the frame."""
         return self._label.text()
 
     @property
     def image(self) -> QImage | None:
-        """What is shown, as 8-bit gray or RGB."""
+        """The displayed image, as 8-bit gray or RGB."""
         return self._canvas.image
 
 

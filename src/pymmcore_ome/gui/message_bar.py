@@ -1,6 +1,6 @@
-"""`MessageBar`: what went wrong or well, inside the panel, until it is put away.
+"""`MessageBar`: a message inside the panel, until it is closed or no longer true.
 
-It never stands in the way: no dialog, nothing that waits for an answer.
+It never interrupts: no dialog, nothing that waits for an answer.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ _MOST_CHARACTERS = 700  # more is copied, not shown
 
 
 class MessageBar(QFrame):
-    """A message with a title, a text that can be copied, and at most one thing to do."""
+    """A message with a title, a text that can be copied, and at most one action."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._full_text = ""
+        self._is_of_settings = False
         self._do: Callable[[], object] | None = None
         self._title = Note()
         font = self._title.font()
@@ -61,12 +62,14 @@ class MessageBar(QFrame):
         self.dismiss.clicked.connect(self.put_away)
         self.hide()
 
-    def say(
+    def show_message(
         self,
         level: Level,
         title: str,
         text: str,
         action: tuple[str, Callable[[], object]] | None = None,
+        *,
+        of_settings: bool = False,
     ) -> None:
         """Show a message instead of the one before.
 
@@ -74,10 +77,13 @@ class MessageBar(QFrame):
         ----------
         level, title, text
         action : (str, callable), optional
-            A button, and what it does; the message is put away then.
+            A button and its effect; a click also closes the message.
+        of_settings : bool
+            Whether the message is about the values in the panel, and is outdated when they change.
         """
+        self._is_of_settings = of_settings
         self._full_text = f"{title}\n{text}"
-        self._title.say(level, title)
+        self._title.show_text(level, title)
         is_long = len(text) > _MOST_CHARACTERS
         self._text.setText(f"{text[:_MOST_CHARACTERS]}…" if is_long else text)
         self._do = action[1] if action is not None else None
@@ -86,9 +92,14 @@ class MessageBar(QFrame):
         self.copy.setVisible(level != "success")
         self.show()
 
-    def report(self, error: BaseException) -> None:
+    def report(self, error: BaseException, *, of_settings: bool = False) -> None:
         """Show an error, and what to do about it."""
-        self.say("error", *advice_on(error))
+        self.show_message("error", *advice_on(error), of_settings=of_settings)
+
+    def put_away_outdated(self) -> None:
+        """Hide a message about values that have changed."""
+        if self._is_of_settings:
+            self.put_away()
 
     def put_away(self) -> None:
         """Hide it."""
@@ -97,7 +108,7 @@ class MessageBar(QFrame):
 
     @property
     def text(self) -> str:
-        """The title and the text that are shown; empty when nothing is."""
+        """The title and the text that are visible, or an empty string."""
         return self._full_text if self.isVisibleTo(self.parentWidget()) else ""
 
     @guarded

@@ -1,4 +1,4 @@
-"""`Note`: a line that says what is wrong, in a colour that can be read on light and on dark."""
+"""`Note`: a line that describes a problem, in a color readable on light and on dark."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _COLORS: Final[dict[Level, tuple[str, str]]] = {
 
 
 def color_of(level: Level, widget: QWidget) -> str:
-    """Return the colour of a level on a widget's background."""
+    """Return the color of a level on a widget's background."""
     background = widget.palette().color(QPalette.ColorRole.Window)
     return _COLORS[level][1 if background.lightness() < 128 else 0]
 
 
 class Note(QLabel):
-    """A text that says what is wrong or went well; hidden without one."""
+    """A text that describes a problem or a success; hidden without one."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,7 +35,7 @@ class Note(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.hide()
 
-    def say(self, level: Level, text: str) -> None:
+    def show_text(self, level: Level, text: str) -> None:
         """Show a text."""
         self._level = level
         self._color()

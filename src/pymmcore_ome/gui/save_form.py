@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QComboBox,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
@@ -20,8 +22,8 @@ from qtpy.QtWidgets import (
 
 from pymmcore_ome.backends import find_backend
 from pymmcore_ome.disk import FORMATS
+from pymmcore_ome.layout import LEAST_CHUNK_BYTES
 
-from .choice import Choice
 from .estimate import Estimate
 from .note import Note
 from .save_settings import CHUNK_PRESETS, SaveSettings, backends_of, compressions_of
@@ -30,9 +32,39 @@ _FORMAT_NAMES: Final = {"ome-zarr": "OME-Zarr", "ome-tiff": "OME-TIFF"}
 _CHUNK_TIPS: Final = (
     "What is stored, and read, as one piece.\n"
     "one frame: right for large frames.\n"
-    "gathered: small frames together, at least 512 KiB a chunk.\n"
+    f"gathered: small frames together, at least {LEAST_CHUNK_BYTES >> 20} MiB a chunk.\n"
     "tiles: parts of a frame, for viewers of large frames."
 )
+
+
+class Choice(QComboBox):
+    """A combo box whose entries stand for values of any kind; it does not interpret them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._values: list[object] = []
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(9)
+
+    def set_choices(self, choices: Sequence[tuple[str, object]], chosen: object) -> None:
+        """Offer other values and select one of them, which is added if it is missing."""
+        was_blocked = self.blockSignals(True)
+        self.clear()
+        self._values = [value for _, value in choices]
+        self.addItems([text for text, _ in choices])
+        if chosen not in self._values:
+            self._values.append(chosen)
+            self.addItem(str(getattr(chosen, "name", chosen)))
+        self.setCurrentIndex(self._values.index(chosen))
+        self.blockSignals(was_blocked)
+
+    def value(self) -> object:
+        """Return the selected value."""
+        return self._values[max(0, self.currentIndex())]
+
+    def choose(self, value: object) -> None:
+        """Select a value as a user would: signals are sent."""
+        self.setCurrentIndex(self._values.index(value))
 
 
 class SaveForm(QGroupBox):
@@ -48,7 +80,7 @@ class SaveForm(QGroupBox):
         was_blocked = self.blockSignals(True)
         self.setChecked(chosen.is_on)
         self.blockSignals(was_blocked)
-        if self.folder.text() != str(chosen.folder):
+        if Path(self.folder.text()) != chosen.folder:  # a slash that is being typed stays
             self.folder.setText(str(chosen.folder))
         if self.name.text() != chosen.name:
             self.name.setText(chosen.name)
@@ -77,9 +109,9 @@ class SaveForm(QGroupBox):
         for label in (self._target, self._size):
             label.setVisible(bool(label.text()))
         if estimate.problem is not None:
-            self._problem.say("error", estimate.problem)
+            self._problem.show_text("error", estimate.problem)
         elif estimate.warnings:
-            self._problem.say("warning", "\n".join(estimate.warnings))
+            self._problem.show_text("warning", "\n".join(estimate.warnings))
         else:
             self._problem.clear()
 

@@ -13,10 +13,9 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from pymmcore_ome.acquisition import Output
-from pymmcore_ome.disk import Format
+from pymmcore_ome.disk import DiskRates, Format
 
 from .advice import advice_on
-from .disk_rate import DiskRates
 from .estimate import Estimate, estimate_of
 from .guard import Background, guarded
 from .planned_run import PlannedRun
@@ -130,7 +129,7 @@ class SavePanel(SaveForm):
 
     def report(self, error: BaseException) -> None:
         """Show an error."""
-        self._problem.say("error", str(advice_on(error).text))
+        self._problem.show_text("error", str(advice_on(error).text))
 
     # ------------------------------------------------------------------------------- the widgets
 
@@ -208,7 +207,9 @@ class SavePanel(SaveForm):
         if self._is_still:
             return
         settings, plan = self._settings, self._plan
-        self._estimating.request(lambda: estimate_of(settings, plan, _rates.known(settings.folder)))
+        self._estimating.request(
+            lambda: estimate_of(settings, plan, _rates.cached(settings.folder))
+        )
 
     @guarded
     def _on_estimate(self, estimate: Estimate) -> None:
@@ -234,7 +235,7 @@ class SavePanel(SaveForm):
     @guarded
     def _on_not_measured(self, error: Exception) -> None:
         self._measure_ended()
-        self._problem.say("warning", f"The disk could not be measured: {error}.")
+        self._problem.show_text("warning", f"The disk could not be measured: {error}.")
 
     def _measure_ended(self) -> None:
         self.measure.setText("Measure disk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,22 +17,14 @@ from pymmcore_ome.backends import (
     available_backends,
     find_backend,
 )
-from pymmcore_ome.disk import Format
+from pymmcore_ome.disk import FORMATS, Format, default_suffix, split_suffix
 from pymmcore_ome.errors import OptionError, StorePathError
 from pymmcore_ome.layout import Chunks
 from pymmcore_ome.schema import unsafe_reason
 
-from .numbering import next_path
-
 #: Where settings are kept in the metadata of a sequence, and where pymmcore-widgets keeps its own.
 METADATA_KEY: Final = "pymmcore_ome"
 _WIDGETS_KEY: Final = "pymmcore_widgets"
-
-SUFFIXES: Final[dict[Format, str]] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tiff"}
-_KNOWN_SUFFIXES: Final[dict[str, Format]] = {
-    ".ome.zarr": "ome-zarr", ".zarr": "ome-zarr", ".ome.tiff": "ome-tiff",
-    ".ome.tif": "ome-tiff", ".tiff": "ome-tiff", ".tif": "ome-tiff",
-}  # fmt: skip
 
 #: What the names of chunk presets stand for.
 CHUNK_PRESETS: Final[dict[str, Chunks]] = {
@@ -79,11 +72,8 @@ class SaveSettings:
 
     def named(self, text: str) -> Self:
         """Return a copy with the name that was typed; a known suffix chooses the format."""
-        text = text.strip()
-        for suffix, format_ in _KNOWN_SUFFIXES.items():
-            if text.lower().endswith(suffix):
-                return self.replace(name=text[: -len(suffix)]).with_format(format_)
-        return self.replace(name=text)
+        name, format_ = split_suffix(text.strip())
+        return self.replace(name=name).with_format(self.format if format_ is None else format_)
 
     def with_format(self, format_: Format) -> Self:
         """Return a copy of another format; what that cannot do goes back to its default."""
@@ -115,7 +105,7 @@ class SaveSettings:
         if not os.access(existing, os.W_OK):
             raise StorePathError(f"You may not write into {existing}. Choose another folder.")
         try:
-            return next_path(folder, self.name, SUFFIXES[self.format])
+            return next_path(folder, self.name, default_suffix(self.format))
         except OSError as error:
             raise StorePathError(
                 f"The folder {folder} cannot be read: {error.strerror or error}. Choose another."
@@ -177,7 +167,7 @@ class SaveSettings:
 
     def _from_ours(self, saved: Mapping[str, Any]) -> Self:
         found = self
-        if saved.get("format") in SUFFIXES:
+        if saved.get("format") in FORMATS:
             found = found.with_format(saved["format"])
         if saved.get("backend") in (None, *backends_of(found.format)):
             found = found.replace(backend=saved.get("backend"))
@@ -219,3 +209,50 @@ def _writes(name: str, format_: Format) -> bool:
     except OptionError:
         return False
     return True
+
+
+_NUMBERED: Final = re.compile(r"(?P<base>.*\S)_(?P<number>\d{3,9})")
+
+
+def split_number(name: str) -> tuple[str, int]:
+    """Return a name without its number, and the number, 1 where it has none.
+
+    Examples
+    --------
+    >>> split_number("cells_007"), split_number("cells")
+    (('cells', 7), ('cells', 1))
+    """
+    found = _NUMBERED.fullmatch(name)
+    return (found["base"], int(found["number"])) if found else (name, 1)
+
+
+def next_path(folder: Path, name: str, suffix: str) -> Path:
+    """Return the path of the next acquisition of a name: one above all that are there.
+
+    Everything with the name and a number counts, of whatever format, hidden or in other
+    letter case: a number is not used twice for different things.
+
+    Parameters
+    ----------
+    folder : Path
+        Need not exist.
+    name : str
+        A number at its end is the least that is used.
+    suffix : str
+        Such as ``".ome.zarr"``.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be listed.
+    """
+    base, number = split_number(name)
+    taken = re.compile(rf"\.?{re.escape(base)}_(\d+)(?!\d).*", re.IGNORECASE | re.DOTALL)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if found := taken.fullmatch(entry.name):
+                    number = max(number, int(found[1]) + 1)
+    except FileNotFoundError:
+        pass  # it will be made
+    return folder / f"{base}_{number:03d}{suffix}"

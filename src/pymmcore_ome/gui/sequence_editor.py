@@ -5,7 +5,7 @@ It describes a sequence, and runs nothing: that is asked for by a signal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from qtpy.QtWidgets import QAbstractSpinBox, QWidget
 from pymmcore_ome.errors import PymmcoreOmeError, SequenceError
 
 from .save_settings import METADATA_KEY
-from .shown import what_is_lost
 
 _HIDES_NUMBERS: Final = [int(part) for part in str(qVersion()).split(".")] >= [6, 11, 3]
 
@@ -66,10 +65,10 @@ class SequenceEditor(MDAWidget):
         One that cannot be shown as it is, since the microscope lacks a channel for instance, is
         told by `failed`, and the editor stays as it was.
         """
-        before = super().value()
+        before = self._checked_value()
         try:
             self._show(value.replace(metadata={}))
-            lost = what_is_lost(value, super().value())
+            lost = differences(value, super().value())
         except Exception:
             self._show(before)
             raise
@@ -84,6 +83,19 @@ class SequenceEditor(MDAWidget):
             )
         else:
             self.settingsLoaded.emit(value.metadata)
+
+    def _checked_value(self) -> useq.MDASequence:
+        """Return the sequence without what is not checked.
+
+        `MDAWidget.value` adds the current stage position if no positions are checked. Shown again,
+        it would become a position that the stage moves to.
+        """
+        empty = {
+            name: () if name in ("channels", "stage_positions") else None
+            for name in ("channels", "time_plan", "z_plan", "stage_positions", "grid_plan")
+            if not self.tab_wdg.isChecked(getattr(self.tab_wdg, name))
+        }
+        return super().value().replace(**empty)
 
     def _show(self, value: useq.MDASequence) -> None:
         positions: Any = self.stage_positions
@@ -151,3 +163,49 @@ class SequenceEditor(MDAWidget):
                     "ending in .yaml or .json."
                 )
             )
+
+
+#: What the editor rounds to.
+_ROUNDED_UM: Final = 0.01
+
+
+def differences(loaded: useq.MDASequence, shown: useq.MDASequence) -> list[str]:
+    """Return in words what an editor does not show as a sequence has it; changes nothing.
+
+    The tables of pymmcore-widgets silently replace a channel that the microscope does not have
+    with the first one that it has. Rounded numbers, and fields that a sequence leaves open, are
+    no differences.
+
+    Parameters
+    ----------
+    loaded, shown : useq.MDASequence
+    """
+    # copies: looking at plans fills caches that a run needs empty
+    loaded, shown = loaded.model_copy(deep=True), shown.model_copy(deep=True)
+    found = []
+    wanted, got = (
+        [f"{c.config} of {c.group}" for c in sequence.channels] for sequence in (loaded, shown)
+    )
+    if wanted != got:
+        found.append(f"channels {', '.join(wanted)} would become {', '.join(got) or 'none'}")
+    sizes = {axis: size for axis, size in loaded.sizes.items() if size}
+    for axis, size in sizes.items():
+        if axis != "c" and shown.sizes.get(axis, 0) != size:
+            found.append(f"{size} of axis {axis!r} would become {shown.sizes.get(axis, 0)}")
+    if not sizes.get("p") and shown.sizes.get("p", 0) > 1:
+        found.append(f"the current position would become {shown.sizes['p']} positions")
+    order, seen = ([a for a in s.axis_order if a in sizes] for s in (loaded, shown))
+    if order != seen:
+        found.append(f"the order of axes {order} would become {seen}")
+    if sizes.get("p") and not _are_near(list(loaded.stage_positions), list(shown.stage_positions)):
+        found.append("positions would become moved")
+    return found
+
+
+def _are_near(wanted: Sequence[Any], got: Sequence[Any]) -> bool:
+    return len(wanted) == len(got) and all(
+        getattr(one, axis) is None
+        or abs(getattr(one, axis) - (getattr(other, axis) or 0)) <= _ROUNDED_UM
+        for one, other in zip(wanted, got, strict=True)
+        for axis in ("x", "y", "z")
+    )

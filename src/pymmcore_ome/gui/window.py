@@ -63,7 +63,7 @@ class AcquisitionWindow(QMainWindow):
         if event is None or not self.panel.is_running:
             return super().closeEvent(event)
         event.ignore()
-        if self._closes_at_end or self.asks_to_cancel():
+        if self._closes_at_end or (self.asks_to_cancel() and self.panel.is_running):
             self.stop()
         return None
 
@@ -75,13 +75,25 @@ class AcquisitionWindow(QMainWindow):
             self.close()
 
     def asks_to_cancel(self) -> bool:
-        """Ask whether the acquisition that runs is to be cancelled."""
-        answer = QMessageBox.question(
-            self,
-            "An acquisition is running",
-            "Cancel it? What came so far is saved, and the window closes when all is written.",
+        """Ask whether to cancel the acquisition; the question disappears when it has ended."""
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("An acquisition is running")
+        box.setText(
+            "Cancel the acquisition? The frames acquired so far are saved, and the window closes "
+            "when they are written."
         )
-        return bool(answer == QMessageBox.StandardButton.Yes)
+        stop = box.addButton("Cancel and close", QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton("Keep acquiring", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(stay)
+        box.setEscapeButton(stay)
+        self.panel.runEnded.connect(box.reject)
+        try:
+            box.exec()
+            return box.clickedButton() is stop
+        finally:
+            self.panel.runEnded.disconnect(box.reject)
+            box.deleteLater()
 
     def _on_run_ended(self) -> None:
         if self._closes_at_end:

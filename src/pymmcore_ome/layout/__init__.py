@@ -2,38 +2,38 @@
 
 from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
 from .chunk_grid import ChunkGrid, boxes
-from .chunking import Chunks, with_chunks
+from .chunking import LEAST_CHUNK_BYTES, Chunks, with_chunks
 from .layout import Layout, layout_of
 from .naming import image_name
 from .page_table import PageTable, Run
-from .placement import Occupancy, Placement, PlaneSet
-from .router import FrameRouter, GrowingRouter, grown_plan, new_position
-from .sequential import Arrival, InOrder, arrival_of
+from .placement import Placement, TakenPlanes
+from .router import FoundPlace, FrameRouter, GrowingRouter, grown_plan, new_position
+from .sequential import OrderProblems, order_problems
 
 __all__ = [
     "AXIS_RANK",
+    "LEAST_CHUNK_BYTES",
     "ArraySpec",
-    "Arrival",
     "Axis",
     "ChunkGrid",
     "Chunks",
+    "FoundPlace",
     "FrameAddress",
     "FrameRouter",
     "GrowingRouter",
     "ImageLayout",
-    "InOrder",
     "Layout",
-    "Occupancy",
+    "OrderProblems",
     "PageTable",
     "Placement",
-    "PlaneSet",
     "Run",
-    "arrival_of",
+    "TakenPlanes",
     "boxes",
     "grown_plan",
     "image_name",
     "index_name",
     "layout_of",
     "new_position",
+    "order_problems",
     "with_chunks",
 ]  # fmt: skip

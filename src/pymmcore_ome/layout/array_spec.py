@@ -107,6 +107,11 @@ class ArraySpec:
         return tuple(axis.name for axis in self.axes)
 
     @cached_property
+    def rank(self) -> int:
+        """Number of axes but y and x."""
+        return len(self.axes) - 2
+
+    @cached_property
     def unbounded_axes(self) -> tuple[int, ...]:
         """Numbers of the axes that grow."""
         return tuple(n for n, axis in enumerate(self.axes) if axis.size is None)
@@ -169,8 +174,7 @@ class ArraySpec:
     def frame_step(self) -> tuple[int, ...]:
         """Elements of one frame along each axis but y and x: 1, or the samples of a pixel."""
         return tuple(
-            self.samples if number == self.channel_axis else 1
-            for number in range(len(self.axes) - 2)
+            self.samples if number == self.channel_axis else 1 for number in range(self.rank)
         )
 
     def plane_index(self, index: Sequence[int]) -> tuple[int, ...]:
@@ -302,84 +306,9 @@ class ImageLayout:
         return self.spec.dtype
 
     @property
-    def likeness(self) -> ArraySpec:
-        """The spec, which images that are alike share."""
-        return self.spec
-
-    @property
-    def plane_channels(self) -> tuple[Channel, ...]:
-        """`ArraySpec.plane_channels`."""
-        return self.spec.plane_channels
-
-    @property
-    def axis_strides(self) -> tuple[AxisStride, ...]:
-        """`ArraySpec.axis_strides`."""
-        return self.spec.axis_strides
-
-    @property
-    def camera(self) -> int | None:
-        """`ArraySpec.camera`."""
-        return self.spec.camera
-
-    @property
-    def significant_bits(self) -> int | None:
-        """`ArraySpec.significant_bits`."""
-        return self.spec.significant_bits
-
-    @property
-    def samples(self) -> int:
-        """`ArraySpec.samples`."""
-        return self.spec.samples
-
-    @property
-    def repeat_axis(self) -> int:
-        """`ArraySpec.repeat_axis`."""
-        return self.spec.repeat_axis
-
-    @property
-    def repeat_step(self) -> int:
-        """`ArraySpec.repeat_step`."""
-        return self.spec.repeat_step
-
-    @property
     def channels(self) -> tuple[Channel, ...]:
-        """`ArraySpec.channels`."""
+        """One channel an index of the channel axis; empty without one."""
         return self.spec.channels
-
-    @property
-    def unbounded_axes(self) -> tuple[int, ...]:
-        """`ArraySpec.unbounded_axes`."""
-        return self.spec.unbounded_axes
-
-    @property
-    def channel_axis(self) -> int | None:
-        """`ArraySpec.channel_axis`."""
-        return self.spec.channel_axis
-
-    @property
-    def frame_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.frame_shape`."""
-        return self.spec.frame_shape
-
-    @property
-    def frame_dtype(self) -> np.dtype[Any]:
-        """`ArraySpec.frame_dtype`."""
-        return self.spec.frame_dtype
-
-    @property
-    def block_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.block_shape`."""
-        return self.spec.block_shape
-
-    @property
-    def chunk_shape(self) -> tuple[int, ...]:
-        """`ArraySpec.chunk_shape`."""
-        return self.spec.chunk_shape
-
-    @property
-    def shard_shape(self) -> tuple[int, ...] | None:
-        """`ArraySpec.shard_shape`."""
-        return self.spec.shard_shape
 
 
 def index_name(image: ImageLayout, index: Sequence[int]) -> str:
@@ -411,7 +340,7 @@ def _resized(dim: Dimension, size: int, pixel_size_um: float | None) -> Dimensio
     return dim.replace(size=size, coords=None, scale=scale, unit=unit)
 
 
-#: In OME-Zarr and OME-XML time comes first, then channels, then space.
+#: OME-Zarr stores time first, then channels, then space.
 AXIS_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
 
 

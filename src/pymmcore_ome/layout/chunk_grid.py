@@ -1,7 +1,7 @@
-"""`ChunkGrid`: how the frames of one image fall into the units in which it is stored.
+"""`ChunkGrid`: how the frames of an image fall into the chunks in which they are written.
 
-A cell is a shard, or a chunk where there are no shards. Pure arithmetic: it holds no pixels
-and knows no frames.
+What is written as a whole is a shard, or a chunk where there are no shards; here both are
+called chunks. Pure arithmetic: it holds no pixels and knows no frames.
 """
 
 from __future__ import annotations
@@ -13,104 +13,101 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .array_spec import ImageLayout
+from .array_spec import ArraySpec
 from .order import FrameOrder, GridOrder
 
 
-class Spot(NamedTuple):
-    """Where a frame is: in which cell, and where in it, both counted in storage order."""
+class ChunkOffset(NamedTuple):
+    """Where a frame is: in which chunk, and where in it, both counted in storage order."""
 
-    cell: tuple[int, ...]
-    place: tuple[int, ...]  # in frames
+    chunk_index: tuple[int, ...]
+    offset: tuple[int, ...]  # in frames
 
 
 class ChunkGrid:
-    """Cuts an image into cells along all axes but y and x, which a frame covers.
+    """Cuts an array into chunks along all axes but y and x, which a frame covers.
 
     Parameters
     ----------
-    image : ImageLayout
+    spec : ArraySpec
     order : FrameOrder or None
-        Tells which places are not planned, where it is a loop nest.
+        Where it is a loop nest, it tells which places are not planned.
 
     Attributes
     ----------
     frames, nbytes : int
-        Of a cell that the edge of the image does not cut.
+        Of a chunk that the edge of the array does not cut.
     is_plain : bool
         A frame is one element along every axis.
     """
 
-    def __init__(self, image: ImageLayout, order: FrameOrder | None) -> None:
-        self.image = image
-        self._unit = image.spec.frame_step
-        self.is_plain = prod(self._unit) == 1
-        units = image.spec.write_shape
-        # whole storage units and whole frames: an RGB frame may span several units
-        self._cell = tuple(
-            min(lcm(unit, frame), axis.size or lcm(unit, frame))
-            for unit, frame, axis in zip(units, self._unit, image.axes, strict=False)
+    def __init__(self, spec: ArraySpec, order: FrameOrder | None) -> None:
+        self.spec = spec
+        self.is_plain = spec.samples == 1
+        # whole storage chunks and whole frames: an RGB frame may span several chunks
+        self._chunk_shape = tuple(
+            min(lcm(size, step), axis.size or lcm(size, step))
+            for size, step, axis in zip(spec.write_shape, spec.frame_step, spec.axes, strict=False)
         )
-        self.frames = prod(self._cell) // prod(self._unit)
-        self.nbytes = prod(self._cell) * prod(image.shape[-2:]) * image.spec.frame_dtype.itemsize
+        self.frames = prod(self._chunk_shape) // spec.samples
+        self.nbytes = self.frames * spec.nbytes
         self._order = order if isinstance(order, GridOrder) and order.is_sparse else None
 
-    def spot(self, index: tuple[int, ...]) -> Spot:
-        """Return where the frame at an index of the image is."""
+    def locate(self, index: tuple[int, ...]) -> ChunkOffset:
+        """Return in which chunk the frame of an index is, and where in it."""
+        sizes = self._chunk_shape
         if self.is_plain:
-            both = [divmod(i, size) for i, size in zip(index, self._cell, strict=True)]
-            return Spot(tuple([cell for cell, _ in both]), tuple([place for _, place in both]))
-        cell, place = [], []
-        for i, size, unit in zip(index, self._cell, self._unit, strict=True):
-            number, rest = divmod(i, size)
-            cell.append(number)
-            place.append(rest // unit)
-        return Spot(tuple(cell), tuple(place))
+            both = [divmod(n, size) for n, size in zip(index, sizes, strict=True)]
+            return ChunkOffset(tuple([n for n, _ in both]), tuple([rest for _, rest in both]))
+        chunk_index, offset = [], []
+        for n, size, step in zip(index, sizes, self.spec.frame_step, strict=True):
+            number, rest = divmod(n, size)
+            chunk_index.append(number)
+            offset.append(rest // step)
+        return ChunkOffset(tuple(chunk_index), tuple(offset))
 
-    def cell_of(self, axis: int, plane: int) -> int:
-        """Return in which cell along an axis a frame is, frames counted along it from 0."""
-        return plane * self._unit[axis] // self._cell[axis]
+    def chunk_along(self, axis: int, plane: int) -> int:
+        """Return in which chunk along an axis a plane is, both counted along it from 0."""
+        return plane * self.spec.frame_step[axis] // self._chunk_shape[axis]
 
-    def start(self, cell: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the first element of a cell, y and x left out."""
-        return tuple(number * size for number, size in zip(cell, self._cell, strict=True))
+    def start(self, chunk_index: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the first element of a chunk, y and x left out."""
+        return tuple(n * size for n, size in zip(chunk_index, self._chunk_shape, strict=True))
 
-    def places(self, cell: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the frames of a cell along each axis; less than others at the image's edge."""
+    def frame_counts(self, chunk_index: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the frames of a chunk along each axis; less than others at the array's edge."""
         return tuple(
-            (size if axis.size is None else min(size, axis.size - first)) // unit
-            for first, size, unit, axis in zip(
-                self.start(cell), self._cell, self._unit, self.image.axes, strict=False
+            (size if axis.size is None else min(size, axis.size - first)) // step
+            for first, size, step, axis in zip(
+                self.start(chunk_index),
+                self._chunk_shape,
+                self.spec.frame_step,
+                self.spec.axes,
+                strict=False,
             )
         )
 
-    def elements(self, frames: tuple[int, ...]) -> tuple[int, ...]:
-        """Return a number of frames along each axis as a number of elements."""
-        if self.is_plain:
-            return frames
-        return tuple(count * unit for count, unit in zip(frames, self._unit, strict=True))
-
-    def unplanned(self, cell: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        """Yield the places of a cell that the plan leaves out, where it can say cheaply."""
+    def unplanned(self, chunk_index: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Yield the offsets in a chunk that the plan leaves out, where it can say cheaply."""
         if self._order is None:
             return
-        start = self.start(cell)
-        for place in np.ndindex(*self.places(cell)):
-            elements = zip(start, self.elements(place), strict=True)
+        start = self.start(chunk_index)
+        for offset in np.ndindex(*self.frame_counts(chunk_index)):
+            elements = zip(start, self.spec.plane_start(offset), strict=True)
             if not self._order.is_planned(self._event_index([a + b for a, b in elements])):
-                yield place
+                yield offset
 
     def _event_index(self, index: list[int]) -> dict[str, int]:
         """Return the t, c and z of an element: each is the slowest loop of its axis."""
         return {
             stride.name: index[stride.axis] // stride.step
-            for stride in self.image.spec.axis_strides
+            for stride in self.spec.axis_strides
             if stride.name in ("t", "c", "z")
         }
 
 
 def boxes(mask: NDArray[Any]) -> Iterator[tuple[slice, ...]]:
-    """Yield boxes that hold every true place of a mask once, and no other.
+    """Yield boxes that hold every true element of a mask once, and no other.
 
     Neighbours along the first axis are joined where they are alike.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Final
@@ -56,7 +57,7 @@ class Layout:
         """The plate, where the images are its fields."""
         return self.schema.plate
 
-    @property
+    @cached_property
     def frame_count(self) -> int | None:
         """Number of planned frames; None when unbounded."""
         if self.schema.grows:
@@ -118,13 +119,13 @@ def _layout_of_loops(schema: StorageSchema, named: bool) -> Layout:
     naming_order = sorted(range(len(selecting)), key=lambda n: _NAMING.index(selecting[n].name))
     places = [n for n in range(len(selecting)) if n != camera_at]
     sizes = [d.size or 0 for d in selecting]
-    maker = _ImageMaker(schema, prod(sizes), named)
+    maker = ImageMaker(schema, [], named, is_single=prod(sizes) == 1)
     for parts in product(*(enumerate(_parts(d)) for d in selecting)):
         name, label = image_name(
             [(selecting[n].name, parts[n][0], parts[n][1]) for n in naming_order]
         )
         spec = specs[0 if camera_at is None else parts[camera_at][0]]
-        maker.add(spec, name, label, combine([parts[n][1] for n in places]))
+        maker.add(spec, maker.claim(name), label, combine([parts[n][1] for n in places]))
     return Layout(
         schema=schema,
         images=maker.images,
@@ -145,14 +146,15 @@ def _layout_of_plans(schema: StorageSchema, named: bool) -> Layout:
     selectors = tuple(dict.fromkeys(name for plan in plans for name in plan.at))
     specs: dict[tuple[object, ...], ArraySpec] = {}
     numbers: dict[tuple[int, ...], int] = {}
-    maker = _ImageMaker(schema, len(plans), named)
+    maker = ImageMaker(schema, [], named, is_single=len(plans) == 1)
     for number, plan in enumerate(plans):
         camera_number = None if plan.camera is None else plan.at.get("cam")
         array = (plan.dimensions, plan.repeats, plan.camera, camera_number)
         if array not in specs:
             specs[array] = array_spec(schema, *array)
         numbers[tuple(plan.at.get(name, 0) for name in selectors)] = number
-        maker.add(specs[array], *_plan_name(plan), plan.position)
+        name, label = _plan_name(plan)
+        maker.add(specs[array], maker.claim(name), label, plan.position)
     return Layout(
         schema=schema,
         images=maker.images,
@@ -179,17 +181,40 @@ def _plan_name(plan: ImageSchema) -> tuple[str, str]:
     return image_name(parts)
 
 
-class _ImageMaker:
-    """Makes images in order of first visit, with unique names and the right paths."""
+class ImageMaker:
+    """Makes images in order of first visit, with unique names and the right paths.
 
-    def __init__(self, schema: StorageSchema, count: int, named: bool) -> None:
-        self.images: list[ImageLayout] = []
+    Parameters
+    ----------
+    schema : StorageSchema
+    images : list of ImageLayout
+        It is appended to.
+    named, is_single : bool
+        An image's path is its name; there is one image only, which is the store itself.
+    """
+
+    def __init__(
+        self,
+        schema: StorageSchema,
+        images: list[ImageLayout],
+        named: bool,
+        is_single: bool = False,
+    ) -> None:
+        self.images = images
         self._names = UniqueNames()
-        single = count == 1 and not schema.grows
-        self._paths = GroupPaths(single=single, plate=schema.plate is not None, named=named)
+        self._paths = GroupPaths(
+            single=is_single and not schema.grows,
+            plate=schema.plate is not None and not schema.grows,
+            named=named,
+        )
 
-    def add(self, spec: ArraySpec, name: str, label: str, position: Position) -> None:
-        unique = self._names.claim(name)
-        path, well, field = self._paths.claim(unique, position)
-        number = len(self.images)
-        self.images.append(ImageLayout(spec, number, path, unique, label, position, well, field))
+    def claim(self, name: str) -> str:
+        """Return the name, with a number behind it where another image has it."""
+        return self._names.claim(name)
+
+    def add(self, spec: ArraySpec, name: str, label: str, position: Position) -> ImageLayout:
+        """Make an image; its name was claimed."""
+        path, well, field = self._paths.claim(name, position)
+        image = ImageLayout(spec, len(self.images), path, name, label, position, well, field)
+        self.images.append(image)
+        return image

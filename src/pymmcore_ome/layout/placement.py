@@ -6,45 +6,25 @@ refuses leaves it as it was.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from pymmcore_ome.errors import OutsidePlanError, PlanFullError, RepeatedFrameError
+from pymmcore_ome.errors import (
+    OutOfOrderError,
+    OutsidePlanError,
+    PlanFullError,
+    RepeatedFrameError,
+)
 
-from .array_spec import FrameAddress
+from .array_spec import ArraySpec, FrameAddress, index_name
 from .layout import Layout
-from .router import FrameRouter, GrowingRouter, Growth
-from .sequential import InOrder
+from .router import FoundPlace, FrameRouter, GrowingRouter
 
-
-class Found(NamedTuple):
-    """The place of a frame that was not taken yet.
-
-    Attributes
-    ----------
-    at : dict
-        The frame's acquisition index.
-    address : FrameAddress | None
-        None: in an image that is made when the place is taken.
-    shape, dtype
-        Of a frame of that image, as its camera delivers it.
-    is_next : bool
-        It is the next place of the plan.
-    growth : Growth | None
-        In a store that grows.
-    """
-
-    at: dict[str, int]
-    address: FrameAddress | None
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    is_next: bool
-    growth: Growth | None
+SKIPPED: Final = 0xFFFF_FFFE  # has a plane whose frame will not come
 
 
 class Placement:
@@ -65,21 +45,21 @@ class Placement:
     def __init__(self, layout: Layout, in_order: bool = False) -> None:
         self.placed = self.skipped = 0
         self._layout = layout
-        self._growing = GrowingRouter(layout) if layout.schema.grows else None
-        self._router = FrameRouter(layout)
-        self._occupancy = Occupancy(layout)
-        self._in_order = InOrder(layout) if in_order else None
-        self._arrivals = self._router.frames()
-        self._arrived = 0
-        self._next: tuple[dict[str, int], FrameAddress] | None = None
+        self._in_order = in_order
+        self._planned = layout.frame_count
+        self._router = GrowingRouter(layout) if layout.schema.grows else FrameRouter(layout)
+        self._taken: dict[int, TakenPlanes] = {}
+        self._upcoming: Iterator[tuple[dict[str, int], FrameAddress]] | None = None
+        self._next: FoundPlace | None = None
+        self._passed = 0  # places of the plan that the next one comes after
 
     @property
     def growing(self) -> GrowingRouter | None:
         """The router that makes images, for a store that grows."""
-        return self._growing
+        return self._router if isinstance(self._router, GrowingRouter) else None
 
-    def find(self, at: Mapping[str, int] | None) -> Found:
-        """Return where the next frame goes, and what kind of frame is kept there. Take nothing.
+    def find(self, at: Mapping[str, int] | None) -> FoundPlace:
+        """Return where the next frame goes. Nothing is taken yet.
 
         Parameters
         ----------
@@ -90,50 +70,39 @@ class Placement:
         ------
         PlacementError
         """
-        if at is not None and not isinstance(at, Mapping):
-            raise OutsidePlanError(f"at= must be a mapping such as event.index, got {at!r:.80}.")
-        growth = None
-        address: FrameAddress | None
         if at is None:
-            index, address = self._next_place()
-            self._check_free(address, index)
+            found = self._next_place()
+        elif type(at) is dict or isinstance(at, Mapping):
+            found = self._router.find({str(key): value for key, value in at.items()})
+            if found.spec.repeats > 1:
+                found = self._first_free(found)
         else:
-            index = {str(key): value for key, value in at.items()}
-            if self._growing is None:
-                address = self._free_place(index)
-            else:
-                growth = self._growing.find(index)
-                address = self._growing.address(growth)
-                if address is not None:
-                    self._check_free(address, index)
-        if self._in_order is not None and address is not None:
-            self._in_order.check(address, self._shown(index))
-        if growth is not None:
-            spec = growth.spec
-        else:
-            assert address is not None
-            spec = self._layout.images[address.image_number].spec
-        return Found(index, address, spec.frame_shape, spec.frame_dtype, at is None, growth)
+            raise OutsidePlanError(f"at= must be a mapping such as event.index, got {at!r:.80}.")
+        address = found.address
+        taken = None if address is None else self._taken.get(address.image_number)
+        if taken is not None and address is not None:
+            plane = found.spec.plane_index(address.index)
+            if taken.frame_number(plane) is not None or (self._in_order and plane <= taken.last):
+                raise self._refusal(found, address, taken)
+        return found
 
-    def take(self, found: Found, about: Mapping[str, Any]) -> FrameAddress:
+    def take(self, found: FoundPlace, about: Mapping[str, Any]) -> FrameAddress:
         """Take the place that was found last, and return its address.
 
         Parameters
         ----------
-        found : Found
+        found : FoundPlace
         about : mapping
             The frame's metadata, which describes an image that is made for it.
         """
-        address = found.address
-        if found.growth is not None and self._growing is not None:
-            address = self._growing.take(found.growth, about)
-        assert address is not None
-        if found.is_next:
+        address = self._router.take(found, about)
+        if found is self._next:
             self._next = None
-            self._arrived += 1
-        self._occupancy.take(address, self.placed)
-        if self._in_order is not None:
-            self._in_order.take(address)
+            self._passed += 1
+        taken = self._taken.get(address.image_number)
+        if taken is None:
+            taken = self._taken[address.image_number] = TakenPlanes(found.spec)
+        taken.take(found.spec.plane_index(address.index), self.placed)
         self.placed += 1
         return address
 
@@ -147,18 +116,19 @@ class Placement:
         """
         if type(frames) is not int:
             raise OutsidePlanError(f"skip takes a whole number of frames, got {frames!r:.80}.")
-        planned = self._layout.frame_count
-        if frames < 0 or (planned is not None and self._arrived + frames > planned):
-            left = "any number" if planned is None else planned - self._arrived
+        if frames < 0 or (self._planned is not None and self._passed + frames > self._planned):
+            left = "any number" if self._planned is None else self._planned - self._passed
             raise PlanFullError(f"Cannot skip {frames} frames: {left} are left in the plan.")
-        places = []
+        skipped = []
         if self._layout.order is not None:
             for _ in range(frames):
-                places.append(self._next_place()[1])
+                address = self._next_place().address
+                assert address is not None
+                skipped.append(address)
                 self._next = None
-        self._arrived += frames
+        self._passed += frames
         self.skipped += frames
-        return places
+        return skipped
 
     def skip_at(self, at: Mapping[str, int]) -> list[FrameAddress]:
         """Note that the frame of an index will not come; return its place, if it has one.
@@ -166,209 +136,190 @@ class Placement:
         Where the index comes several times, its next place is left empty, so that the later
         ones keep theirs. What has no place is only counted.
         """
-        if self._growing is not None:
-            self.skipped += 1
-            return []
         try:
-            address = self._router.by_index(at)
+            addresses = self._router.places(at)
         except OutsidePlanError:
-            self.skipped += 1
-            return []
-        for repeat in range(self._router.repeats(address)):
-            place = self._router.repeated(address, repeat)
-            if self._occupancy.holder(place) is None:
+            addresses = []
+        for address in addresses:
+            if self._frame_number(address) is None:
                 self.skipped += 1
-                if self._router.repeats(address) > 1:
-                    self._occupancy.take(place, SKIPPED)
-                return [place]
-        return []  # its frame has come
+                if len(addresses) > 1:
+                    self._skip(address)
+                return [address]
+        self.skipped += not addresses
+        return []  # it has no place, or its frame has come
 
-    def _next_place(self) -> tuple[dict[str, int], FrameAddress]:
+    def _next_place(self) -> FoundPlace:
         """Return the next place of the plan, without moving on."""
-        planned = self._layout.frame_count
+        if self._upcoming is None:
+            self._upcoming = self._router.frames()
         if self._next is None:
-            self._next = next(self._arrivals, None)
-        if self._next is None or (planned is not None and self.placed >= planned):
+            upcoming = next(self._upcoming, None)
+            if upcoming is not None:
+                index, address = upcoming
+                spec = self._layout.images[address.image_number].spec
+                self._next = FoundPlace(index, address, spec)
+        if self._next is None or (self._planned is not None and self.placed >= self._planned):
             raise PlanFullError(
-                f"Frame {self.placed}: the plan has {planned} frames, and "
-                "each has its place. Check the sizes of the schema's dimensions."
+                f"Frame {self.placed}: the plan has {self._planned} frames, and all of them are "
+                "placed. Check the sizes of the schema's dimensions."
             )
         return self._next
 
-    def _free_place(self, index: Mapping[str, int]) -> FrameAddress:
-        """Return the first free place of an index; most come once, some several times."""
-        address = self._router.by_index(index)
-        repeats = self._router.repeats(address)
-        for repeat in range(repeats if repeats > 1 else 0):
-            place = self._router.repeated(address, repeat)
-            if self._occupancy.holder(place) is None:
-                return place
-        self._check_free(address, index)
-        return address
+    def _first_free(self, found: FoundPlace) -> FoundPlace:
+        """Return the first free place of an index that comes several times; else its first."""
+        for address in self._router.places(found.at):
+            if self._frame_number(address) is None:
+                return found._replace(address=address)
+        return found
 
-    def _check_free(self, address: FrameAddress, index: Mapping[str, int]) -> None:
-        holder = self._occupancy.holder(address)
+    def _frame_number(self, address: FrameAddress) -> int | None:
+        taken = self._taken.get(address.image_number)
+        if taken is None:
+            return None
+        return taken.frame_number(taken.spec.plane_index(address.index))
+
+    def _skip(self, address: FrameAddress) -> None:
+        taken = self._taken.get(address.image_number)
+        if taken is None:
+            spec = self._layout.images[address.image_number].spec
+            taken = self._taken[address.image_number] = TakenPlanes(spec)
+        taken.skip(taken.spec.plane_index(address.index))
+
+    def _refusal(
+        self, found: FoundPlace, address: FrameAddress, taken: TakenPlanes
+    ) -> RepeatedFrameError | OutOfOrderError:
+        """Return why a frame cannot have the place that was found."""
+        shown = ", ".join(f"{key}: {value}" for key, value in found.at.items())
+        what = f"Frame {self.placed} at {{{shown}}}: {self._layout.name_of(address)}"
+        holder = self._frame_number(address)
         if holder is not None:
             held = "was skipped" if holder == SKIPPED else f"already holds frame {holder}"
-            place = self._layout.name_of(address)
-            raise RepeatedFrameError(
-                f"{self._shown(index)}: its place, {place}, {held}. It was not taken, so that "
-                "neither is lost; give it an index of its own."
+            return RepeatedFrameError(
+                f"{what} {held}. The new frame was rejected; use a unique index."
             )
-
-    def _shown(self, index: Mapping[str, int]) -> str:
-        """Return what messages call the frame that is being placed."""
-        at = ", ".join(f"{key}: {value}" for key, value in index.items())
-        return f"Frame {self.placed} at {{{at}}}"
-
-
-_FREE = 0
-SKIPPED = 0xFFFF_FFFE  # holds a place whose frame will not come
-_MAX_PLACES = 100_000_000  # beyond, and for far jumps on an axis that grows, a dict
-_MAX_JUMP = 1_000_000
-
-
-class Occupancy:
-    """Remembers for every place which frame took it."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._images = layout.images
-        self._taken: dict[int, array[int]] = {}
-        self._steps: dict[int, tuple[int, ...]] = {}
-        self._scattered: dict[FrameAddress, int] = {}
-
-    def holder(self, address: FrameAddress) -> int | None:
-        """Return the number of the frame that has this place, or None when it is free."""
-        places = self._taken.get(address.image_number)
-        if places is None:
-            return self._scattered.get(address)
-        place = self._place(address)
-        if place < len(places) and places[place] != _FREE:
-            return places[place] - 1
-        return self._scattered.get(address)
-
-    def take(self, address: FrameAddress, frame_number: int) -> None:
-        """Give the place to a frame."""
-        places = self._taken.get(address.image_number)
-        if places is None:
-            image = self._images[address.image_number]
-            count = prod(image.shape[:-2])
-            if len(image.spec.unbounded_axes) > 1 or count > _MAX_PLACES:
-                self._scattered[address] = frame_number
-                return
-            places = array("I", bytes(4 * count))
-            self._taken[address.image_number] = places
-        place = self._place(address)
-        if place > len(places) + _MAX_JUMP:
-            self._scattered[address] = frame_number
-            return
-        if place >= len(places):
-            larger = max(place + 1, 2 * len(places))
-            places.extend(array("I", bytes(4 * (larger - len(places)))))
-        places[place] = frame_number + 1
-
-    def _place(self, address: FrameAddress) -> int:
-        steps = self._steps.get(address.image_number)
-        if steps is None:
-            steps = self._steps[address.image_number] = self._make_steps(address.image_number)
-        place = 0
-        for value, step in zip(address.index, steps, strict=True):
-            place += value * step
-        return place
-
-    def _make_steps(self, image_number: int) -> tuple[int, ...]:
-        """Return the step of each axis, the unbounded one slowest so that it may grow."""
-        image = self._images[image_number]
-        order = sorted(
-            range(len(image.axes) - 2), key=lambda n: (n not in image.spec.unbounded_axes, n)
+        last = index_name(self._layout.images[address.image_number], taken.last_index)
+        return OutOfOrderError(
+            f"{what} does not come after {last}, which is already written, and this backend writes "
+            "the frames of an image in storage order only. The new frame was rejected; acquire in "
+            "storage order, or use the backend tensorstore."
         )
-        steps = [0] * len(order)
-        step = 1
-        for axis in reversed(order):
-            steps[axis] = step
-            step *= image.axes[axis].size or 1
-        return tuple(steps)
 
 
-_MAX_PLANES = 1 << 26  # beyond, and for far jumps on an axis that grows, a set of tuples
+_FREE: Final = 0
+_MAX_PLANES: Final = 100_000_000  # beyond, and for far jumps on an axis that grows, a dict
+_MAX_JUMP: Final = 1_000_000
 
 
-class PlaneSet:
-    """Planes by their index in storage order, without y and x.
+class TakenPlanes:
+    """Which planes of an image have a frame, and which frame. One thread at a time.
 
     Parameters
     ----------
-    sizes : sequence of int or None
-        Planes along each axis; None: it grows.
+    spec : ArraySpec
+    dtype : data type
+        Of a frame number plus 1. A single byte is enough where all frames have the number 0.
+
+    Attributes
+    ----------
+    last : tuple of int
+        The plane that was taken last; empty before the first.
     """
 
-    def __init__(self, sizes: Sequence[int | None]) -> None:
-        self._grows = [size is None for size in sizes]
-        near = [1 if size is None else size for size in sizes]
-        is_small = prod(near) <= _MAX_PLANES
-        self._near = np.zeros(near if is_small else [0] * len(near), bool)
-        self._can_grow = is_small
-        self._far: set[tuple[int, ...]] = set()
+    def __init__(self, spec: ArraySpec, dtype: DTypeLike = np.uint32) -> None:
+        self.spec = spec
+        self.last: tuple[int, ...] = ()
+        self._grows = [axis.size is None for axis in spec.axes[:-2]]
+        near = [size or 1 for size in spec.plane_shape()]
+        self._can_grow = prod(near) <= _MAX_PLANES
+        self._near = np.zeros(near if self._can_grow else [0] * len(near), dtype)
+        self._entries = self._near.data  # one plane at a time, twice as fast as numpy
+        self._far: dict[tuple[int, ...], int] = {}
 
-    def add(self, plane: tuple[int, ...]) -> None:
-        """Add a plane."""
+    @property
+    def last_index(self) -> tuple[int, ...]:
+        """The index of the plane that was taken last."""
+        return self.spec.plane_start(self.last)
+
+    def frame_number(self, plane: tuple[int, ...]) -> int | None:
+        """Return which frame a plane has, `SKIPPED` for a hole; None when it is free."""
         try:
-            self._near[plane] = True
+            entry: int = self._entries[plane]
         except IndexError:
-            if self._grow_to(plane):
-                self._near[plane] = True
-            else:
-                self._far.add(plane)
+            entry = _FREE
+        if entry == _FREE and self._far:
+            entry = self._far.get(plane, _FREE)
+        return None if entry == _FREE else entry - 1
 
-    def remove(self, plane: tuple[int, ...]) -> None:
-        """Take a plane out."""
-        self._far.discard(plane)
+    def take(self, plane: tuple[int, ...], frame_number: int = 0) -> None:
+        """Give a plane to a frame."""
+        self.last = plane
+        self._enter(plane, frame_number + 1)
+
+    def skip(self, plane: tuple[int, ...]) -> None:
+        """Note that the frame of a plane will not come."""
+        self._enter(plane, SKIPPED + 1)
+
+    def release(self, plane: tuple[int, ...]) -> None:
+        """Note that a plane has no frame any more."""
+        self._far.pop(plane, None)
         if self._reaches(plane):
-            self._near[plane] = False
+            self._near[plane] = _FREE
 
     def __contains__(self, plane: tuple[int, ...]) -> bool:
-        return plane in self._far or (self._reaches(plane) and bool(self._near[plane]))
+        return self.frame_number(plane) is not None
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
-        for found in np.argwhere(self._near).tolist():
-            yield tuple(found)
+        for plane in np.argwhere(self._near).tolist():
+            yield tuple(plane)
         yield from list(self._far)
 
     def mask(self, picks: Sequence[NDArray[np.intp]]) -> NDArray[np.bool_]:
-        """Return which planes of an open mesh are in the set; the picks of an axis rise."""
-        found = np.zeros([len(pick) for pick in picks], bool)
+        """Return which planes of an open mesh are taken; the picks of an axis rise."""
+        taken = np.zeros([len(pick) for pick in picks], bool)
         inside = [
             int(np.searchsorted(pick, size))
             for pick, size in zip(picks, self._near.shape, strict=True)
         ]
         if all(inside) or not picks:
             mesh = np.ix_(*(pick[:n] for pick, n in zip(picks, inside, strict=True)))
-            found[tuple(slice(n) for n in inside)] = self._near[mesh]
+            taken[tuple(slice(n) for n in inside)] = self._near[mesh] != _FREE
         for plane in self._far:
-            spots = [int(np.searchsorted(p, n)) for p, n in zip(picks, plane, strict=True)]
+            offsets = [int(np.searchsorted(p, n)) for p, n in zip(picks, plane, strict=True)]
             if all(
-                spot < len(pick) and pick[spot] == n
-                for spot, pick, n in zip(spots, picks, plane, strict=True)
+                offset < len(pick) and pick[offset] == n
+                for offset, pick, n in zip(offsets, picks, plane, strict=True)
             ):
-                found[tuple(spots)] = True
-        return found
+                taken[tuple(offsets)] = True
+        return taken
+
+    def _enter(self, plane: tuple[int, ...], entry: int) -> None:
+        try:
+            self._entries[plane] = entry
+        except IndexError:
+            if self._grow_to(plane):
+                self._entries[plane] = entry
+            else:
+                self._far[plane] = entry
 
     def _reaches(self, plane: tuple[int, ...]) -> bool:
         return all(n < size for n, size in zip(plane, self._near.shape, strict=True))
 
     def _grow_to(self, plane: tuple[int, ...]) -> bool:
+        """Reach to a plane, unless that takes much more memory than there are frames."""
         if not self._can_grow:
             return False
         larger = [
             size if n < size else max(n + 1, 2 * size)
             for n, size in zip(plane, self._near.shape, strict=True)
         ]
-        if prod(larger) > _MAX_PLANES or not all(
+        most = min(_MAX_PLANES, max(_MAX_JUMP, 4 * self._near.size))
+        if prod(larger) > most or not all(
             grows or size == old
             for grows, size, old in zip(self._grows, larger, self._near.shape, strict=True)
         ):
             return False
-        grown = np.zeros(larger, bool)
+        grown = np.zeros(larger, self._near.dtype)
         grown[tuple(slice(size) for size in self._near.shape)] = self._near
-        self._near = grown
+        self._near, self._entries = grown, grown.data
         return True

@@ -1,13 +1,14 @@
 """`FrameRouter`: the one place that knows both the acquisition's order and the storage's.
 
-It answers where a frame goes, by its index or by its number of arrival. It keeps no state
+It answers where a frame goes, by its index or by its number in the plan. It keeps no state
 about frames and refuses every index outside the plan: nothing wraps, nothing is clipped.
+`GrowingRouter` does the same for a store whose images are made as they are needed.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError, SchemaError
@@ -22,8 +23,32 @@ from pymmcore_ome.schema import (
 )
 
 from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec
-from .layout import Layout, layout_of
-from .naming import UniqueNames, image_name, name_of
+from .layout import ImageMaker, Layout, layout_of
+from .naming import image_name, name_of
+
+
+class FoundPlace(NamedTuple):
+    """Where the frame of an index goes.
+
+    Attributes
+    ----------
+    at : dict
+        The frame's acquisition index.
+    address : FrameAddress | None
+        None: in an image that is made when the place is taken.
+    spec : ArraySpec
+        The array of that image, which says what a frame of it looks like.
+    index : tuple of int
+        In a store that grows: in storage order, without y and x.
+    selected : mapping
+        In a store that grows: the part of the acquisition index that selects the image.
+    """
+
+    at: dict[str, int]
+    address: FrameAddress | None
+    spec: ArraySpec
+    index: tuple[int, ...] = ()  # type: ignore[assignment]  # hides tuple.index, as FrameAddress
+    selected: Mapping[str, int] = {}
 
 
 class FrameRouter:
@@ -100,6 +125,31 @@ class FrameRouter:
                 address = self.repeated(address, repeat)
             yield index, address
 
+    def find(self, at: dict[str, int]) -> FoundPlace:
+        """Return where the frame of an index goes.
+
+        Raises
+        ------
+        OutsidePlanError
+        """
+        address = self.by_index(at)
+        return FoundPlace(at, address, self._images[address.image_number].spec)
+
+    def take(self, found: FoundPlace, about: Mapping[str, Any]) -> FrameAddress:
+        """Return the address of a place that was found."""
+        assert found.address is not None
+        return found.address
+
+    def places(self, at: Mapping[str, int]) -> list[FrameAddress]:
+        """Return the places of an index: one, or several where it comes several times.
+
+        Raises
+        ------
+        OutsidePlanError
+        """
+        address = self.by_index(at)
+        return [self.repeated(address, number) for number in range(self.repeats(address))]
+
     def by_index(self, at: Mapping[str, int]) -> FrameAddress:
         """Return the place of an index such as `event.index`; missing axes are 0.
 
@@ -110,42 +160,38 @@ class FrameRouter:
         OutsidePlanError
             When a value is negative, no whole number, or beyond its axis.
         """
-        matched = image = 0
+        matched = number = 0
         values = []
         for name, size, stride in self._selectors:
             value = 0
             if name in at:
                 matched += 1
                 value = at[name]
-                if type(value) is not int:
-                    value = _whole(value)
-                if not 0 <= value < size:
-                    raise self._outside(at, name, size)
-            image += value * stride
+                if type(value) is not int or not 0 <= value < size:
+                    value = _checked_index(at, name, size, self._plan)
+            number += value * stride
             values.append(value)
         if self._numbers is not None:
             try:
-                image = self._numbers[tuple(values)]
+                number = self._numbers[tuple(values)]
             except KeyError:
-                raise self._outside(at, None, None) from None
-        target = self._images[image]
-        spec = target.spec
-        index = [0] * (len(spec.axes) - 2)
-        for name, loop_size, axis, step in spec.axis_strides:
+                raise _outside(at, "no image of the plan has this position", self._plan) from None
+        image = self._images[number]
+        spec = image.spec
+        index = [0] * spec.rank
+        for name, steps, axis, step in spec.axis_strides:
             if name in at:
                 matched += 1
                 value = at[name]
-                if type(value) is not int:
-                    value = _whole(value)
-                if value < 0 or (loop_size is not None and value >= loop_size):
-                    raise self._outside(at, name, loop_size)
+                if type(value) is not int or value < 0 or (steps is not None and value >= steps):
+                    value = _checked_index(at, name, steps, self._plan)
                 index[axis] += value * step
         if matched != len(at):
-            self._check_unknown(at, image)
-        return FrameAddress(target.path, tuple(index), image)
+            self._check_unknown(at, spec)
+        return FrameAddress(image.path, tuple(index), number)
 
     def by_arrival(self, number: int) -> FrameAddress:
-        """Return the place of the frame that arrives as `number`, counted from 0.
+        """Return the place of the frame with this number in the plan, counted from 0.
 
         For an index that comes several times, the place of the first; iterate for all.
 
@@ -157,7 +203,7 @@ class FrameRouter:
         return self.by_index(self.index_of(number))
 
     def index_of(self, number: int) -> dict[str, int]:
-        """Return the acquisition index of the frame that arrives as `number`."""
+        """Return the acquisition index of the frame with this number in the plan."""
         count = self.layout.frame_count
         if self._order is None or number < 0 or (count is not None and number >= count):
             raise PlanFullError(
@@ -182,46 +228,29 @@ class FrameRouter:
             return address
         if repeat >= self.repeats(address):
             raise OutsidePlanError(
-                f"The frame at {self.layout.name_of(address)} comes {self.repeats(address)} times "
-                "in the plan; this is one more."
+                f"The plan has {self.repeats(address)} frames at {self.layout.name_of(address)}; "
+                f"repeat {repeat} is outside of it."
             )
         spec = self._images[address.image_number].spec
         index = list(address.index)
         index[spec.repeat_axis] += repeat * spec.repeat_step
         return address._replace(index=tuple(index))
 
-    def _check_unknown(self, at: Mapping[str, int], image: int) -> None:
-        names = {name for name, *_ in (*self._selectors, *self._images[image].spec.axis_strides)}
+    def _check_unknown(self, at: Mapping[str, int], spec: ArraySpec) -> None:
+        """Refuse an axis that the plan does not have, unless its value is 0."""
+        names = {name for name, *_ in (*self._selectors, *spec.axis_strides)}
         for key, value in at.items():
             if str(key) not in names and _whole(value) != 0:
-                raise self._outside(at, str(key), None)
+                why = f"the plan has no axis {str(key)!r} here, or the value is no whole number"
+                raise _outside(at, why, self._plan)
             if str(key) in names and key not in names:
                 raise OutsidePlanError(f"Axis names must be text, got {key!r} in {dict(at)}.")
-
-    def _outside(
-        self, at: Mapping[str, int], axis: str | None, size: int | None
-    ) -> OutsidePlanError:
-        shown = ", ".join(f"{key!s}: {value}" for key, value in at.items())
-        if axis is None:
-            why = "no image of the plan has this position"
-        elif size is None and not isinstance(at.get(axis), int):
-            why = f"{axis} is {at.get(axis)!r}, not a whole number"
-        elif size is None:
-            why = f"the plan has no axis {axis!r} here, or the value is negative"
-        else:
-            why = f"{axis} runs from 0 to {size - 1}"
-        return OutsidePlanError(
-            f"Frame at {{{shown}}}: {why}. The plan is {self._plan()}. Check event.index, or "
-            "the schema's dimensions."
-        )
 
     def _plan(self) -> str:
         if self._numbers is not None:
             return f"{len(self._images)} images of their own sizes"
-        loops = [
-            *((n, s) for n, s, _ in self._selectors),
-            *((n, s) for n, s, *_ in self._images[0].spec.axis_strides),
-        ]
+        strides = self._images[0].spec.axis_strides
+        loops = [*((n, s) for n, s, _ in self._selectors), *((n, s) for n, s, *_ in strides)]
         return "{" + ", ".join(f"{n}: {'unbounded' if s is None else s}" for n, s in loops) + "}"
 
 
@@ -233,14 +262,29 @@ def _whole(value: Any) -> int:
         return -1
 
 
-class Growth(NamedTuple):
-    """A place that was found, in an image that there is (`number`) or has yet to be made."""
+def _checked_index(
+    at: Mapping[str, int], name: str, size: int | None, plan: Callable[[], str]
+) -> int:
+    """Return the value of an axis, a whole number from 0 to its size (None: without end).
 
-    number: int | None
-    selected: dict[str, int]
-    place: tuple[int, ...]
-    channel: int
-    spec: ArraySpec
+    Raises
+    ------
+    OutsidePlanError
+    """
+    value = _whole(at[name])
+    if value < 0:
+        raise _outside(at, f"{name} is {at[name]!r}, not a whole number from 0", plan)
+    if size is not None and value >= size:
+        raise _outside(at, f"{name} runs from 0 to {size - 1}", plan)
+    return value
+
+
+def _outside(at: Mapping[str, int], why: str, plan: Callable[[], str]) -> OutsidePlanError:
+    shown = ", ".join(f"{key!s}: {value}" for key, value in at.items())
+    return OutsidePlanError(
+        f"Frame at {{{shown}}}: {why}. The plan is {plan()}; check event.index, or the schema's "
+        "dimensions."
+    )
 
 
 class GrowingRouter:
@@ -261,21 +305,26 @@ class GrowingRouter:
             array_spec(self._schema, loops, camera=camera, camera_number=number)
             for number, camera in enumerate(self._cameras)
         ] or [array_spec(self._schema, loops)]
-        self._strides = [
-            {stride.name: stride for stride in spec.axis_strides} for spec in self._specs
-        ]
         self._images = layout.images
-        self._keys: dict[tuple[tuple[str, int], ...], int] = {}
-        self._positions: list[Position] = []
+        self._maker = ImageMaker(self._schema, layout.images, layout.named)
+        self._numbers: dict[tuple[tuple[str, int], ...], int] = {}
         self._channels: list[dict[int, str]] = []
-        self._names = UniqueNames()
 
     @property
     def specs(self) -> list[ArraySpec]:
         """The array of an image, one for each camera that differs."""
         return self._specs
 
-    def find(self, at: Mapping[str, int]) -> Growth:
+    def frames(self) -> Iterator[tuple[dict[str, int], FrameAddress]]:
+        """Raise: nobody knows which frames come.
+
+        Raises
+        ------
+        PlanFullError
+        """
+        raise PlanFullError("The schema grows and has no order of frames; place them with at=.")
+
+    def find(self, at: dict[str, int]) -> FoundPlace:
         """Return where the frame of an index goes; nothing is made yet.
 
         Raises
@@ -283,63 +332,60 @@ class GrowingRouter:
         OutsidePlanError
             When a value is negative or no whole number, or beyond the number of cameras.
         """
-        camera = self._camera(at)
-        spec, strides = self._specs[camera], self._strides[camera]
-        index = [0] * (len(spec.axes) - 2)
-        selected = {}
-        for name, given in at.items():
-            value, key = _checked(at, name, given), str(name)
-            stride = strides.get(key)
-            if stride is None:
-                selected[key] = value
-            elif stride.size is not None and value >= stride.size:
-                raise OutsidePlanError(
-                    f"Frame at {dict(at)}: {key} runs from 0 to {stride.size - 1}."
-                )
-            else:
-                index[stride.axis] += value * stride.step
-        number = self._keys.get(_selector(selected))
-        return Growth(number, selected, tuple(index), int(at.get("c", 0)), spec)
+        spec = self._specs[self._camera(at)]
+        index = [0] * spec.rank
+        selected = dict(at)
+        for name, size, axis, step in spec.axis_strides:
+            if name in at:
+                index[axis] += _checked_index(at, name, size, self._plan) * step
+                del selected[name]
+        for name in selected:
+            selected[name] = _checked_index(at, name, None, self._plan)
+        place = tuple(index)
+        number = self._numbers.get(_selector(selected))
+        address = None
+        if number is not None:
+            address = FrameAddress(self._images[number].path, place, number)
+        return FoundPlace(at, address, spec, place, selected)
 
-    def address(self, found: Growth) -> FrameAddress | None:
-        """Return the address of a place that was found; None: its image has yet to be made."""
-        if found.number is None:
-            return None
-        return FrameAddress(self._images[found.number].path, found.place, found.number)
-
-    def take(self, found: Growth, about: Mapping[str, Any]) -> FrameAddress:
+    def take(self, found: FoundPlace, about: Mapping[str, Any]) -> FrameAddress:
         """Return the address of a place that was found; its image is made if there is none.
 
         Parameters
         ----------
-        found : Growth
+        found : FoundPlace
         about : mapping
             The frame's metadata; ``pos_name``, ``x_um``, ``y_um``, ``z_um`` describe a new
             image, ``channel`` an index of the channel axis.
         """
-        number = found.number
-        if number is None:
-            number = self._add(found.selected, about)
-            self._keys[_selector(found.selected)] = number
+        address = found.address
+        if address is None:
+            image = self._add(found, about)
+            address = FrameAddress(image.path, found.index, image.number)
         if about.get("channel"):
-            self._channels[number].setdefault(found.channel, str(about["channel"]))
-        return FrameAddress(self._images[number].path, found.place, number)
+            number = int(found.at.get("c", 0))
+            self._channels[address.image_number].setdefault(number, str(about["channel"]))
+        return address
+
+    def places(self, at: Mapping[str, int]) -> list[FrameAddress]:
+        """Return nothing: no place is planned."""
+        return []
 
     def final_schema(self, shapes: list[tuple[int, ...]]) -> StorageSchema:
         """Return the schema with every image as it came to be, for the store to keep."""
         plans = [
-            self._plan(image, shape)
+            self._grown(image, shape)
             # an image whose first frame could not be written has no array, and no plan
             for image, shape in zip(self._images, shapes, strict=False)
         ]
         return self._schema.replace(images=tuple(plans))
 
-    def _plan(self, image: ImageLayout, shape: tuple[int, ...]) -> ImageSchema:
+    def _grown(self, image: ImageLayout, shape: tuple[int, ...]) -> ImageSchema:
         number = image.number
         return grown_plan(
             self._schema,
-            at=dict(next(key for key, value in self._keys.items() if value == number)),
-            position=self._positions[number],
+            at=dict(next(key for key, value in self._numbers.items() if value == number)),
+            position=image.position,
             sizes=dict(zip(image.axis_names, shape, strict=True)),
             channels=self._channels[number],
             camera=image.spec.camera,
@@ -349,30 +395,33 @@ class GrowingRouter:
         """Return the number of the camera that delivered a frame, where cameras differ."""
         if not self._cameras:
             return 0
-        camera = _checked(at, "cam", at.get("cam", 0))
-        if camera >= len(self._cameras):
-            raise OutsidePlanError(
-                f"Frame at {dict(at)}: cam runs from 0 to {len(self._cameras) - 1}."
-            )
-        return camera
+        return _checked_index({"cam": 0, **at}, "cam", len(self._cameras), self._plan)
 
-    def _add(self, selected: dict[str, int], about: Mapping[str, Any]) -> int:
-        number = len(self._images)
+    def _add(self, found: FoundPlace, about: Mapping[str, Any]) -> ImageLayout:
+        """Make the image of a place that was found."""
+        selected, camera = found.selected, found.spec.camera
         text = about.get("pos_name")
         parts = [("p", selected.get("p", 0), Position(name=safe_name(text) if text else None))]
         parts += [(k, v, Position()) for k, v in sorted(selected.items()) if k not in ("p", "cam")]
-        place = image_name(parts)[0]
-        camera = self._camera(selected) if self._cameras else None
+        name = stage_name = image_name(parts)[0]
         if camera is not None:
-            parts = [("p", 0, Position(name=place)), ("cam", 0, name_of(self._cameras[camera]))]
-        name = self._names.claim(image_name(parts)[0])
-        position = new_position(name if camera is None else place, about)
-        path = name if self.layout.named else str(number)
-        spec = self._specs[camera or 0]
-        self._images.append(ImageLayout(spec, number, path, name, position.label or name, position))
-        self._positions.append(position)
+            parts = [
+                ("p", 0, Position(name=stage_name)),
+                ("cam", 0, name_of(self._cameras[camera])),
+            ]
+            name = image_name(parts)[0]
+        name = self._maker.claim(name)
+        position = new_position(name if camera is None else stage_name, about)
+        image = self._maker.add(found.spec, name, position.label or name, position)
+        self._numbers[_selector(selected)] = image.number
         self._channels.append({})
-        return number
+        return image
+
+    def _plan(self) -> str:
+        sizes = dict.fromkeys((n, s) for spec in self._specs for n, s, *_ in spec.axis_strides)
+        loops = [("cam", len(self._cameras))] if self._cameras else []
+        shown = [f"{n}: {'unbounded' if s is None else s}" for n, s in (*loops, *sizes)]
+        return "{" + ", ".join(shown) + "}, and grows with its images"
 
 
 def grown_plan(
@@ -435,15 +484,3 @@ def _cameras_and_loops(schema: StorageSchema) -> tuple[tuple[Camera, ...], list[
 
 def _selector(selected: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((key, value) for key, value in selected.items() if value))
-
-
-def _checked(at: Mapping[str, int], name: str, value: Any) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise OutsidePlanError(
-            f"Frame at {dict(at)}: {name} is {value!r}; an index is a whole number from 0."
-        )
-    return number

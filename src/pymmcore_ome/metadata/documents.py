@@ -31,23 +31,23 @@ class Documents(ABC):
 
     @abstractmethod
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
-        """Yield what must be said of images that were added, or grew, while it is written."""
+        """Yield the documents of images that were added, or grew, while the store is written."""
 
     @abstractmethod
     def closed(self, state: StoreState) -> Iterator[Document]:
-        """Yield the documents of a store to which no frame comes any more."""
+        """Yield the closing documents: no frame follows."""
 
 
 def image_notes(image: ImageLayout) -> dict[str, object]:
-    """Return what we note of an image: its name, and what neither format has a place for.
+    """Return what the store record has of an image: its name, and what no standard defines.
 
     Where cameras have images of their own, its camera's number, and its name without the camera.
     `coordinates` holds every axis whose steps are not even, in `units`; z as the stage has
     it, the position's z included.
     """
     notes: dict[str, object] = {"name": image.name}
-    if image.camera is not None:
-        notes |= {"camera": image.camera, "place": image.position.name}
+    if image.spec.camera is not None:
+        notes |= {"camera": image.spec.camera, "place": image.position.name}
     uneven = {axis.name: axis for axis in image.axes if axis.coords and axis.scale is None}
     if uneven:
         notes["coordinates"] = {

@@ -11,20 +11,18 @@ from typing import Any, Final
 
 from yaozarrs import v05
 
-from pymmcore_ome.layout import ArraySpec, Axis, ImageLayout, Layout
+from pymmcore_ome.layout import AXIS_RANK, ArraySpec, Axis, ImageLayout, Layout
 from pymmcore_ome.schema import Plate
 
 from .axes import axis_origin, physical_unit
 from .display import channel_colors, pixel_range
 
 VERSION: Final = "0.5"
-_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
 
 
 def refusals(layout: Layout) -> list[str]:
     """Return every reason why OME-Zarr 0.5 cannot hold the layout (section 2.1, axes)."""
-    distinct = dict.fromkeys(image.axes for image in layout.images)
-    return list(dict.fromkeys(reason for axes in distinct for reason in _refusals(axes)))
+    return list(dict.fromkeys(why for spec in layout.specs for why in _refusals(spec.axes)))
 
 
 def _refusals(axes: tuple[Axis, ...]) -> list[str]:
@@ -34,7 +32,7 @@ def _refusals(axes: tuple[Axis, ...]) -> list[str]:
         reasons.append(f"OME-Zarr 0.5 allows 5 axes, the images have {len(axes)}: {names}")
     if sum(axis.kind in ("channel", "other") for axis in axes) > 1:
         reasons.append(f"OME-Zarr 0.5 allows one channel or custom axis, the images have {names}")
-    ranks = [_RANK[axis.kind] for axis in axes]
+    ranks = [AXIS_RANK[axis.kind] for axis in axes]
     if ranks != sorted(ranks):
         reasons.append(
             "OME-Zarr 0.5 stores time first, then channel, then space; storage_order gives "
@@ -154,7 +152,7 @@ def _axis(axis: Axis) -> Any:
 def _omero(image: ImageLayout) -> v05.Omero | None:
     if not image.channels:
         return None
-    low, high = pixel_range(image.dtype, image.significant_bits)
+    low, high = pixel_range(image.dtype, image.spec.significant_bits)
     return v05.Omero(
         channels=[
             v05.OmeroChannel(

@@ -64,10 +64,10 @@ class ImageText:
             *((axis.name, axis.kind, axis.scale, axis.unit) for axis in image.axes),
             *(
                 image.dtype,
-                image.significant_bits,
-                image.samples,
-                image.plane_channels,
-                image.camera,
+                image.spec.significant_bits,
+                image.spec.samples,
+                image.spec.plane_channels,
+                image.spec.camera,
             ),
             *(sizes[name] for name in "cyx"),  # images that differ along t and z are of one kind
         )
@@ -129,7 +129,7 @@ def _xml_of(element: Element | ome.OME, schema_location: str | None = None) -> s
 
 def pixel_sizes(image: ImageLayout, shape: Sequence[int]) -> dict[str, int]:
     """Return SizeT, SizeC, … by letter; what an image lacks, or has none of yet, counts 1."""
-    sizes = {"t": 1, "c": image.samples, "z": 1}
+    sizes = {"t": 1, "c": image.spec.samples, "z": 1}
     for axis, size in zip(image.axes, shape, strict=True):
         sizes[letter(axis)] = max(sizes.get(letter(axis), 1), size)
     return sizes
@@ -143,15 +143,15 @@ def letter(axis: Axis) -> str:
 def _pixels(image: ImageLayout, shape: Sequence[int], schema: StorageSchema) -> ome.Pixels:
     sizes = pixel_sizes(image, shape)
     order = [letter(axis).upper() for axis in reversed(image.axes)]
-    if image.samples > 1:  # the samples of a pixel come first, whatever the storage order
+    if image.spec.samples > 1:  # the samples of a pixel come first, whatever the storage order
         order = ["X", "Y", "C", *(name for name in order[2:] if name != "C")]
     order += [name for name in "ZCT" if name not in order]
     fields: dict[str, Any] = {}
     for axis in image.axes:
         fields.update(_physical(axis))
-    if image.significant_bits is not None:
-        fields["significant_bits"] = image.significant_bits
-    if image.samples > 1:
+    if image.spec.significant_bits is not None:
+        fields["significant_bits"] = image.spec.significant_bits
+    if image.spec.samples > 1:
         fields["interleaved"] = True
     return ome.Pixels(
         id=f"Pixels:{_NUMBER}",
@@ -162,7 +162,7 @@ def _pixels(image: ImageLayout, shape: Sequence[int], schema: StorageSchema) -> 
         size_z=sizes["z"],
         size_c=sizes["c"],
         size_t=sizes["t"],
-        channels=_channels(image, sizes["c"] // image.samples, schema.instrument),
+        channels=_channels(image, sizes["c"] // image.spec.samples, schema.instrument),
         metadata_only=True,
         **fields,
     )
@@ -182,16 +182,18 @@ def _physical(axis: Axis) -> dict[str, Any]:
 
 
 def _channels(image: ImageLayout, count: int, instrument: Instrument | None) -> list[ome.Channel]:
-    channels: Sequence[Channel | None] = image.plane_channels or [None] * count
+    channels: Sequence[Channel | None] = image.spec.plane_channels or [None] * count
     colors: Sequence[str | None] = [None] * count
-    if image.plane_channels and image.samples == 1:  # RGB pixels have colours of their own
-        colors = channel_colors(image.plane_channels)
+    if (
+        image.spec.plane_channels and image.spec.samples == 1
+    ):  # RGB pixels have colours of their own
+        colors = channel_colors(image.spec.plane_channels)
     return [
         _channel(
             channel,
             color,
             f"Channel:{_NUMBER}:{n}",
-            image.samples,
+            image.spec.samples,
             _detector(instrument, _camera_number(instrument, image, channel, n)),
         )
         for n, (channel, color) in enumerate(zip(channels, colors, strict=True))
@@ -223,9 +225,9 @@ def _camera_number(
 ) -> int:
     """Return which detector took a channel: by name, by the image's camera, or by its number."""
     names = [detector.name for detector in instrument.detectors] if instrument else []
-    if image.camera is None and channel is not None and channel.camera in names:
+    if image.spec.camera is None and channel is not None and channel.camera in names:
         return names.index(channel.camera)
-    return number if image.camera is None else image.camera
+    return number if image.spec.camera is None else image.spec.camera
 
 
 def _detector(instrument: Instrument | None, number: int) -> ome.DetectorSettings | None:

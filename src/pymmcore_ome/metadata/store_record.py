@@ -43,14 +43,14 @@ class StoreRecord:
     status : str
         ``"incomplete"`` from the first byte until the stream is closed.
     reason : str | None
-        Why the status is what it is, in words, for ``"failed"`` and ``"canceled"``.
+        Why the run ended so, for ``"failed"`` and ``"canceled"``.
     backend : str
     started, ended : str | None
         ISO 8601, with offset from UTC.
     frames : dict
         ``planned`` (None: unbounded), ``written``, ``skipped``.
     acquisition : dict
-        What the acquisition said of itself: the sequence and the summary metadata.
+        The sequence and the summary metadata of the acquisition.
     """
 
     version: str

@@ -27,7 +27,7 @@ class ZarrDocuments(Documents):
         return ngff.refusals(layout)
 
     def created(self, state: StoreState) -> Iterator[Document]:
-        """A store whose root is there is whole; one that died before is no store."""
+        """Yield the root last: a store that has a root has all its groups."""
         layout = state.layout
         if layout.plate is not None:
             yield from _plate_groups(layout)
@@ -44,7 +44,7 @@ class ZarrDocuments(Documents):
                     KEY: {"image": image_notes(image)},
                 }
                 yield f"{image.path}/zarr.json", _group(attributes)
-        # the producer may have placed a frame in an image that nobody has made yet
+        # a frame may have been accepted for an image that is not made yet
         made = layout.images[: len(state.shapes)]
         if made and _has_series(layout):
             yield _OME_GROUP, _group({"ome": ngff.series_attributes(made)})

@@ -15,7 +15,7 @@ from typing import Any
 
 from pymmcore_ome.acquisition import Installation, RunThread, install, replaced
 from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
-from pymmcore_ome.stream import Summary
+from pymmcore_ome.stream import Summary, run_report
 
 from .viewer import show, viewer_or_current
 
@@ -126,12 +126,14 @@ class Connection:
     def _tell_saved(self, summaries: Sequence[Summary]) -> None:
         from napari.utils import notifications
 
-        said, is_whole = _sentence(summaries)
-        (notifications.show_info if is_whole else notifications.show_warning)(said)
+        reports = [run_report(summary) for summary in summaries]
+        message = " ".join(map(str, reports))
+        is_whole = all(report.level == "success" for report in reports)
+        (notifications.show_info if is_whole else notifications.show_warning)(message)
         if self.opens:
             for summary in summaries:
                 self._open(summary.path)
-        self._pass_on(said)
+        self._pass_on(message)
 
     def _tell_failed(self, error: BaseException, is_shown: bool) -> None:
         from napari.utils import notifications
@@ -221,20 +223,6 @@ def main_window(viewer: Any) -> Any:
         if isinstance(widget, MainWindow) and getattr(widget, "viewer", None) is viewer:
             return widget
     return None
-
-
-def _sentence(summaries: Sequence[Summary]) -> tuple[str, bool]:
-    """Say what was stored, and whether that is all that was planned."""
-    parts, is_whole = [], True
-    for summary in summaries:
-        text = f"{summary.frames_written} frames saved in {summary.path.name}"
-        if summary.status != "complete":
-            text += f" ({summary.status})"
-        if summary.frames_missing:
-            text += f", {summary.frames_missing} are missing"
-        is_whole = is_whole and summary.status == "complete" and not summary.frames_missing
-        parts.append(text)
-    return "; ".join(parts) + ".", is_whole
 
 
 def _is_shown_by_napari() -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from pymmcore_ome.dataset import Dataset, Image
+from pymmcore_ome.disk import split_suffix
 from pymmcore_ome.layout import Axis
 from pymmcore_ome.metadata import KEY, axis_origin, channel_colors, physical_unit, pixel_range
 
@@ -201,7 +202,4 @@ def _notes(dataset: Dataset, pictures: Sequence[Picture]) -> dict[str, Any]:
 
 
 def _store_name(dataset: Dataset) -> str:
-    name = dataset.path.name
-    for suffix in (".zarr", ".tiff", ".tif", ".ome"):
-        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
-    return name or dataset.path.name
+    return split_suffix(dataset.path.name)[0]

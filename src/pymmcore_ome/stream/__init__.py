@@ -13,6 +13,14 @@ from .options import (
 )
 from .plan import StorePlan, plan_store
 from .progress import Progress, Summary
+from .report import (
+    RunReport,
+    count_text,
+    duration_text,
+    rate_text,
+    run_report,
+    size_text,
+)
 from .stream import Stream
 from .views import ArrayView, JoinedView, View
 
@@ -23,16 +31,22 @@ __all__ = [
     "Durability",
     "JoinedView",
     "Progress",
+    "RunReport",
     "SaveOptions",
     "SaveOptionsDict",
     "StorePlan",
     "Stream",
     "Summary",
     "View",
+    "count_text",
+    "duration_text",
     "lists_options",
     "one_of",
     "open_planned",
     "open_stream",
     "plan_store",
+    "rate_text",
+    "run_report",
+    "size_text",
     "what_to_do",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from pymmcore_ome.layout import ArraySpec, ChunkGrid, FrameAddress, ImageLayout,
 from .buffer import ArrayPool, QueuedFrame, SkippedFrames
 from .options import CHECKPOINT_S
 
-ChunkKey = tuple[int, tuple[int, ...]]  # image number, and which of its cells
+ChunkKey = tuple[int, tuple[int, ...]]  # image number, and which of its chunks
 
 
 class Block(NamedTuple):
@@ -71,44 +71,44 @@ class Block(NamedTuple):
 
 
 logger = logging.getLogger("pymmcore-ome")
-_FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at a place of a cell
-_Held = tuple[tuple[int, ...], QueuedFrame]  # its place in the chunk
+_FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at an offset of a chunk
+_Held = tuple[tuple[int, ...], QueuedFrame]  # its offset in the chunk
 _Part = tuple[tuple[slice, ...], list[_Held]]
 
 
-class _Cell:
-    """What is known of one cell that is not complete. `pixels` None: it is not open."""
+class _PartialChunk:
+    """A chunk that is not complete. `pixels` None: it is not open."""
 
-    __slots__ = ("free", "held", "is_fresh", "opened_at", "pixels", "places")
+    __slots__ = ("free", "held", "is_fresh", "opened_at", "pixels", "states")
 
-    def __init__(self, grid: ChunkGrid, number: tuple[int, ...]) -> None:
-        self.places = np.full(grid.places(number), _FREE, np.uint8)
-        self.free = self.places.size
-        for place in grid.unplanned(number):
-            self.places[place] = _HOLE
+    def __init__(self, grid: ChunkGrid, chunk_index: tuple[int, ...]) -> None:
+        self.states = np.full(grid.frame_counts(chunk_index), _FREE, np.uint8)
+        self.free = self.states.size
+        for offset in grid.unplanned(chunk_index):
+            self.states[offset] = _HOLE
             self.free -= 1
         self.held: list[_Held] = []
         self.pixels: NDArray[Any] | None = None
         self.is_fresh = True
         self.opened_at = 0.0
 
-    def settle(self, place: tuple[int, ...], what: int) -> None:
+    def settle(self, offset: tuple[int, ...], state: int) -> None:
         """Note a frame or a hole. A frame may still come where a hole was announced."""
-        was_free = self.places[place] == _FREE
+        was_free = self.states[offset] == _FREE
         self.free -= int(was_free)
-        if was_free or what == _HELD:
-            self.places[place] = what
+        if was_free or state == _HELD:
+            self.states[offset] = state
 
 
 class ChunkAssembler:
     """Turns frames in order of arrival into blocks to write. One thread at a time.
 
-    A cell (`ChunkGrid`) is handed out when the last of its frames has come or is known not to
+    A chunk (`ChunkGrid`) is handed out when the last of its frames has come or is known not to
     come; before that when it has been open for `checkpoint_s`, when room is needed, and at
-    the end. Frames pass through without a copy where a cell is one frame, or too large.
+    the end. Frames pass through without a copy where a chunk is one frame, or too large.
 
     The frames that are held open are at most half of the budget, and the other half is
-    enough for the largest frame of a cell: so a producer never waits for frames that
+    enough for the largest frame of a chunk: so a producer never waits for frames that
     only it could bring.
 
     Parameters
@@ -117,11 +117,11 @@ class ChunkAssembler:
     budget_bytes : int
         Of the frame buffer.
     pool : ArrayPool, optional
-        Where the pixels of cells come from, and frames that were copied into them go.
+        Where the pixels of chunks come from, and frames that were copied into them go.
     gathers : bool
         False: every frame passes through.
     checkpoint_s : float
-        How long a cell stays open at most, so that a crash loses little.
+        How long a chunk stays open at most, so that a crash loses little.
     clock : callable
         Seconds that only rise.
     """
@@ -136,7 +136,7 @@ class ChunkAssembler:
         checkpoint_s: float = CHECKPOINT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.open_bytes = 0  # whole cells, also where frames are still to come
+        self.open_bytes = 0  # whole chunks, also where frames are still to come
         self._layout = layout
         self._budget_bytes = budget_bytes
         self._pool = ArrayPool() if pool is None else pool
@@ -144,15 +144,14 @@ class ChunkAssembler:
         self._gathers = gathers
         self._checkpoint_s = checkpoint_s
         self._clock = clock
-        self._grids: dict[int, ChunkGrid | None] = {}
-        self._passing: set[ArraySpec] = set()  # whose frames pass through
-        self._cells: dict[ChunkKey, _Cell] = {}
-        self._open: OrderedDict[ChunkKey, _Cell] = OrderedDict()  # oldest first
+        self._grids: dict[ArraySpec, ChunkGrid | None] = {}
+        self._partial: dict[ChunkKey, _PartialChunk] = {}
+        self._open: OrderedDict[ChunkKey, _PartialChunk] = OrderedDict()  # oldest first
         self._closed: set[ChunkKey] = set()  # complete with holes, where a frame may still come
         self._warned: set[str] = set()
-        # every image now, so that what is too large is said when the store is opened
-        alike = {image.spec: image.number for image in layout.images}
-        grids = [self._grid(number) for number in alike.values()]
+        # every image now, so that chunks that are too large are reported when the store is opened
+        first_images = {image.spec: image for image in reversed(layout.images)}
+        grids = [self._grid(image) for image in first_images.values()]
         self.is_gathering = any(grids)
 
     def add(self, message: QueuedFrame | SkippedFrames | None) -> Iterator[Block]:
@@ -174,57 +173,55 @@ class ChunkAssembler:
             yield from self._flush(key)
 
     def _add_frame(self, queued: QueuedFrame) -> Iterator[Block]:
-        number, index = queued.image_number, queued.index
-        grid = self._grid(number)
+        image = self._layout.images[queued.image_number]
+        grid, spec = self._grid(image), image.spec
         if grid is None:
-            yield Block.of_frame(queued, self._layout.images[number], None)
+            yield Block.of_frame(queued, image, None)
             return
-        spot = grid.spot(index)
-        key = number, spot.cell
+        chunk_index, offset = grid.locate(queued.index)
+        key = image.number, chunk_index
         if key in self._closed:
-            yield Block.of_frame(queued, grid.image, key)
+            yield Block.of_frame(queued, image, key)
             return
-        cell = self._cell(grid, key)
-        if cell.pixels is None:
+        chunk = self._chunk(grid, key)
+        if chunk.pixels is None:
             yield from self._make_room(grid)
-            shape = grid.elements(cell.places.shape)
-            shape = (*shape, *grid.image.shape[-2:])
-            cell.pixels = self._pool.acquire(shape, grid.image.spec.frame_dtype)
-            cell.opened_at = self._clock()
-            self._open[key] = cell
-            self.open_bytes += cell.pixels.nbytes
+            shape = spec.array_shape(chunk.states.shape)
+            chunk.pixels = self._pool.acquire(shape, spec.frame_dtype)
+            chunk.opened_at = self._clock()
+            self._open[key] = chunk
+            self.open_bytes += chunk.pixels.nbytes
         if grid.is_plain:
-            held = cell.pixels[spot.place]
+            held = chunk.pixels[offset]
         else:
-            spec = grid.image.spec
-            held = spec.block_to_frame(cell.pixels[spec.block_key(grid.elements(spot.place))])
+            held = spec.block_to_frame(chunk.pixels[spec.block_key(spec.plane_start(offset))])
         np.copyto(held, queued.frame)
         if queued.is_pooled:
             self._pool.release(queued.frame)
         queued.frame = held
-        cell.settle(spot.place, _HELD)
-        cell.held.append((spot.place, queued))
-        if not cell.free:
+        chunk.settle(offset, _HELD)
+        chunk.held.append((offset, queued))
+        if not chunk.free:
             yield from self._flush(key)
 
     def _skip(self, address: FrameAddress) -> Iterator[Block]:
-        grid = self._grid(address.image_number)
+        grid = self._grid(self._layout.images[address.image_number])
         if grid is None:
             return
-        spot = grid.spot(address.index)
-        key = address.image_number, spot.cell
+        chunk_index, offset = grid.locate(address.index)
+        key = address.image_number, chunk_index
         if key in self._closed:
             return
-        cell = self._cell(grid, key)
-        cell.settle(spot.place, _HOLE)
-        if not cell.free:
+        chunk = self._chunk(grid, key)
+        chunk.settle(offset, _HOLE)
+        if not chunk.free:
             yield from self._flush(key)
 
-    def _cell(self, grid: ChunkGrid, key: ChunkKey) -> _Cell:
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._cells[key] = _Cell(grid, key[1])
-        return cell
+    def _chunk(self, grid: ChunkGrid, key: ChunkKey) -> _PartialChunk:
+        chunk = self._partial.get(key)
+        if chunk is None:
+            chunk = self._partial[key] = _PartialChunk(grid, key[1])
+        return chunk
 
     def _make_room(self, grid: ChunkGrid) -> Iterator[Block]:
         while self._open and self.open_bytes + grid.nbytes > self._most_bytes:
@@ -237,83 +234,80 @@ class ChunkAssembler:
             yield from self._flush(next(iter(self._open)))
 
     def _flush(self, key: ChunkKey) -> Iterator[Block]:
-        """Hand out what a cell holds, and forget what need not be known any more."""
-        cell = self._cells[key]
-        if cell.pixels is not None:
-            yield from self._blocks(key, cell, cell.pixels)
+        """Hand out what a chunk holds, and forget what need not be known any more."""
+        chunk = self._partial[key]
+        if chunk.pixels is not None:
+            yield from self._blocks(key, chunk, chunk.pixels)
             del self._open[key]
-            self.open_bytes -= cell.pixels.nbytes
-            cell.pixels, cell.held, cell.is_fresh = None, [], False
-        if not cell.free:
-            del self._cells[key]
-            if (cell.places == _HOLE).any():
+            self.open_bytes -= chunk.pixels.nbytes
+            chunk.pixels, chunk.held, chunk.is_fresh = None, [], False
+        if not chunk.free:
+            del self._partial[key]
+            if (chunk.states == _HOLE).any():
                 self._closed.add(key)
 
-    def _blocks(self, key: ChunkKey, cell: _Cell, pixels: NDArray[Any]) -> Iterator[Block]:
-        """Yield the cell at once if nothing of it is on disk, else only what came since."""
-        grid = self._grid(key[0])
+    def _blocks(self, key: ChunkKey, chunk: _PartialChunk, pixels: NDArray[Any]) -> Iterator[Block]:
+        """Yield the chunk at once if nothing of it is on disk, else the frames that are not."""
+        image = self._layout.images[key[0]]
+        grid, spec = self._grid(image), image.spec
         assert grid is not None
-        start, plane = grid.start(key[1]), grid.image.shape[-2:]
-        for box, inside in self._parts(cell, pixels, grid):
-            first = grid.elements(tuple(s.start for s in box))
-            if len(inside) == cell.places.size:
-                reach = cell.places.shape
+        start = grid.start(key[1])
+        for box, inside in self._parts(chunk, pixels, spec):
+            first = spec.plane_start(tuple(s.start for s in box))
+            if len(inside) == chunk.states.size:
+                reach = chunk.states.shape
             else:
-                reach = tuple(max(at) + 1 for at in zip(*(p for p, _ in inside), strict=True))
-            size = grid.elements(tuple(s.stop - s.start for s in box))
+                reach = tuple(
+                    max(at) + 1 for at in zip(*(offset for offset, _ in inside), strict=True)
+                )
+            size = spec.plane_start(tuple(s.stop - s.start for s in box))
             yield Block(
                 image=key[0],
                 start=(*_sum(start, first), 0, 0),
-                end=(*_sum(start, grid.elements(reach)), *plane),
-                pixels=pixels if cell.is_fresh else pixels[_region(first, size)],
+                end=(*_sum(start, spec.plane_start(reach)), *spec.shape[-2:]),
+                pixels=pixels if chunk.is_fresh else pixels[_region(first, size)],
                 frames=tuple([queued for _, queued in inside]),
                 chunk=key,
-                is_whole=cell.is_fresh,
-                pooled=pixels if cell.is_fresh else None,
+                is_whole=chunk.is_fresh,
+                pooled=pixels if chunk.is_fresh else None,
             )
 
-    def _parts(self, cell: _Cell, pixels: NDArray[Any], grid: ChunkGrid) -> list[_Part]:
-        """Return the boxes in which a cell is written, and the frames in each."""
-        if cell.is_fresh:
-            if len(cell.held) < cell.places.size:  # a pooled array holds what was there before
-                for place in zip(*np.nonzero(cell.places != _HELD), strict=True):
-                    pixels[_region(grid.elements(place), grid.elements((1,) * len(place)))] = 0
-            cell.places[cell.places == _HELD] = _GIVEN
-            return [(tuple(slice(0, size) for size in cell.places.shape), cell.held)]
-        held = cell.places == _HELD
-        cell.places[held] = _GIVEN
+    def _parts(self, chunk: _PartialChunk, pixels: NDArray[Any], spec: ArraySpec) -> list[_Part]:
+        """Return the boxes in which a chunk is written, and the frames in each."""
+        if chunk.is_fresh:
+            if len(chunk.held) < chunk.states.size:  # a pooled array holds what was there before
+                for offset in zip(*np.nonzero(chunk.states != _HELD), strict=True):
+                    pixels[spec.block_key(spec.plane_start(offset))] = 0
+            chunk.states[chunk.states == _HELD] = _GIVEN
+            return [(tuple(slice(0, size) for size in chunk.states.shape), chunk.held)]
+        held = chunk.states == _HELD
+        chunk.states[held] = _GIVEN
         parts: list[_Part] = [(box, []) for box in boxes(held)]
         owner = np.zeros(held.shape, np.intp)
         for n, (box, _) in enumerate(parts):
             owner[box] = n
-        for frame in cell.held:
+        for frame in chunk.held:
             parts[owner[frame[0]]][1].append(frame)
         return parts
 
-    def _grid(self, number: int) -> ChunkGrid | None:
-        """Return how an image falls into cells; None where its frames pass through."""
+    def _grid(self, image: ImageLayout) -> ChunkGrid | None:
+        """Return the chunks of an image; None where its frames pass through."""
         if not self._gathers:
             return None
-        if number not in self._grids:
-            image = self._layout.images[number]
-            if image.spec in self._passing:
-                self._grids[number] = None
-                return None
-            grid = ChunkGrid(image, self._layout.order)
+        if image.spec not in self._grids:
+            grid = ChunkGrid(image.spec, self._layout.order)
             is_large = grid.nbytes > self._most_bytes
             if grid.frames > 1 and is_large:
                 self._warn(
                     "large",
-                    f"Image {grid.image.path!r}: a chunk (or shard) of {grid.frames} frames is "
+                    f"Image {image.path!r}: a chunk (or shard) of {grid.frames} frames is "
                     f"{grid.nbytes} bytes, more than half of buffer_bytes "
                     f"({self._budget_bytes}): its frames are written one by one, which is "
                     f"slow. Set buffer_bytes to {2 * grid.nbytes} or more, or choose smaller "
                     "chunks and shards.",
                 )
-            if grid.frames == 1 or is_large:
-                self._passing.add(image.spec)
-            self._grids[number] = None if grid.frames == 1 or is_large else grid
-        return self._grids[number]
+            self._grids[image.spec] = None if grid.frames == 1 or is_large else grid
+        return self._grids[image.spec]
 
     def _warn(self, what: str, text: str) -> None:
         if what not in self._warned:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends import Picks, PlaneReader, selected_shape
 from pymmcore_ome.errors import UnreadableFrameError
-from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, PlaneSet, boxes
+from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, TakenPlanes, boxes
 
 from .buffer import QueuedFrame
 from .chunks import ChunkKey
@@ -52,8 +52,7 @@ class _Image:
 
     def __init__(self, spec: ArraySpec) -> None:
         self.spec = spec
-        sizes = zip(spec.axes, spec.plane_shape(), strict=False)
-        self.planes = PlaneSet([None if axis.size is None else size for axis, size in sizes])
+        self.planes = TakenPlanes(spec, np.uint8)
         self.frames: dict[Plane, QueuedFrame] = {}
         self.extent = [0] * len(spec.frame_step)
         self.accepted = 0
@@ -101,7 +100,7 @@ class PendingFrames:
             spec = image.spec
             plane = index if spec.samples == 1 else spec.plane_index(index)
             image.frames[plane] = queued
-            image.planes.add(plane)
+            image.planes.take(plane)
             image.accepted += 1
             image.newest = index
             self._accepted += 1
@@ -150,7 +149,7 @@ class PendingFrames:
                         if (number, image.spec.plane_start(plane)) not in proven
                     }
                 for plane in lost:
-                    image.planes.remove(plane)
+                    image.planes.release(plane)
                 image.frames.clear()
                 if lost:
                     reach = [max(axis, default=-1) + 1 for axis in zip(*image.planes, strict=True)]
@@ -229,7 +228,7 @@ class PendingFrames:
 
 
 class ChunkLocks:
-    """Lets readers and one writer take turns, cell by cell. Any thread.
+    """Lets readers and one writer take turns, chunk by chunk. Any thread.
 
     Parameters
     ----------
@@ -242,26 +241,20 @@ class ChunkLocks:
     def __init__(self, images: Sequence[ImageLayout], is_needed: bool) -> None:
         self._images = images
         self._is_needed = is_needed
-        self._grids: dict[int, ChunkGrid | None] = {}
-        self._alone: set[ArraySpec] = set()  # whose frames share nothing
+        self._grids: dict[ArraySpec, ChunkGrid | None] = {}
         self._changed = threading.Condition()
         self._writing: Counter[ChunkKey] = Counter()
         self._reading: Counter[ChunkKey] = Counter()
 
     def grid(self, number: int) -> ChunkGrid | None:
-        """Return how an image falls into cells of several frames; None: each has its own."""
+        """Return the chunks of an image; None where each frame has its own."""
         if not self._is_needed:
             return None
-        if number not in self._grids:
-            image = self._images[number]
-            if image.spec not in self._alone:
-                grid = ChunkGrid(image, None)
-                if grid.frames > 1:
-                    self._grids[number] = grid
-                    return grid
-                self._alone.add(image.spec)
-            self._grids[number] = None
-        return self._grids[number]
+        spec = self._images[number].spec
+        if spec not in self._grids:
+            grid = ChunkGrid(spec, None)
+            self._grids[spec] = grid if grid.frames > 1 else None
+        return self._grids[spec]
 
     def lock(self, image: int, start: tuple[int, ...]) -> None:
         """Lock the chunk of an element, y and x left out, against readers, until `unlock`."""
@@ -286,7 +279,7 @@ class ChunkLocks:
 
     @contextmanager
     def reading(self, key: ChunkKey) -> Iterator[None]:
-        """Read a cell, while it is not written; waits for it, and hold nothing else then."""
+        """Read a chunk while it is not written; this may wait, so hold no other lock."""
         with self._changed:
             while key in self._writing:
                 self._changed.wait()
@@ -302,7 +295,7 @@ class ChunkLocks:
 
     def _key(self, image: int, start: tuple[int, ...]) -> ChunkKey | None:
         grid = self.grid(image)
-        return None if grid is None else (image, grid.spot(start).cell)
+        return None if grid is None else (image, grid.locate(start).chunk_index)
 
 
 logger = logging.getLogger("pymmcore-ome")
@@ -381,7 +374,7 @@ class LivePixels:
         self._backend = store.backend
         self.images: Sequence[ImageLayout] = store.layout.images
         self.frames = PendingFrames(self.images, keeps=not self._backend.reads_at_once)
-        self.locks = ChunkLocks(self.images, is_needed=_shares_cells(store))
+        self.locks = ChunkLocks(self.images, is_needed=_shares_chunks(store))
         self.news = ViewNotifier()
         self._lock = threading.Lock()
         self._readers: OrderedDict[int, PlaneReader] = OrderedDict()
@@ -420,8 +413,8 @@ class LivePixels:
         needed, frames = self.frames.snapshot(number, planes)
         for plane, pixels in frames.items():
             self._put(block, picks, unit, plane, pixels[..., rows, columns])
-            spot = (int(np.searchsorted(p, n)) for p, n in zip(planes, plane, strict=True))
-            needed[tuple(spot)] = False
+            offset = (int(np.searchsorted(p, n)) for p, n in zip(planes, plane, strict=True))
+            needed[tuple(offset)] = False
         if not needed.any():
             return block
         reader = self._reader(number)
@@ -450,32 +443,32 @@ class LivePixels:
         pixels: NDArray[Any],
     ) -> None:
         """Put what is wanted of a frame where it belongs."""
-        spots, wanted = [], []
+        region, wanted = [], []
         for pick, step, n in zip(picks, unit, plane, strict=True):
             first, last = np.searchsorted(pick, (n * step, n * step + step)).tolist()
-            spots.append(slice(first, last))
+            region.append(slice(first, last))
             wanted.append(pick[first:last] - n * step)
-        block[tuple(spots)] = pixels[np.ix_(*wanted)] if wanted else pixels
+        block[tuple(region)] = pixels[np.ix_(*wanted)] if wanted else pixels
 
     def _boxes(
         self, number: int, planes: Picks, needed: NDArray[np.bool_]
     ) -> Iterator[tuple[ChunkKey | None, Box]]:
-        """Yield boxes of the mesh that hold what is needed, and the cell of each."""
+        """Yield boxes of the mesh that hold what is needed, and the chunk of each."""
         grid = self.locks.grid(number)
         if grid is None:
             yield from ((None, box) for box in boxes(needed))
             return
-        parts = []  # of each axis: the cells that it touches, and which of the mesh are in them
+        parts = []  # of each axis: the chunks that it touches, and which of the mesh are in them
         for axis, plane in enumerate(planes):
-            cells = [grid.cell_of(axis, int(n)) for n in plane]
-            firsts = [n for n, cell in enumerate(cells) if n == 0 or cell != cells[n - 1]]
-            ends = [*firsts[1:], len(cells)]
-            parts.append([(cells[a], slice(a, b)) for a, b in zip(firsts, ends, strict=True)])
+            chunks = [grid.chunk_along(axis, int(n)) for n in plane]
+            firsts = [n for n, chunk in enumerate(chunks) if n == 0 or chunk != chunks[n - 1]]
+            ends = [*firsts[1:], len(chunks)]
+            parts.append([(chunks[a], slice(a, b)) for a, b in zip(firsts, ends, strict=True)])
         for chosen in product(*parts):
             inside = tuple(part for _, part in chosen)
             for box in boxes(needed[inside]):
                 yield (
-                    (number, tuple(cell for cell, _ in chosen)),
+                    (number, tuple(chunk for chunk, _ in chosen)),
                     tuple(
                         slice(part.start + b.start, part.start + b.stop)
                         for part, b in zip(inside, box, strict=True)
@@ -512,7 +505,7 @@ class LivePixels:
         )
 
 
-def _shares_cells(store: Store) -> bool:
+def _shares_chunks(store: Store) -> bool:
     """Whether frames may share what is written at once, and are read before the end."""
     backend = store.backend
     return backend.pages is None and backend.reads_at_once and not backend.takes_frames

@@ -132,12 +132,13 @@ class Stream:
         with self._lock:
             self._check_open()
             found = self._placer.find(at)
-            check_fit(array, found.shape, found.dtype, self._placer.placed, at)
+            shape, dtype = found.spec.frame_shape, found.spec.frame_dtype
+            check_fit(array, shape, dtype, self._placer.placed, at)
             if self._options.when_full == "raise" and not self._buffer.has_room(array.nbytes):
                 raise buffer_full(self._placer.placed, self._buffer)
-            is_pooled = copy or array.dtype != found.dtype or not array.flags.c_contiguous
+            is_pooled = copy or array.dtype != dtype or not array.flags.c_contiguous
             if is_pooled:
-                array = self._pool.copy_of(array, found.shape, found.dtype)
+                array = self._pool.copy_of(array, shape, dtype)
             arrival = self._placer.placed
             address = self._placer.take(found, metadata or {})
         self._put(

@@ -59,7 +59,7 @@ class BackendContract(Contract):
     def test_unbounded_axis_grows(self, path: Path, first: str) -> None:
         self.check_unbounded(path, first)
 
-    def test_images_that_nobody_knew_of_are_added(self, path: Path) -> None:
+    def test_images_without_a_plan_are_added(self, path: Path) -> None:
         dims = tuple(Dimension(name=name) for name in "tcz")
         schema = StorageSchema(dimensions=(*dims, *FRAME), dtype="uint16", grows=True)
         numbers: dict[Any, int] = {}

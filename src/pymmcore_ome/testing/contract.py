@@ -104,7 +104,7 @@ class Contract:
     def write(
         self, path: Path, schema: StorageSchema, order: list[int] | None = None, **options: Any
     ) -> dict[Any, int]:
-        """Write frames of the plan by index, all in order unless told; return where they are."""
+        """Write frames of the plan by index, all in order by default; return where they are."""
         router = FrameRouter(schema)
         numbers = {}
         with open_stream(path, schema, backend=self.backend, **options) as stream:
@@ -213,7 +213,7 @@ class Contract:
 
     @pytest.mark.parametrize("shared", [False, True])
     def test_live_view_reads_what_was_appended(self, path: Path, shared: bool) -> None:
-        """Every frame at once, or, of a backend that lets nobody read yet, the newest."""
+        """Every frame at once; the newest one of a backend that cannot be read before its end."""
         is_shared = shared and self.backend.format == "ome-zarr"
         options: dict[str, Any] = {"shards" if self.backend.takes_frames else "chunks": {"z": 2}}
         schema = loops({"p": 2, "t": 3, "z": 4})

@@ -28,7 +28,7 @@ _REFUSED: dict[str, tuple[StorageSchema, list[str]]] = {
         ["only the slowest stored axis", "order in which they are stored"],
     ),
     "rgb planes": (loops({"t": 2, "z": 2}).replace(rgb=True), ["red, green and blue.* z lies"]),
-    "no order": (jagged(3), ["needs to know when frames come"]),
+    "no order": (jagged(3), ["order of frames must be known"]),
     "events": (
         jagged(2).replace(order=EventOrder(axes=("p", "z"), rows=((1, 1), (0, 0), (1, 0)))),
         [r"1 of 2 images.*image 1 \(image 1\) z 0 after z 1"],

@@ -15,7 +15,7 @@ import useq
 from pymmcore_ome.errors import SequenceError
 from pymmcore_ome.schema import Camera, Dimension, Instrument, StorageSchema
 
-from .channel_cameras import CameraPresets, ChannelCameras, with_their_cameras
+from .event_cameras import CameraPresets, EventCameras, with_their_cameras
 from .grid import grid_parts, is_loop_nest
 from .walk import walked_parts
 
@@ -28,7 +28,7 @@ def schema_from_useq(
     compression: str | None = None,
     instrument: Instrument | None = None,
     is_set_up: bool = False,
-    by_channel: ChannelCameras | None = None,
+    by_event: EventCameras | None = None,
     presets: CameraPresets | None = None,
 ) -> StorageSchema:
     """Return the schema of what a sequence will deliver.
@@ -53,9 +53,9 @@ def schema_from_useq(
     is_set_up : bool
         The engine has set the sequence up already (it sets the field of view of grids), so
         that its own object may be walked, and random points are those that the run will visit.
-    by_channel : ChannelCameras, optional
-        The cameras differ, and every event is taken by the one that its channel chooses, not
-        by all. It then tells the place of each event.
+    by_event : EventCameras, optional
+        The cameras differ, and every event is acquired by one of them, not by all. It then has
+        the place of each event.
     presets : mapping of (group, preset) to camera label, optional
         Which channels choose a camera, for the metadata.
 
@@ -72,14 +72,14 @@ def schema_from_useq(
     if isinstance(cameras, Camera):
         cameras = [cameras]
     check_cameras(cameras)
-    if is_loop_nest(sequence) and by_channel is None:
+    if is_loop_nest(sequence) and by_event is None:
         parts = grid_parts(sequence)
     else:
         parts = walked_parts(sequence if is_set_up else sequence.model_copy(deep=True))
     if presets:
         parts = parts.with_channels(lambda channels: with_their_cameras(channels, presets))
-    if by_channel is not None:
-        parts = by_channel.split(parts)
+    if by_event is not None:
+        parts = by_event.split(parts)
     elif len(cameras) > 1:
         parts = parts.with_cameras(cameras)
     return StorageSchema(

@@ -55,7 +55,7 @@ def walked_parts(sequence: useq.MDASequence) -> Parts:
     axes += tuple(axis for axis in "tpgcz" if axis not in axes)
     images: dict[tuple[int, int], _Image] = {}
     rows = []
-    for event in list(_frames(sequence)):
+    for event in list(frames_of(sequence)):
         index = {str(axis): int(value) for axis, value in event.index.items()}
         image = images.setdefault(
             (index.get("p", 0), index.get("g", 0)),
@@ -73,7 +73,7 @@ def walked_parts(sequence: useq.MDASequence) -> Parts:
     )
 
 
-def _frames(sequence: useq.MDASequence) -> Iterator[useq.MDAEvent]:
+def frames_of(sequence: useq.MDASequence) -> Iterator[useq.MDAEvent]:
     """Yield the events that acquire a frame; turn useq's own failures into ours."""
     try:
         with autofocus_kept(sequence):

@@ -25,7 +25,7 @@ from pymmcore_ome.backends.port import (
     PartialWriteError,
 )
 from pymmcore_ome.disk import Format, StoreLocation, write_whole
-from pymmcore_ome.layout import Axis, ImageLayout, Layout, PageTable
+from pymmcore_ome.layout import ArraySpec, Axis, ImageLayout, Layout, PageTable
 from pymmcore_ome.schema import MICROMETERS
 
 from .file import TiffFile
@@ -201,14 +201,12 @@ class TiffBackend(ArrayBackend):
         )
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
-        layout = self._images[image]
-        have, want = self.pages.shape(image), list(shape[:-2])
-        if layout.samples > 1 and layout.channel_axis is not None:
-            want[layout.channel_axis] = -(-want[layout.channel_axis] // layout.samples)
+        spec = self._images[image].spec
+        have, want = self.pages.shape(image), spec.plane_shape(shape)
         if all(h >= w for h, w in zip(have, want, strict=True)):
             return False
         larger = [max(h, 2 * h if w > h else w, w) for h, w in zip(have, want, strict=True)]
-        count = self.pages.grow(image, self._full_shape(layout, larger))
+        count = self.pages.grow(image, spec.array_shape(larger))
         self._file(image).add_pages(self._kinds[image][0], count, self._kinds[image][2])
         return True
 
@@ -230,22 +228,20 @@ class TiffBackend(ArrayBackend):
 
     def _add(self, image: ImageLayout, known: dict[tuple[object, ...], Any]) -> None:
         """Give pages to an image; those that nobody knows the size of get some to begin with."""
-        key = (image.axes[-2:], image.dtype, image.samples)
+        spec = image.spec
+        key = (spec.axes[-2:], spec.dtype, spec.samples)
         if key not in known:
-            known[key] = self._kind(image)
-        planes = [
-            size // (image.samples if number == image.channel_axis else 1)
-            for number, size in enumerate(image.shape[:-2])
-        ]
-        if image.unbounded_axes:
+            known[key] = self._kind(spec)
+        planes: Sequence[int] = spec.plane_shape()
+        if spec.unbounded_axes:
             step = max(1, prod(size for size in planes if size))
             # of images that nobody knew of there may be thousands, of few frames each
-            first = max(1, _FIRST_PAGES // step) if len(image.unbounded_axes) == 1 else 1
-            slowest = image.unbounded_axes[0]
+            first = max(1, _FIRST_PAGES // step) if len(spec.unbounded_axes) == 1 else 1
+            slowest = spec.unbounded_axes[0]
             planes = [
                 first if number == slowest else max(1, size) for number, size in enumerate(planes)
             ]
-        self.pages.add(image, self._full_shape(image, planes))
+        self.pages.add(image, spec.array_shape(planes))
         self._images.append(image)
         self._dtypes.append(np.dtype(image.dtype).newbyteorder("<"))
         self._kinds.append(known[key])
@@ -270,26 +266,19 @@ class TiffBackend(ArrayBackend):
                 self._files[0].add_pages(kind, waiting, blank)
                 waiting = 0
 
-    def _kind(self, image: ImageLayout) -> tuple[PageKind, TiffCodec, bytes | None]:
-        dtype = np.dtype(image.dtype)
+    def _kind(self, spec: ArraySpec) -> tuple[PageKind, TiffCodec, bytes | None]:
+        dtype = spec.frame_dtype
         name, level = parse(self._options.compression, TIFF_LEVELS) or (None, 0)
         codec = TiffCodec(name, level, dtype)
-        y, x = image.axes[-2:]
+        y, x = spec.axes[-2:]
         kind = PageKind(
-            image.shape[-2], image.shape[-1], image.samples, image.dtype,
+            spec.shape[-2], spec.shape[-1], spec.samples, spec.dtype,
             codec.number, codec.predictor, _pixels_per_cm(x, y),
         )  # fmt: skip
         blank = None
         if name is not None:
-            blank = bytes(codec.encode(np.zeros(image.frame_shape, dtype)))
+            blank = bytes(codec.encode(np.zeros(spec.frame_shape, dtype)))
         return kind, codec, blank
-
-    @staticmethod
-    def _full_shape(image: ImageLayout, planes: Iterable[int]) -> tuple[int, ...]:
-        shape = list(planes)
-        if image.samples > 1 and image.channel_axis is not None:
-            shape[image.channel_axis] *= image.samples
-        return (*shape, *image.shape[-2:])
 
     def _new_file(self, path: Path) -> TiffFile:
         path.touch()

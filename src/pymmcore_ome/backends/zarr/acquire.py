@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.backends.compression import Levels, parse
 from pymmcore_ome.backends.port import BackendOptions, WriteFuture
 from pymmcore_ome.disk import StoreLocation, max_open_files
-from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, arrival_of
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, order_problems
 
 from .documents import array_folder, say_shape
 from .folder import ZarrFolder
@@ -50,21 +50,21 @@ class AcquireZarrBackend(ZarrFolder):
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
-        arrival = arrival_of(layout)
-        reasons = [*super().refusals(layout, options), *arrival.reasons]
+        order = order_problems(layout)
+        reasons = [*super().refusals(layout, options), *order.reasons]
         for dtype in {image.dtype for image in layout.images} - set(DTYPES):
             reasons.append(f"dtype {dtype} is not one of {', '.join(DTYPES)}")
         limit = min(_MAX_STREAMS, max_open_files() // 2)
-        if arrival.open_at_once > limit:
+        if order.open_at_once > limit:
             reasons.append(
-                f"{arrival.open_at_once} images would be open at once, and here at most {limit} "
+                f"{order.open_at_once} images would be open at once, and here at most {limit} "
                 "can: acquire one position after the other, or use the backend tensorstore"
             )
         return [f"acquire-zarr: {reason}" for reason in reasons]
 
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
         super().create(place, layout.with_specs(_with_shards), options)
-        self._open_at_once = arrival_of(layout).open_at_once
+        self._open_at_once = order_problems(layout).open_at_once
 
     def add(self, image: ImageLayout) -> None:
         super().add(replace(image, spec=_with_shards(image.spec)))

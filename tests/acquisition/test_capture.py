@@ -1,0 +1,191 @@
+"""Presets, positions and events change objective, binning and camera: images follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ome_types
+import pytest
+import useq
+from pymmcore_plus import CMMCorePlus
+
+import pymmcore_ome as po
+from conftest import DEMO
+from helpers import listening
+from pymmcore_ome import errors
+from pymmcore_ome.acquisition import forecast
+
+BOTH = pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tiff"])
+TENFOLD, FORTYFOLD = [["Objective", "State", "1"]], [["Objective", "State", "0"]]
+
+
+@pytest.fixture
+def core() -> Iterator[CMMCorePlus]:
+    """The demo microscope at 10x (1 um a pixel), 64 x 48 pixels, not binned."""
+    core = CMMCorePlus()
+    core.loadSystemConfiguration()
+    core.setExposure(1)
+    core.setROI(0, 0, 64, 48)
+    yield core
+    core.unloadAllDevices()
+
+
+def scales(path: Path) -> list[float | None]:
+    """The pixel size of each image, as its own document has it: None where it has none."""
+    if path.suffix == ".tiff":
+        return [image.pixels.physical_size_x for image in ome_types.from_tiff(path).images]
+    found = []
+    for image in po.open_dataset(path).images:
+        ome = json.loads((path / image.path / "zarr.json").read_text())["attributes"]["ome"]
+        (multiscale,) = ome["multiscales"]
+        transform = multiscale["datasets"][0]["coordinateTransformations"][0]
+        found.append(transform["scale"][-1] if multiscale["axes"][-1].get("unit") else None)
+    return found
+
+
+def run(core: CMMCorePlus, sequence: Any, path: Path, **options: Any) -> po.Dataset:
+    with po.install(core), listening(core) as delivered:
+        core.mda.run(sequence, output=po.Output(path, **options))
+    dataset = po.open_dataset(path)
+    assert (dataset.status, po.validate(path, pixels=True)) == ("complete", [])
+    assert len(dataset.frames()) == len(delivered)
+    for row, (pixels, _, meta) in zip(dataset.frames(), delivered, strict=True):
+        number = [image.path for image in dataset.images].index(row["image"])
+        np.testing.assert_array_equal(dataset.images[number][tuple(row["index"])], pixels)
+        is_flagged = bool(row["metadata"].get("not_as_asked"))
+        assert is_flagged == (scales(path)[number] != meta["pixel_size_um"])
+    return dataset
+
+
+@BOTH
+def test_position_that_sets_the_objective_has_its_pixel_size(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    sequence = useq.MDASequence(
+        stage_positions=[
+            {"x": 0, "y": 0, "name": "wide", "properties": TENFOLD},
+            {"x": 9, "y": 0, "name": "near", "properties": FORTYFOLD},
+        ],
+        channels=["DAPI", "FITC"], time_plan={"interval": 0, "loops": 2},
+    )  # fmt: skip
+    dataset = run(core, sequence, path)
+    assert scales(path) == [1.0, 0.25]
+    assert [image.name for image in dataset.images] == ["wide", "near"]
+    assert dataset.layout.schema.instrument is not None
+    assert dataset.layout.schema.instrument.objective is None  # there are two
+
+
+@BOTH
+def test_objective_of_a_single_preset_is_the_images(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    dataset = run(core, useq.MDASequence(channels=[{"config": "40X", "group": "Objective"}]), path)
+    assert scales(path) == [0.25]
+    assert dataset.layout.schema.instrument is not None
+    assert dataset.layout.schema.instrument.objective is not None
+    assert dataset.layout.schema.instrument.objective.magnification == 40
+
+
+@BOTH
+def test_channels_of_different_pixel_sizes_are_different_images(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    channels = [{"config": name, "group": "Objective"} for name in ("10X", "40X")]
+    dataset = run(
+        core, useq.MDASequence(channels=channels, time_plan={"interval": 0, "loops": 2}), path
+    )
+    assert sorted(scales(path)) == [0.25, 1.0]
+    assert [image.shape[0] for image in dataset.images] == [2, 2]
+    assert len({image.name for image in dataset.images}) == 2
+    channels_of = [[channel.name for channel in image.channels] for image in dataset.images]
+    assert sorted(channels_of) == [["10X"], ["40X"]]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("presets", "shapes"),
+    [
+        (["MedRes", "HighRes"], {(24, 32), (48, 64)}),
+        (["MedRes"], {(24, 32)}),
+        (["HighRes", "MedRes", "LowRes"], {(48, 64), (24, 32), (12, 16)}),
+    ],
+)
+def test_presets_that_bin_have_images_of_their_own_size(
+    core: CMMCorePlus, tmp_path: Path, suffix: str, presets: list[str], shapes: set[Any]
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    channels = [{"config": name, "group": "Camera"} for name in presets]
+    sequence = useq.MDASequence(
+        channels=channels, time_plan={"interval": 0, "loops": 2}, stage_positions=[(0, 0), (1, 1)]
+    )
+    plan = forecast(core, sequence, po.Output(path))
+    dataset = run(core, sequence, path)
+    assert {image.shape[-2:] for image in dataset.images} == shapes
+    assert [i.shape for i in plan.plan.layout.images] == [i.shape for i in dataset.images]
+    assert len(dataset.images) == 2 * len(presets)
+    assert set(scales(path)) == {48 / height for height, _ in shapes}
+
+
+@BOTH
+def test_position_that_bins_has_its_own_size(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    positions = [
+        {"x": n, "y": 0, "properties": [["Camera", "Binning", binning]]}
+        for n, binning in enumerate("124")
+    ]
+    sequence = useq.MDASequence(stage_positions=positions, channels=["DAPI"])
+    dataset = run(core, sequence, tmp_path / f"a{suffix}")
+    assert [image.shape[-2:] for image in dataset.images] == [(48, 64), (24, 32), (12, 16)]
+
+
+@BOTH
+def test_run_without_a_plan_has_the_pixel_size_of_its_first_frame(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    events = [useq.MDAEvent(index={"t": t}, properties=FORTYFOLD) for t in range(2)]
+    run(core, iter(events), path)
+    assert scales(path) == [0.25]
+
+
+@BOTH
+def test_frame_whose_pixel_size_only_the_run_can_tell_is_flagged(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    events = [
+        useq.MDAEvent(index={"t": t}, properties=properties)
+        for t, properties in enumerate((TENFOLD, FORTYFOLD))
+    ]
+    dataset = run(core, iter(events), path)
+    (row,) = dataset.not_as_asked()
+    assert row["metadata"]["not_as_asked"] == [
+        "the pixel size was 0.25 um; the scale of the image is 1 um"
+    ]
+    assert "0.25 um" in (dataset.record.reason or "")
+
+
+def test_cameras_read_at_once_whose_frames_change_are_refused(tmp_path: Path) -> None:
+    core = CMMCorePlus()
+    core.loadSystemConfiguration(DEMO / "two_cameras.cfg")
+    (device, name, _), *_ = core.getConfigData("Channel", "DAPI")
+    for preset, size_um in (("DAPI", 1.0), ("FITC", 0.25)):
+        value = {d: v for d, _, v in core.getConfigData("Channel", preset)}[device]
+        core.definePixelSizeConfig(preset, device, name, value)
+        core.setPixelSizeUm(preset, size_um)
+    path = tmp_path / "a.ome.zarr"
+    with po.install(core), pytest.raises(errors.AcquisitionError, match="are read at once"):
+        core.mda.run(useq.MDASequence(channels=["DAPI", "FITC"]), output=path)
+    assert not path.exists()
+    with po.install(core):
+        core.mda.run(useq.MDASequence(channels=["FITC"]), output=path)
+    assert scales(path) == [0.25]
+    core.unloadAllDevices()

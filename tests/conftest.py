@@ -44,11 +44,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_is_not_ignored() -> Iterator[None]:
     """Take Ctrl-C where whoever started the tests ignores it: their children would inherit that."""
-    before = signal.getsignal(signal.SIGINT)
-    if before == signal.SIG_IGN:
+    is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    if is_ignored:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    if is_ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")

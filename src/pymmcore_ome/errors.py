@@ -15,14 +15,15 @@
     ├── PlacementError (LookupError)         a frame that has no place
     │   ├── OutsidePlanError (IndexError)    its index is outside the plan
     │   ├── PlanFullError (IndexError)       one frame more than the plan has
-    │   ├── RepeatedFrameError               its place is already taken
+    │   ├── RepeatedFrameError               its place already holds a frame
     │   └── OutOfOrderError                  its backend has written past its place
     ├── UnreadableFrameError (LookupError)   a live view: acquired, and not readable yet
     ├── BufferFullError (BufferError)        no room for a frame, and when_full is "raise"
     ├── StreamClosedError (RuntimeError)     the stream was closed before
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
-    │   └── StalledError (TimeoutError)      the disk takes nothing any more
+    │   └── StalledError (TimeoutError)      the disk has stopped accepting data
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
+        ├── MissingFramesError               planned frames did not come, and missing is "raise"
         └── RunningError (ValueError)        another run is under way
 
 A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
@@ -32,6 +33,7 @@ the caller may go on. After a `WriteError` the stream is over.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import NamedTuple
 
 
@@ -99,11 +101,11 @@ class NotAStoreError(StorePathError):
 
 
 class FrameError(PymmcoreOmeError, ValueError):
-    """A frame whose shape or dtype is not its camera's; it was not taken."""
+    """A frame whose shape or dtype is not its camera's; it was rejected."""
 
 
 class PlacementError(PymmcoreOmeError, LookupError):
-    """A frame that has no place in the plan; it was not taken."""
+    """A frame that has no place in the plan; it was rejected."""
 
 
 class OutsidePlanError(PlacementError, IndexError):
@@ -115,7 +117,7 @@ class PlanFullError(PlacementError, IndexError):
 
 
 class RepeatedFrameError(PlacementError):
-    """A frame whose place is already taken by another frame."""
+    """A frame whose place already holds another frame."""
 
 
 class OutOfOrderError(PlacementError):
@@ -123,11 +125,11 @@ class OutOfOrderError(PlacementError):
 
 
 class UnreadableFrameError(PymmcoreOmeError, LookupError):
-    """A frame was acquired, and its backend lets nobody read it yet; it is not lost."""
+    """The frame was acquired, but this backend cannot read it until the image is complete."""
 
 
 class BufferFullError(PymmcoreOmeError, BufferError):
-    """There is no room for a frame, and the stream was told not to wait; it was not taken."""
+    """There is no room for a frame, and `when_full="raise"`; the frame was rejected."""
 
 
 class StreamClosedError(PymmcoreOmeError, RuntimeError):
@@ -139,12 +141,48 @@ class WriteError(PymmcoreOmeError, OSError):
 
 
 class StalledError(WriteError, TimeoutError):
-    """The disk takes nothing any more; what is in memory is still written if it comes back."""
+    """The disk has stopped accepting data. Buffered frames will be written if it recovers."""
 
 
 class AcquisitionError(PymmcoreOmeError, RuntimeError):
     """An acquisition that cannot be saved the way it was asked."""
 
 
+class MissingFramesError(AcquisitionError):
+    """A run was complete, and planned frames are missing; the others are stored."""
+
+
 class RunningError(AcquisitionError, ValueError):
     """A run was started while another one is under way."""
+
+
+class MapErrors:
+    """A context in which the errors of a library or the system become errors of ours.
+
+    Errors of ours pass as they are.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the error to raise instead of one, which becomes its cause.
+    *kinds : exception types
+        The errors to map. None given: all of `Exception`.
+    """
+
+    __slots__ = ("_kinds", "_make")
+
+    def __init__(self, make: Callable[[Exception], Exception], *kinds: type[Exception]) -> None:
+        self._make = make
+        self._kinds = kinds or (Exception,)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, self._kinds) and not isinstance(error, PymmcoreOmeError):
+            raise self._make(error) from error

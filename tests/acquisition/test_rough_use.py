@@ -107,7 +107,7 @@ def test_missing_frames_are_told_in_the_status_and_the_log(
     monkeypatch.setattr(core, "snapImage", sometimes)
     with po.install(core), caplog.at_level(logging.WARNING, "pymmcore-ome"):
         core.mda.run(SNAPPED, output=tmp_path / "a.ome.zarr")
-    assert "1 of 6 planned frames did not come" in caplog.text
+    assert "1 of 6 planned frames were not acquired" in caplog.text
     assert "1 of 6" in (po.open_dataset(tmp_path / "a.ome.zarr").record.reason or "")
 
 

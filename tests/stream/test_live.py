@@ -73,7 +73,7 @@ def test_frames_that_share_no_chunk_have_no_lock(plan: Layout, is_needed: bool) 
 def test_frames_that_cannot_be_read_are_kept_in_what_the_budget_leaves_free() -> None:
     plan = layout()
     frames = PendingFrames(plan.images, keeps=True)
-    frames.on_news = lambda: None
+    frames.on_change = lambda: None
     picks = [np.arange(8)]
     for t in range(5):
         frames.add(queued(t), 100)
@@ -89,14 +89,14 @@ def test_frames_that_cannot_be_read_are_kept_in_what_the_budget_leaves_free() ->
 def test_frames_are_let_go_as_soon_as_they_are_down() -> None:
     plan = layout()
     frames = PendingFrames(plan.images)
-    frames.on_news = lambda: None
+    frames.on_change = lambda: None
     for t in range(5):
         frames.add(queued(t), 100)
     frames.settle([queued(1)], 100)
     found = frames.snapshot(0, [np.array([0, 1, 7])])
     assert (found.acquired.tolist(), list(found.frames)) == ([True, True, False], [(0,)])
     frames.end()
-    assert [frames.is_taken(0, (t,)) for t in range(5)] == [False, True, False, False, False]
+    assert [frames.is_accepted(0, (t,)) for t in range(5)] == [False, True, False, False, False]
 
 
 def test_gathered_frame_is_held_once() -> None:

@@ -27,7 +27,10 @@ SHAPE = (6, 8)
 YX = (Dimension(name="y", size=6, scale=0.5), Dimension(name="x", size=8))
 
 WAYS: dict[str, dict[str, Any]] = {
-    "tensorstore": {},
+    "native": {"backend": "native"},
+    "native tiles": {"backend": "native", "chunks": {"y": 3}, "shards": {"t": 2, "y": 6}},
+    "native zstd": {"backend": "native", "compression": "zstd"},
+    "tensorstore": {"backend": "tensorstore"},
     "tensorstore chunks": {"chunks": {"z": 2, "y": 3}},
     "tensorstore shards": {"shards": {"t": 2, "z": 4}, "chunks": {"x": 5}},
     "tensorstore parts": {"shards": {"t": 4, "z": 3}, "buffer_bytes": 600},
@@ -315,7 +318,8 @@ def test_backend_that_lets_nobody_read_keeps_the_newest_frames(tmp_path: Path) -
             if number == 10:
                 # no more than four frames are in memory, on their way and kept together
                 with pytest.raises(
-                    errors.UnreadableFrameError, match=r"at image 0 \(Pos0\) t 0, .*acquired"
+                    errors.UnreadableFrameError,
+                    match=r"frame image 0 \(Pos0\) t 0: acquire-zarr images",
                 ):
                     view[0, 0]
                 with pytest.raises(errors.UnreadableFrameError):

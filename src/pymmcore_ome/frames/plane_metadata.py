@@ -1,7 +1,7 @@
 """`PlaneMetadata`: times, exposures and stage coordinates of stored frames, by image.
 
 Numbers in plain arrays, 64 bytes a frame, because documents want them image by image and
-the frame table has them in the order in which they came down.
+the frame table has them in the order in which frames were written.
 """
 
 from __future__ import annotations

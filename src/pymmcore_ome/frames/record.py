@@ -104,14 +104,14 @@ class FrameRecord:
 def json_bytes(value: Any, *, indent: int | None = None) -> bytes:
     """Return any value as strict JSON. It never refuses.
 
-    What JSON cannot say is said otherwise: numpy values as numbers and lists, NaN and
+    What JSON does not have is replaced: numpy values as numbers and lists, NaN and
     infinity as null, bytes as base64, half a surrogate pair escaped, anything else as its
     text.
     """
     try:
         return _encode(value, indent)
     except (ValueError, TypeError, RecursionError):
-        return _encode(_sayable(value, _MAX_DEPTH), indent)
+        return _encode(_jsonable(value, _MAX_DEPTH), indent)
 
 
 def _encode(value: Any, indent: int | None) -> bytes:
@@ -124,14 +124,14 @@ def _plain(value: Any) -> Any:
     return _text(value)
 
 
-def _sayable(value: Any, depth: int) -> Any:
+def _jsonable(value: Any, depth: int) -> Any:
     """Return the value with every part in a form that JSON has, however odd it was."""
     if depth == 0:
         return _text(value)
     if isinstance(value, Mapping):
-        return {_text(k): _sayable(v, depth - 1) for k, v in value.items()}
+        return {_text(k): _jsonable(v, depth - 1) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_sayable(v, depth - 1) for v in value]
+        return [_jsonable(v, depth - 1) for v in value]
     if value is None or isinstance(value, (bool, int, float)):
         return value
     try:

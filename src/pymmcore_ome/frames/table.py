@@ -1,13 +1,13 @@
 """`FrameTableWriter`: the frame table on disk, JSON Lines, append-only.
 
-It records frames whose pixels are down and nothing else: no header, no status. A line that
+It lists frames whose pixels are on disk and nothing else: no header, no status. A line that
 was cut short by a crash is left out when it is read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ class FrameTableWriter:
     path : Path
         Created; it must not exist.
     is_provisional : bool
-        Nobody knows yet whether the pixels are down: the table has another name
+        It is not known yet whether the pixels are on disk: the table has another name
         (`provisional`) until `confirm`.
     """
 
@@ -44,9 +44,14 @@ class FrameTableWriter:
 
     def append(self, record: FrameRecord) -> None:
         """Add one frame. It reaches the operating system at the next `flush`."""
-        self._lines.append(record.to_line())
+        self.extend([record])
+
+    def extend(self, records: Sequence[FrameRecord]) -> None:
+        """Add frames. They reach the operating system at the next `flush`."""
+        self._lines += [record.to_line() for record in records]
         if self._planes is not None:
-            self._planes.add(record.image, record.index, record.numbers)
+            for record in records:
+                self._planes.add(record.image, record.index, record.numbers)
             if self._planes.frames > _MOST_PLANES:
                 self._planes = None
 
@@ -83,7 +88,7 @@ class FrameTableWriter:
         return False
 
     def confirm(self) -> None:
-        """Close the table, all of whose pixels are down, and give it its name."""
+        """Close the table, all of whose pixels are on disk, and give it its name."""
         self.close()
         if self._path != self._final_path:
             self._path.replace(self._final_path)
@@ -105,15 +110,15 @@ class FrameTableWriter:
 
 
 def provisional(path: Path) -> Path:
-    """Return where a frame table is while nobody knows whether its pixels are down."""
+    """Return the path of a frame table until its pixels are known to be on disk."""
     return path.with_name(f"{path.name}.unconfirmed")
 
 
 def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield every whole record of a frame table, in the order in which they came down.
+    """Yield every whole record of a frame table, in the order in which the frames were written.
 
-    ``arrival`` is the order in which the frames came. Yields nothing when there is no table.
-    `index` comes back as a tuple. A last line that was cut short by a crash is left out: its
+    ``arrival`` is the order in which the frames were acquired. Yields nothing if there is no
+    table. `index` is a tuple. A last line that was cut short by a crash is left out: its
     frame was not acknowledged. Any other line that cannot be read is left out too, and its
     number (from 1) added to `bad_lines`.
     """

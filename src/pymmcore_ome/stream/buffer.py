@@ -1,8 +1,8 @@
 """`FrameBuffer`: the bounded path between the acquisition and the disk.
 
-One budget of bytes covers every frame from `put` until `release`, wherever it is: waiting,
-or on its way in the backend. At the budget the producer waits; nothing is dropped and
-nothing grows. A failure wakes everybody.
+One budget of bytes covers every frame from `put` until `release`, wherever it is: queued, in
+a chunk that is gathered, or in the backend. At the budget the producer waits; nothing is
+dropped and nothing grows. A failure wakes every thread that waits.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pymmcore_ome.frames import FrameRecord
 from pymmcore_ome.layout import FrameAddress
 
 from .options import STALL_S
+from .state import StreamLife, StreamState
 
 _MOST_FRAMES: Final = 512  # handed out at once
 _MOST_BYTES: Final = 4 << 20
@@ -39,7 +40,7 @@ class QueuedFrame(FrameRecord):
     Attributes
     ----------
     frame : array
-        As its camera delivers it. Nobody writes to it; the chunk assembly exchanges it for
+        As its camera delivers it. It does not change; the chunk assembler exchanges it for
         the same pixels in a chunk.
     image_number : int
     nbytes : int
@@ -89,6 +90,15 @@ class FrameBuffer:
         How long a producer waits at most while no byte is written.
     on_put : callable, optional
         Called with each frame, before the writer can get it, and the bytes still free.
+    life : StreamLife, optional
+        Of the stream.
+
+    Attributes
+    ----------
+    bytes_held, peak_bytes : int
+        Held now; the most that were held at once.
+    blocked_s : float
+        Seconds that producers waited for room.
     """
 
     def __init__(
@@ -96,27 +106,22 @@ class FrameBuffer:
         budget_bytes: int,
         stall_s: float = STALL_S,
         on_put: Callable[[QueuedFrame, int], None] | None = None,
+        life: StreamLife | None = None,
     ) -> None:
         self.budget_bytes = budget_bytes
+        self._life = life or StreamLife()
         self._on_put = on_put
         self._stall_s = stall_s
-        self._moved_at = 0.0
-        self._must_be_free = 0
+        self._written_at = 0.0
+        self._wanted_room = 0  # what producers wait for; 0: none waits
         self.blocked_s = 0.0
-        self.bytes_held = 0
+        self.bytes_held = self.peak_bytes = 0
         self._waiting: deque[QueuedFrame | SkippedFrames] = deque()
         self._waiting_bytes = 0
         self._wanted_bytes: int | None = None  # what the writer waits for; None: it does not
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)  # producers wait for it
         self._work = threading.Condition(self._lock)  # the writer waits for it
-        self._error: BaseException | None = None
-        self._ended = False
-
-    @property
-    def error(self) -> BaseException | None:
-        """What ended the path, or None while it is open."""
-        return self._error
 
     def has_room(self, nbytes: int) -> bool:
         """Whether so many bytes would be accepted at once."""
@@ -124,7 +129,7 @@ class FrameBuffer:
             return not self._must_wait(nbytes)
 
     def put(self, queued: QueuedFrame | SkippedFrames) -> bool:
-        """Accept a frame, waiting for room. False: the path failed or ended meanwhile.
+        """Accept a frame, waiting for room. False: the stream failed or was closed meanwhile.
 
         Raises
         ------
@@ -135,9 +140,11 @@ class FrameBuffer:
         with self._lock:
             if self.bytes_held + nbytes > self.budget_bytes:
                 self._wait_for_room(nbytes)
-            if self._ended:
+            if self._life.is_over:
                 return False
             self.bytes_held += nbytes
+            if self.bytes_held > self.peak_bytes:
+                self.peak_bytes = self.bytes_held
             if self._on_put is not None and isinstance(queued, QueuedFrame):
                 self._on_put(queued, self.budget_bytes - self.bytes_held)
             self._waiting.append(queued)
@@ -149,75 +156,80 @@ class FrameBuffer:
     def take(
         self, timeout_s: float, most_bytes: int = _MOST_BYTES
     ) -> list[QueuedFrame | SkippedFrames]:
-        """Return what is next, several at once where they are small; nothing at the end.
+        """Return the next frames; none at the end, or after the timeout.
 
         Waits for the first one, and then a moment for others: to wake a thread costs more
         than to write a small frame.
+
+        Parameters
+        ----------
+        timeout_s : float
+            0: do not wait.
+        most_bytes : int
+            One frame may have more.
         """
         with self._lock:
             if not self._waiting and timeout_s > 0:
                 self._wait_for_work(0, timeout_s)
             if self._waiting and self._waiting_bytes < _SOME_BYTES and timeout_s > 0:
                 self._wait_for_work(_SOME_BYTES, _LINGER_S)
-            taken: list[QueuedFrame | SkippedFrames] = []
+            batch: list[QueuedFrame | SkippedFrames] = []
             nbytes = 0
-            while self._waiting and len(taken) < _MOST_FRAMES and nbytes < most_bytes:
-                taken.append(self._waiting.popleft())
-                nbytes += taken[-1].nbytes
+            while self._waiting and len(batch) < _MOST_FRAMES and nbytes < most_bytes:
+                batch.append(self._waiting.popleft())
+                nbytes += batch[-1].nbytes
             self._waiting_bytes -= nbytes
-            return taken
+            return batch
 
     def release(self, nbytes: int) -> None:
         """Give bytes back to the budget: their pixels are on disk."""
         with self._lock:
             self.bytes_held -= nbytes
-            self._moved_at = time.perf_counter()
-            if self._must_be_free and self._is_free(self._must_be_free):
-                self._must_be_free = 0
+            self._written_at = time.perf_counter()
+            if self._wanted_room and self._is_free(self._wanted_room):
+                self._wanted_room = 0
                 self._room.notify_all()
 
     def end(self) -> None:
-        """Accept no more frames; those inside are still handed out."""
+        """Accept no more frames; the queued ones are still handed out."""
         with self._lock:
-            self._ended = True
+            self._life.go_to(StreamState.ENDING)
             self._room.notify_all()
             self._wake_writer()
 
     def fail(self, error: BaseException) -> None:
-        """End the path with an error; the first one is kept. Frames that wait are dropped."""
+        """End the stream with an error; the first one is kept. Queued frames are dropped."""
         with self._lock:
-            if self._error is None:
-                self._error = error
-            self._ended = True
+            self._life.fail(error)
             self._waiting.clear()
             self._waiting_bytes = 0
             self._room.notify_all()
             self._wake_writer()
 
     @property
-    def drained(self) -> bool:
-        """Whether the end was announced and nothing waits any more."""
+    def is_drained(self) -> bool:
+        """Whether the stream is over and no frame is queued any more."""
         with self._lock:
-            return self._ended and not self._waiting
+            return self._life.is_over and not self._waiting
 
     def _wait_for_room(self, nbytes: int) -> None:
-        began = self._moved_at = time.perf_counter()
+        began = self._written_at = time.perf_counter()
         while self._must_wait(nbytes):
-            left_s = self._moved_at + self._stall_s - time.perf_counter()
+            left_s = self._written_at + self._stall_s - time.perf_counter()
             if left_s <= 0:
                 raise StalledError(
                     f"No data has been written for {self._stall_s:g} s; {self.bytes_held} bytes "
                     "are still buffered and will be written if the disk recovers. Check the disk "
                     "or the network."
                 )
-            self._must_be_free = max(nbytes, self._must_be_free)
+            self._wanted_room = max(nbytes, self._wanted_room)
             self._wake_writer()
             self._room.wait(left_s)
         self.blocked_s += time.perf_counter() - began
 
     def _wait_for_work(self, wanted_bytes: int, timeout_s: float) -> None:
         """Wait until so many bytes wait, a producer does, the end is announced, or time is up."""
-        if self._ended or (wanted_bytes and self._must_be_free):
+        if self._life.is_over or (wanted_bytes and self._wanted_room):
             return
         self._wanted_bytes = wanted_bytes
         self._work.wait(timeout_s)
@@ -231,14 +243,14 @@ class FrameBuffer:
     def _is_free(self, nbytes: int) -> bool:
         """Whether there is room again for producers that wait, and for some frames more.
 
-        To wake them for every frame would cost more than to write it.
+        To wake them for every frame costs more than to write it.
         """
         free = self.budget_bytes - self.bytes_held
         return not self.bytes_held or free >= max(nbytes, min(self.budget_bytes // 4, _ROOM_BYTES))
 
     def _must_wait(self, nbytes: int) -> bool:
         full = self.bytes_held > 0 and self.bytes_held + nbytes > self.budget_bytes
-        return full and self._error is None and not self._ended
+        return full and not self._life.is_over
 
 
 _FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # no quota on Windows
@@ -247,15 +259,15 @@ _FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # no quot
 def buffer_full(frame_number: int, buffer: FrameBuffer) -> BufferFullError:
     """Return the error of a frame for which there is no room."""
     return BufferFullError(
-        f"Frame {frame_number} was not taken: {buffer.bytes_held} of {buffer.budget_bytes} bytes "
-        "are waiting for the disk. Try again later, raise buffer_bytes, or wait with ",
+        f"Frame {frame_number} was rejected: {buffer.bytes_held} of {buffer.budget_bytes} bytes "
+        "of the buffer are in use. Try again later, raise buffer_bytes, or wait with ",
         Option("when_full", "block"),
         ".",
     )
 
 
 def write_error(path: Path, error: BaseException | None) -> PymmcoreOmeError:
-    """Return what ended a stream, as an error of ours."""
+    """Return the error that ended a stream, as one of ours."""
     if isinstance(error, PymmcoreOmeError):
         return error
     failure = WriteError(f"The writer of {path} stopped: {error!r}.")
@@ -270,15 +282,6 @@ def what_to_do(error: BaseException) -> str:
     return "Check the disk"
 
 
-def finish_error(path: Path, left_behind: str, error: Exception) -> WriteError:
-    """Return the error of a store whose last documents or pixels could not be written."""
-    failure = WriteError(
-        f"{path}: the store could not be finished: {error}. {left_behind}. {what_to_do(error)}."
-    )
-    failure.__cause__ = error
-    return failure
-
-
 _POOL_BYTES: Final = 64 << 20
 _TRIES: Final = 4
 
@@ -286,8 +289,8 @@ _TRIES: Final = 4
 def _references_of_ours() -> int:
     """Return how many references an array has that only a local name refers to.
 
-    Interpreters count differently. Where several threads may change a count at once it
-    tells nothing, and no array is used again.
+    Interpreters count differently. Without the global lock a count may change at any time:
+    then no array is used again.
     """
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return -1
@@ -300,9 +303,9 @@ _OURS: Final = _references_of_ours()
 
 
 class ArrayPool:
-    """Arrays by shape and dtype. It never hands out one to which anybody still refers.
+    """Arrays by shape and dtype. It never hands out one that is still referred to.
 
-    May be used from any thread. It keeps at most 64 MiB that nobody uses.
+    May be used from any thread. It keeps at most 64 MiB that are not in use.
     """
 
     def __init__(self) -> None:
@@ -311,7 +314,7 @@ class ArrayPool:
         self._lock = threading.Lock()
 
     def acquire(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return an array of this shape and dtype, C-contiguous, with whatever is in it."""
+        """Return an array of this shape and dtype, C-contiguous, with any content."""
         with self._lock:
             waiting = self._free.get((shape, dtype.str), deque())
             for _ in range(min(_TRIES, len(waiting))):

@@ -1,4 +1,4 @@
-"""`Block`: one write, and the frames that are down when it is. It writes nothing itself."""
+"""`ChunkAssembler`: gathers frames until their chunk, or shard, is complete. It writes nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Block(NamedTuple):
 
 
 logger = logging.getLogger("pymmcore-ome")
-_FREE, _HOLE, _HELD, _GIVEN = range(4)  # what is at an offset of a chunk
+_FREE, _HOLE, _HELD, _WRITTEN = range(4)  # what is at an offset of a chunk
 _Held = tuple[tuple[int, ...], QueuedFrame]  # its offset in the chunk
 _Part = tuple[tuple[slice, ...], list[_Held]]
 
@@ -93,7 +93,7 @@ class _PartialChunk:
         self.opened_at = 0.0
 
     def settle(self, offset: tuple[int, ...], state: int) -> None:
-        """Note a frame or a hole. A frame may still come where a hole was announced."""
+        """Note a frame or a hole. A frame may still arrive where a hole was announced."""
         was_free = self.states[offset] == _FREE
         self.free -= int(was_free)
         if was_free or state == _HELD:
@@ -103,13 +103,13 @@ class _PartialChunk:
 class ChunkAssembler:
     """Turns frames in order of arrival into blocks to write. One thread at a time.
 
-    A chunk (`ChunkGrid`) is handed out when the last of its frames has come or is known not to
-    come; before that when it has been open for `checkpoint_s`, when room is needed, and at
-    the end. Frames pass through without a copy where a chunk is one frame, or too large.
+    A chunk (`ChunkGrid`) is handed out when its last frame has arrived or was skipped; before
+    that when it has been open for `checkpoint_s`, when room is needed, and at the end. Frames
+    pass through without a copy if a chunk is one frame, or too large.
 
     The frames that are held open are at most half of the budget, and the other half is
     enough for the largest frame of a chunk: so a producer never waits for frames that
-    only it could bring.
+    only it can append.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class ChunkAssembler:
         checkpoint_s: float = CHECKPOINT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.open_bytes = 0  # whole chunks, also where frames are still to come
+        self.open_bytes = 0  # whole chunks, frames that are still to arrive included
         self._layout = layout
         self._budget_bytes = budget_bytes
         self._pool = ArrayPool() if pool is None else pool
@@ -147,20 +147,23 @@ class ChunkAssembler:
         self._grids: dict[ArraySpec, ChunkGrid | None] = {}
         self._partial: dict[ChunkKey, _PartialChunk] = {}
         self._open: OrderedDict[ChunkKey, _PartialChunk] = OrderedDict()  # oldest first
-        self._closed: set[ChunkKey] = set()  # complete with holes, where a frame may still come
+        self._closed: set[ChunkKey] = set()  # complete with holes, where frames may still arrive
         self._warned: set[str] = set()
         # every image now, so that chunks that are too large are reported when the store is opened
         first_images = {image.spec: image for image in reversed(layout.images)}
         grids = [self._grid(image) for image in first_images.values()]
         self.is_gathering = any(grids)
 
-    def add(self, message: QueuedFrame | SkippedFrames | None) -> Iterator[Block]:
+    def add(self, queued: QueuedFrame | SkippedFrames) -> Iterator[Block]:
         """Accept what the buffer gave; yield the blocks that are to be written now."""
-        if isinstance(message, QueuedFrame):
-            yield from self._add_frame(message)
-        elif message is not None:
-            for address in message.addresses:
+        if isinstance(queued, QueuedFrame):
+            yield from self._add_frame(queued)
+        else:
+            for address in queued.addresses:
                 yield from self._skip(address)
+
+    def due(self) -> Iterator[Block]:
+        """Yield the chunks that have been open for `checkpoint_s`."""
         while self._open:
             key = next(iter(self._open))
             if self._clock() - self._open[key].opened_at < self._checkpoint_s:
@@ -278,10 +281,10 @@ class ChunkAssembler:
             if len(chunk.held) < chunk.states.size:  # a pooled array holds what was there before
                 for offset in zip(*np.nonzero(chunk.states != _HELD), strict=True):
                     pixels[spec.block_key(spec.plane_start(offset))] = 0
-            chunk.states[chunk.states == _HELD] = _GIVEN
+            chunk.states[chunk.states == _HELD] = _WRITTEN
             return [(tuple(slice(0, size) for size in chunk.states.shape), chunk.held)]
         held = chunk.states == _HELD
-        chunk.states[held] = _GIVEN
+        chunk.states[held] = _WRITTEN
         parts: list[_Part] = [(box, []) for box in boxes(held)]
         owner = np.zeros(held.shape, np.intp)
         for n, (box, _) in enumerate(parts):

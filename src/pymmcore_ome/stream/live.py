@@ -1,7 +1,7 @@
-"""`PendingFrames`: which places have a frame, and the frames that cannot be read from disk yet.
+"""`LivePixels`: every image of a store, readable while it is written.
 
-It holds references to arrays that the buffer or the chunk assembly holds anyway, and copies
-none. It reads no disk.
+Frames that are not on disk yet are read from the buffer (`PendingFrames`), the others through
+the backend, beside the writer (`ChunkLocks`). Nothing is copied or held for it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, TakenPlanes, 
 
 from .buffer import QueuedFrame
 from .chunks import ChunkKey
+from .state import StreamLife, StreamState
 from .store import Store
 
 Plane = tuple[int, ...]  # an index in storage order, without y and x, counted in frames
 
 
 class Snapshot(NamedTuple):
-    """What was known of some planes of an image, all at one moment.
+    """The state of some planes of an image, all at one moment.
 
     Attributes
     ----------
     acquired : array of bool
-        For each plane of the mesh: whether its frame was taken.
+        For each plane of the mesh: whether its frame was accepted.
     frames : dict
         The pixels of planes of the mesh that are in memory, as blocks of the image.
     """
@@ -46,7 +47,7 @@ class Snapshot(NamedTuple):
 
 
 class _Image:
-    """What is known of one image."""
+    """The frames of one image."""
 
     __slots__ = ("accepted", "extent", "frames", "newest", "planes", "spec")
 
@@ -60,21 +61,22 @@ class _Image:
 
 
 class PendingFrames:
-    """Frames from the moment that the buffer takes them until their pixels are down.
+    """Frames from the moment that the buffer accepts them until their pixels are on disk.
 
-    Any thread may ask; none waits for a disk.
+    It holds references to arrays that the buffer or the chunk assembler holds anyway. From
+    any thread; none waits for a disk.
 
     Parameters
     ----------
     images : sequence of ImageLayout
         Of the layout; it may grow.
     keeps : bool
-        Frames that are down cannot be read from disk at once: the newest ones are kept in
-        what the buffer's budget leaves free, and always the last one.
+        Frames on disk cannot be read at once: the newest ones are kept in what the buffer's
+        budget leaves free, and always the last one.
     """
 
     def __init__(self, images: Sequence[ImageLayout], keeps: bool = False) -> None:
-        self.on_news: Callable[[], None] | None = None  # who watches; it must return at once
+        self.on_change: Callable[[], None] | None = None  # called often; it must return at once
         self.version = 0  # rises when an image grows or is added
         self._layouts = images
         self._keeps = keeps
@@ -112,12 +114,12 @@ class PendingFrames:
                     self.version += 1
             if self._kept_bytes > room_bytes:
                 self._let_go(room_bytes)
-        if self.on_news is not None:
-            self.on_news()
+        if self.on_change is not None:
+            self.on_change()
 
     def settle(self, frames: Iterable[QueuedFrame], room_bytes: int) -> None:
         """Note that these frames are on disk."""
-        keeps = self._keeps and self.on_news is not None
+        keeps = self._keeps and self.on_change is not None
         with self._lock:
             for queued in frames:
                 image = self._images[queued.image_number]
@@ -131,12 +133,12 @@ class PendingFrames:
                 self._let_go(room_bytes)
 
     def end(self, proven: Container[tuple[int, tuple[int, ...]]] | None = None) -> None:
-        """No frame is written any more: those that are not down are lost.
+        """Note that no frame is written any more: those that are not on disk are lost.
 
         Parameters
         ----------
         proven : container of (image number, index), optional
-            The frames that are down, where it is not enough that their write ended.
+            The frames that are on disk, where it is not enough that their write ended.
         """
         with self._lock:
             for number, image in self._images.items():
@@ -159,7 +161,7 @@ class PendingFrames:
             self._kept_bytes = 0
 
     def snapshot(self, number: int, planes: Picks) -> Snapshot:
-        """Return what is known of a mesh of planes."""
+        """Return the state of a mesh of planes."""
         with self._lock:
             image = self._images.get(number)
             if image is None:
@@ -181,14 +183,14 @@ class PendingFrames:
             },
         )
 
-    def is_taken(self, number: int, index: Sequence[int]) -> bool:
-        """Whether a frame was taken for this place."""
+    def is_accepted(self, number: int, index: Sequence[int]) -> bool:
+        """Whether a frame was accepted for this place."""
         with self._lock:
             image = self._images.get(number)
             return image is not None and image.spec.plane_index(index) in image.planes
 
     def shape(self, number: int) -> tuple[int, ...]:
-        """Shape of an image, to the last frame that was taken where it grows."""
+        """Shape of an image; of one that grows, to the last frame that was accepted."""
         layout = self._layouts[number]
         image = self._images.get(number)
         if image is None or not layout.spec.unbounded_axes:
@@ -199,13 +201,13 @@ class PendingFrames:
         )
 
     def newest(self, number: int) -> tuple[int, tuple[int, ...] | None]:
-        """Return how many frames an image has, and the index of the one that came last."""
+        """Return how many frames an image has, and the index of the latest one."""
         with self._lock:
             image = self._images.get(number)
             return (0, None) if image is None else (image.accepted, image.newest)
 
     def newest_of_all(self) -> tuple[int, int | None, tuple[int, ...]]:
-        """Return how many frames came, and the image and index of the one that came last."""
+        """Return how many frames were accepted, and image and index of the latest one."""
         with self._lock:
             image = self._images.get(self._newest_image)
             if image is None or image.newest is None:
@@ -228,7 +230,7 @@ class PendingFrames:
 
 
 class ChunkLocks:
-    """Lets readers and one writer take turns, chunk by chunk. Any thread.
+    """Readers and one writer take turns, chunk by chunk. From any thread.
 
     Parameters
     ----------
@@ -247,7 +249,7 @@ class ChunkLocks:
         self._reading: Counter[ChunkKey] = Counter()
 
     def grid(self, number: int) -> ChunkGrid | None:
-        """Return the chunks of an image; None where each frame has its own."""
+        """Return the chunks of an image; None if no frames share one."""
         if not self._is_needed:
             return None
         spec = self._images[number].spec
@@ -279,7 +281,7 @@ class ChunkLocks:
 
     @contextmanager
     def reading(self, key: ChunkKey) -> Iterator[None]:
-        """Read a chunk while it is not written; this may wait, so hold no other lock."""
+        """Keep the writer out of a chunk; waits for it, so hold no other lock then."""
         with self._changed:
             while key in self._writing:
                 self._changed.wait()
@@ -299,27 +301,30 @@ class ChunkLocks:
 
 
 logger = logging.getLogger("pymmcore-ome")
-_PAUSE_S: Final = 0.01  # between two rounds, so that many small frames are told together
+_PAUSE_S: Final = 0.01  # between two rounds, so that many small frames are one notification
 
 
-class Told(Protocol):
-    """A view, as far as news go."""
+class Notified(Protocol):
+    """A view, as far as notifications go."""
 
-    def tell(self) -> None: ...
+    def emit_changes(self) -> None: ...
 
 
 class ViewNotifier:
-    """Tells every view of a stream, while somebody has it."""
+    """Has every view of a stream emit its signals, in a thread of its own.
+
+    A slot that raises or hangs can then neither end nor hold the acquisition.
+    """
 
     def __init__(self) -> None:
-        self._views: weakref.WeakSet[Told] = weakref.WeakSet()
+        self._views: weakref.WeakSet[Notified] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._came = threading.Event()
+        self._changed = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def tell(self, view: Told) -> None:
-        """Tell this view, from now on until it is let go or the stream ends."""
+    def add(self, view: Notified) -> None:
+        """Notify a view from now on, until it is deleted or the stream ends."""
         with self._lock:
             self._views.add(view)
             if self._thread is None and not self._ended.is_set():
@@ -328,25 +333,26 @@ class ViewNotifier:
                 )
                 self._thread.start()
 
-    def came(self) -> None:
-        """There is something to tell. Returns at once."""
-        self._came.set()
+    def notify(self) -> None:
+        """Notify the views soon. Returns at once."""
+        if not self._changed.is_set():
+            self._changed.set()
 
     def end(self) -> None:
-        """Tell the last news; wait for nobody."""
+        """Notify the views a last time; does not wait for them."""
         self._ended.set()
-        self._came.set()
+        self._changed.set()
 
     def _run(self) -> None:
         while True:
-            self._came.wait()
-            self._came.clear()
+            self._changed.wait()
+            self._changed.clear()
             is_last = self._ended.is_set()
             with self._lock:
                 views = list(self._views)
             for view in views:
                 try:
-                    view.tell()
+                    view.emit_changes()
                 except Exception:  # a slot's error is not the acquisition's
                     logger.exception("A slot of %r failed", view)
             del views
@@ -366,29 +372,30 @@ class LivePixels:
     ----------
     frames : PendingFrames
     locks : ChunkLocks
-    news : ViewNotifier
+    notifier : ViewNotifier
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, life: StreamLife) -> None:
         self._store = store
+        self._life = life
         self._backend = store.backend
         self.images: Sequence[ImageLayout] = store.layout.images
         self.frames = PendingFrames(self.images, keeps=not self._backend.reads_at_once)
         self.locks = ChunkLocks(self.images, is_needed=_shares_chunks(store))
-        self.news = ViewNotifier()
+        self.notifier = ViewNotifier()
         self._lock = threading.Lock()
         self._readers: OrderedDict[int, PlaneReader] = OrderedDict()
 
-    def watch(self, view: Told) -> None:
-        """Tell a view of frames that come, for as long as somebody has it."""
-        self.frames.on_news = self.news.came
-        self.news.tell(view)
-        self.news.came()
+    def watch(self, view: Notified) -> None:
+        """Notify a view of new frames, until it is deleted or the stream ends."""
+        self.frames.on_change = self.notifier.notify
+        self.notifier.add(view)
+        self.notifier.notify()
 
     def end(self) -> None:
-        """The store is closed, whatever became of it: what is on disk is all there is."""
+        """Note that the store is closed: from now on, the frames on disk are all there are."""
         self.frames.end(self._store.proven)
-        self.news.end()
+        self.notifier.end()
 
     def read(self, number: int, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a block of an image; see `PlaneReader`.
@@ -396,7 +403,7 @@ class LivePixels:
         Raises
         ------
         UnreadableFrameError
-            When a frame of it was taken, and can be read neither from memory nor from disk.
+            When a frame of it was accepted, and can be read neither from memory nor from disk.
         NotAStoreError
             When the store was deleted, moved or replaced.
         """
@@ -442,7 +449,7 @@ class LivePixels:
         plane: tuple[int, ...],
         pixels: NDArray[Any],
     ) -> None:
-        """Put what is wanted of a frame where it belongs."""
+        """Put the selected pixels of a frame where they belong."""
         region, wanted = [], []
         for pick, step, n in zip(picks, unit, plane, strict=True):
             first, last = np.searchsorted(pick, (n * step, n * step + step)).tolist()
@@ -453,12 +460,12 @@ class LivePixels:
     def _boxes(
         self, number: int, planes: Picks, needed: NDArray[np.bool_]
     ) -> Iterator[tuple[ChunkKey | None, Box]]:
-        """Yield boxes of the mesh that hold what is needed, and the chunk of each."""
+        """Yield boxes of the mesh that hold the needed planes, and the chunk of each."""
         grid = self.locks.grid(number)
         if grid is None:
             yield from ((None, box) for box in boxes(needed))
             return
-        parts = []  # of each axis: the chunks that it touches, and which of the mesh are in them
+        parts = []  # of each axis: the chunks that it touches, and the planes in each
         for axis, plane in enumerate(planes):
             chunks = [grid.chunk_along(axis, int(n)) for n in plane]
             firsts = [n for n, chunk in enumerate(chunks) if n == 0 or chunk != chunks[n - 1]]
@@ -482,7 +489,7 @@ class LivePixels:
                 self._readers.move_to_end(number)
                 return reader
         reader = self._backend.reader(number)
-        if reader is None and self._store.is_finished:
+        if reader is None and self._life.state is StreamState.CLOSED:
             reader = self._store.stored_array(number)
         if reader is not None:
             with self._lock:
@@ -496,16 +503,16 @@ class LivePixels:
     ) -> UnreadableFrameError:
         first = [int(pick[n]) for pick, n in zip(planes, np.argwhere(needed)[0], strict=True)]
         name = self._store.layout.frame_name(image, image.spec.plane_start(first))
+        more = int(needed.sum()) - 1
+        others = f" (and {more} more)" if more else ""
         return UnreadableFrameError(
-            f"The frame at {name}, and {int(needed.sum()) - 1} more of what was asked for: it was "
-            f"acquired, but {self._backend.name} lets nobody read an image before its last frame, "
-            "and only the newest frames are kept in memory. Read it when the image is full or the "
-            "stream closed, ask for a view before the first frame and raise buffer_bytes, or use "
-            "the backend tensorstore."
+            f"Cannot read frame {name}{others}: {self._backend.name} images are readable only once "
+            "complete, and only the newest frames are kept in memory. Ask for a view before the "
+            "first frame and raise buffer_bytes, or use a backend that can be read at once."
         )
 
 
 def _shares_chunks(store: Store) -> bool:
-    """Whether frames may share what is written at once, and are read before the end."""
+    """Whether a chunk that is read may be written again meanwhile."""
     backend = store.backend
     return backend.pages is None and backend.reads_at_once and not backend.takes_frames

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from pymmcore_ome.errors import OptionError, StorePathError
+from pymmcore_ome.errors import MapErrors, OptionError, StorePathError
 from pymmcore_ome.schema import StorageSchema
 
 from .options import SaveOptions, SaveOptionsDict, lists_options
@@ -73,7 +73,13 @@ def open_planned(
     """
     if acquisition is not None and not isinstance(acquisition, Mapping):
         raise OptionError(f"acquisition must be a mapping, got {acquisition!r:.80}.")
-    try:
+
+    def not_made(error: Exception) -> StorePathError:
+        return StorePathError(
+            f"{plan.place.path} could not be made: {error}. Nothing was left behind."
+        )
+
+    with MapErrors(not_made):
         store = Store.create(
             plan.place,
             plan.layout,
@@ -82,10 +88,4 @@ def open_planned(
             overwrite=options.overwrite,
             acquisition=acquisition or {},
         )
-    except StorePathError:
-        raise
-    except Exception as error:  # whatever a backend raises: nothing is left behind
-        raise StorePathError(
-            f"{plan.place.path} could not be made: {error}. Nothing was left behind."
-        ) from error
     return Stream(store, options)

@@ -1,4 +1,4 @@
-"""`Progress` and `Summary`: what a stream says of itself, while it runs and at its end."""
+"""`Progress` and `Summary`: the state of a stream in numbers, while it runs and at its end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ class Progress:
     frames_planned : int | None
         None when unbounded.
     frames_appended, frames_skipped : int
-        Taken from the caller; announced as missing by the caller.
+        Accepted by `append`; left out by `skip`.
     frames_written : int
-        Whose pixels are down.
+        Whose pixels are on disk.
     bytes_written, bytes_in_flight, buffer_bytes : int
-        Pixels down; held in memory now; allowed in memory.
+        Pixels on disk; in the buffer now; the size of the buffer.
+    peak_buffer_bytes : int
+        The most bytes that were in the buffer at once. Near `buffer_bytes`, the disk was at
+        times slower than the camera; a larger buffer then avoids waits.
     blocked_s, elapsed_s : float
         Seconds that `append` waited for room; seconds since the stream was opened.
     """
@@ -35,6 +38,7 @@ class Progress:
     buffer_bytes: int
     blocked_s: float
     elapsed_s: float
+    peak_buffer_bytes: int = 0
 
     @property
     def frames_per_s(self) -> float:
@@ -49,7 +53,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a closed stream leaves behind.
+    """The result of a closed stream.
 
     Attributes
     ----------

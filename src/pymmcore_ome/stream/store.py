@@ -28,7 +28,7 @@ _claiming = threading.Lock()
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[None]:
-    """Let no other stream of this process write to the path, until the store is finished."""
+    """Claim a path for one stream of this process, until the store is finished."""
     key = path.resolve()
     with _claiming:
         if key in _being_written:
@@ -51,14 +51,13 @@ class Store:
     place: StoreLocation
     layout: Layout
     backend: ArrayBackend
-    journal: FrameTableWriter
+    table: FrameTableWriter
     record: StoreRecord
     documents: Documents
     lock: StoreLock
-    is_finished: bool = False  # closed, whatever became of it
-    #: The frames that are down, where the backend does not tell and not all came down.
+    #: The frames that are on disk, where the backend does not report it and not all are.
     proven: Container[tuple[int, tuple[int, ...]]] | None = None
-    _unsaid: list[ImageLayout] = field(default_factory=list)
+    _undocumented: list[ImageLayout] = field(default_factory=list)
 
     @classmethod
     def create(
@@ -97,12 +96,12 @@ class Store:
                 )
                 for key, content in documents.created(state):
                     backend.put(key, content)
-                journal = FrameTableWriter(place.table, is_provisional=backend.is_sequential)
+                table = FrameTableWriter(place.table, is_provisional=backend.is_sequential)
             except BaseException:
                 backend.close()  # an open file cannot be removed everywhere
                 lock.release()
                 raise
-        return cls(place, layout, backend, journal, record, documents, lock)
+        return cls(place, layout, backend, table, record, documents, lock)
 
     @property
     def path(self) -> Path:
@@ -111,11 +110,11 @@ class Store:
 
     @property
     def left_behind(self) -> str:
-        """What is there when writing fails, in words."""
-        if self.backend.is_sequential:  # it may hold frames back, and tells of none
+        """What is on disk when writing fails, in words."""
+        if self.backend.is_sequential:  # it may hold frames back, and reports none
             return (
-                f"Nobody knows which of its frames {self.backend.name} brought down; "
-                "pymmcore-ome recover lists those whose checksum proves it"
+                f"It is unknown which frames {self.backend.name} wrote. Run `pymmcore-ome recover` "
+                "to list the frames whose checksums match"
             )
         return "Frames in its frame table are on disk, if it still exists"
 
@@ -127,7 +126,7 @@ class Store:
         OSError
         """
         self.backend.add(image)
-        self._unsaid.append(image)
+        self._undocumented.append(image)
 
     def grow(self, image: int, shape: tuple[int, ...]) -> None:
         """Make an image's array at least this large.
@@ -137,24 +136,29 @@ class Store:
         OSError
         """
         if self.backend.grow(image, shape):
-            self._unsaid.append(self.layout.images[image])
+            self._undocumented.append(self.layout.images[image])
 
     @property
-    def is_said(self) -> bool:
-        """Whether the documents tell of everything that was added and grew."""
-        return not self._unsaid
+    def has_pending_documents(self) -> bool:
+        """Whether the documents do not yet describe everything that was added and grew."""
+        return bool(self._undocumented)
 
-    def say(self, image_count: int) -> int:
-        """Write what was added and grew, so that the store can be read; return the bytes.
+    def write_documents(self, image_count: int) -> int:
+        """Describe what was added and grew, so that the store can be read; return the bytes.
+
+        Parameters
+        ----------
+        image_count : int
+            The images that have an array; the layout may be ahead of them.
 
         Raises
         ------
         OSError
         """
         shapes = shapes_now(self.layout, self.backend.pages)[:image_count]
-        images = list(dict.fromkeys(self._unsaid))
+        images = list(dict.fromkeys(self._undocumented))
         written = self._put(self.documents.grown(self._state(shapes), images))
-        self._unsaid.clear()
+        self._undocumented.clear()
         return written
 
     def finish(
@@ -163,7 +167,7 @@ class Store:
         shapes: Sequence[tuple[int, ...]],
         growing: GrowingRouter | None,
     ) -> None:
-        """Bring everything down, and write how it ended.
+        """Finish pixels and frame table, and write the documents with the final status.
 
         Raises
         ------
@@ -171,21 +175,20 @@ class Store:
             When a file could not be written; the others are still closed.
         """
         with ExitStack() as at_last:  # each of these, whatever the others raise
-            at_last.callback(setattr, self, "is_finished", True)
             at_last.callback(_being_written.discard, self.path.resolve())
             at_last.callback(self.lock.release)
             at_last.callback(self.backend.close)
-            at_last.callback(self.journal.close)
+            at_last.callback(self.table.close)
             if self.backend.is_sequential:
-                self.proven = frozenset()  # until all is known to be down
+                self.proven = frozenset()  # until all frames are known to be on disk
             self.backend.finish()
             self._check_in_place()
             is_certain = not self.backend.is_sequential or summary.status != "failed"
             if is_certain:
-                self.journal.confirm()
+                self.table.confirm()
                 self.proven = None
             else:
-                self.journal.close()
+                self.table.close()
             if growing is not None:
                 final_schema = growing.final_schema(list(shapes))
                 self.layout = layout_of(final_schema, self.layout.named)
@@ -202,12 +205,12 @@ class Store:
                     "skipped": summary.frames_skipped,
                 },
             )
-            state = replace(self._state(shapes), planes=self.journal.planes())
+            state = replace(self._state(shapes), planes=self.table.planes())
             self._put(self.documents.closed(state))
             if not is_certain:
                 self.backend.close()
                 confirm_proven(open_dataset(self.path))
-                self.journal.settle()
+                self.table.settle()
                 numbers = {image.path: image.number for image in self.layout.images}
                 rows = read_table(self.place.table)
                 self.proven = {(numbers[row["image"]], row["index"]) for row in rows}
@@ -228,15 +231,15 @@ class Store:
         ------
         NotAStoreError
         """
-        if not self.journal.is_in_place:
+        if not self.table.is_in_place:
             raise NotAStoreError(
-                f"{self.path} was deleted, moved or replaced: this view cannot be read any "
-                "more. Open what is there now, or where it was moved to, with open_dataset."
+                f"{self.path} was deleted, moved or replaced, so this view can no longer be read. "
+                "Open the store at its new path with open_dataset."
             )
 
     def _check_in_place(self) -> None:
         """Raise when the store was deleted or replaced while it was written."""
-        if not self.journal.is_in_place or not self.backend.is_in_place():
+        if not self.table.is_in_place or not self.backend.is_in_place():
             raise FileNotFoundError(
                 "it was deleted, moved or replaced while it was written, and frames are lost"
             )
@@ -259,7 +262,7 @@ class Store:
 
 
 def shapes_now(layout: Layout, pages: PageTable | None) -> list[tuple[int, ...]]:
-    """Return the shapes that a store says it has while it is written.
+    """Return the shapes that the documents have while a store is written.
 
     The planned ones; with a page a plane, an image that grows has as many as it has pages.
     """

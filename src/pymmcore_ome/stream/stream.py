@@ -1,4 +1,4 @@
-"""`Stream`: frames in, a store out. The only object that a producer talks to.
+"""`Stream`: frames in, a store out. The only object that a producer uses.
 
 It checks each frame, finds its place, and hands it to the bounded buffer. It never moves a
 frame to make it fit, never overwrites one, and never reports a loss as success.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import concurrent.futures.thread  # noqa: F401  # registers its own end first, ours goes before it
 import logging
+import os
 import threading
 import time
 import weakref
@@ -23,7 +24,9 @@ from numpy.typing import NDArray
 from pymmcore_ome.disk import default_buffer_bytes
 from pymmcore_ome.errors import (
     FrameError,
+    MapErrors,
     OptionError,
+    PymmcoreOmeError,
     StalledError,
     StreamClosedError,
     WriteError,
@@ -37,26 +40,27 @@ from .buffer import (
     QueuedFrame,
     SkippedFrames,
     buffer_full,
-    finish_error,
+    what_to_do,
     write_error,
 )
 from .live import LivePixels
 from .options import SaveOptions
 from .progress import Progress, Summary
+from .state import StreamLife, StreamState
 from .store import Store
 from .views import ArrayView, JoinedView, View, checked_image, joined
 from .writer import Writer
 
 logger = logging.getLogger("pymmcore-ome")
-_SAY_EVERY_S: Final = 5.0
+_WARN_EVERY_S: Final = 5.0
 _ENDINGS: Final = tuple(name for name in get_args(Status) if name != "incomplete")
 
 
 class Stream:
-    """An open store that takes frames. Made by `open_stream`.
+    """An open store that accepts frames. Made by `open_stream`.
 
-    `append` and `skip` may be called from any thread, one at a time in the order that is
-    meant; `progress` and `close` from any thread. As a context manager it closes at the end
+    `append` and `skip` may be called from any thread, one at a time in the intended order;
+    `progress` and `close` from any thread. As a context manager it closes at the end
     of the block: ``"complete"``, ``"canceled"`` after a KeyboardInterrupt, ``"failed"`` after
     any other error.
     """
@@ -64,18 +68,17 @@ class Stream:
     def __init__(self, store: Store, options: SaveOptions) -> None:
         layout = store.layout
         self._options = options
-        self._stalled: StalledError | None = None
+        self._life = StreamLife()
         self._store = store
         self._layout = layout
-        self._placer = Placement(layout, in_order=store.backend.is_sequential)
+        self._placement = Placement(layout, in_order=store.backend.is_sequential)
         self._pool = ArrayPool()
-        self._live = LivePixels(store)
+        self._live = LivePixels(store, self._life)
         budget_bytes = options.buffer_bytes or default_buffer_bytes()
-        self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.add)
+        self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.add, self._life)
         self._writer = Writer(self._buffer, store, self._live, options, self._pool)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
-        self._closed = False
         self._summary: Summary | None = None
         self._began = time.monotonic()
         self._writer.start()
@@ -83,7 +86,7 @@ class Stream:
 
     @property
     def layout(self) -> Layout:
-        """Where everything goes."""
+        """The images and arrays of the store."""
         return self._layout
 
     def append(
@@ -118,33 +121,38 @@ class Stream:
         Raises
         ------
         FrameError, PlacementError
-            The frame does not fit, or has no place. It was not taken; the stream goes on.
+            The frame does not fit, or has no place. It is rejected; the stream goes on.
         WriteError
-            An earlier frame could not be written, or the disk takes nothing any more. The
+            An earlier frame could not be written, or the disk has stopped accepting data. The
             stream is over.
         BufferFullError
-            There is no room, and ``when_full="raise"``. The frame was not taken.
+            There is no room, and ``when_full="raise"``. The frame is rejected.
         StreamClosedError
         """
-        array = as_array(frame)
+        array = frame if type(frame) is np.ndarray else as_array(frame)
         if metadata is not None and not isinstance(metadata, Mapping):
             raise FrameError(f"metadata= must be a mapping, got {metadata!r:.80}.")
         with self._lock:
-            self._check_open()
-            found = self._placer.find(at)
-            shape, dtype = found.spec.frame_shape, found.spec.frame_dtype
-            check_fit(array, shape, dtype, self._placer.placed, at)
+            if self._life.state is not StreamState.OPEN:
+                raise self._refusal()
+            found = self._placement.find(at)
+            spec, arrival = found.spec, self._placement.placed
+            dtype = spec.frame_dtype
+            if array.shape != spec.frame_shape or array.dtype != dtype:
+                check_fit(array, spec.frame_shape, dtype, arrival, at)
             if self._options.when_full == "raise" and not self._buffer.has_room(array.nbytes):
-                raise buffer_full(self._placer.placed, self._buffer)
+                raise buffer_full(arrival, self._buffer)
             is_pooled = copy or array.dtype != dtype or not array.flags.c_contiguous
             if is_pooled:
-                array = self._pool.copy_of(array, shape, dtype)
-            arrival = self._placer.placed
-            address = self._placer.take(found, metadata or {})
+                array = self._pool.copy_of(array, spec.frame_shape, dtype)
+            address = self._placement.take(found, metadata or {})
+        channel = None
+        if spec.channel_axis is not None and spec.channels:
+            channel = spec.channels[address.index[spec.channel_axis]].name
         self._put(
             QueuedFrame(
                 array, address, found.at, metadata,
-                arrival=arrival, channel=channel_of(self._layout, address), is_pooled=is_pooled,
+                arrival=arrival, channel=channel, is_pooled=is_pooled,
             )
         )  # fmt: skip
         return address
@@ -153,21 +161,20 @@ class Stream:
         try:
             is_accepted = self._buffer.put(queued)
         except StalledError as error:
-            self._stalled = error
+            self._life.stalled(error)
             raise
         if not is_accepted:
-            self._check_open()
-            raise StreamClosedError("The stream was closed while this frame waited.")
+            raise self._refusal()
 
     def skip(self, frames: int = 1, *, at: Mapping[str, int] | None = None) -> None:
-        """Leave the next places of the plan empty: these frames will not come.
+        """Leave the next places of the plan empty: these frames will not be acquired.
 
         Parameters
         ----------
         frames : int
             How many, in the order of the plan.
         at : mapping of str to int, optional
-            Instead: the index of the one frame that will not come.
+            Instead: the index of the one frame that will not be acquired.
 
         Raises
         ------
@@ -175,8 +182,9 @@ class Stream:
             When the plan has fewer places left.
         """
         with self._lock:
-            self._check_open()
-            empty = self._placer.skip(frames) if at is None else self._placer.skip_at(at)
+            if self._life.state is not StreamState.OPEN:
+                raise self._refusal()
+            empty = self._placement.skip(frames) if at is None else self._placement.skip_at(at)
         if empty and self._writer.is_gathering:
             self._put(SkippedFrames(empty))
 
@@ -185,20 +193,21 @@ class Stream:
         """A snapshot of frames, bytes and times."""
         return Progress(
             frames_planned=self._layout.frame_count,
-            frames_appended=self._placer.placed,
-            frames_skipped=self._placer.skipped,
+            frames_appended=self._placement.placed,
+            frames_skipped=self._placement.skipped,
             frames_written=self._writer.frames_written,
             bytes_written=self._writer.bytes_written,
             bytes_in_flight=self._buffer.bytes_held,
             buffer_bytes=self._buffer.budget_bytes,
             blocked_s=self._buffer.blocked_s,
             elapsed_s=self._summary.duration_s if self._summary else self._elapsed(),
+            peak_buffer_bytes=self._buffer.peak_bytes,
         )
 
     def view(self, image: int | None = 0) -> ArrayView:
         """Return an image as an array that can be read now, from any thread, and after `close`.
 
-        A frame is there as soon as `append` has returned. See `ArrayView`.
+        A frame can be read as soon as `append` has returned. See `ArrayView`.
 
         Parameters
         ----------
@@ -213,7 +222,7 @@ class Stream:
         """
         if image is not None:
             return View(self._live, checked_image(image, len(self._layout.images)))
-        growing = self._placer.growing
+        growing = self._placement.growing
         return joined(self._live, growing.specs if growing else ())
 
     def show_in(self, view: JoinedView) -> None:
@@ -221,40 +230,41 @@ class Stream:
         view.attach(self._live)
 
     def close(self, *, status: Status = "complete", reason: str | None = None) -> Summary:
-        """Wait until every frame is down, finish the documents, and say what was stored.
+        """Write every buffered frame and the final documents, and return what was stored.
 
-        Returns when everything is down, however long that takes. Closing again returns the
+        Waits until everything is on disk, however long that takes. Closing again returns the
         same summary, or raises the same error.
 
         Parameters
         ----------
         status, reason
-            What to write into the store if no write failed: ``"complete"``, or
-            ``"canceled"`` or ``"failed"`` with the reason in words.
+            To write into the store if no write failed: ``"complete"``, or ``"canceled"`` or
+            ``"failed"`` with the reason in words.
 
         Raises
         ------
         WriteError
-            If anything did not reach the disk. The store then says ``"failed"`` and why.
+            If anything did not reach the disk. The status of the store is then ``"failed"``,
+            with the reason.
         """
         if status not in _ENDINGS:
             raise OptionError(f"status must be one of {', '.join(_ENDINGS)}, got {status!r:.80}.")
         with self._closing:
             if self._summary is None:
                 with self._lock:
-                    self._closed = True
-                self._buffer.end()
+                    self._buffer.end()
                 self._wait()
-                if (error := self._buffer.error) is not None:
+                if (error := self._life.failure) is not None:
                     status, reason = "failed", str(error)
                 self._summary = finish(
-                    self._store, self._buffer, self._writer, self._placer,
+                    self._store, self._life, self._writer, self._placement,
                     status, reason, self._elapsed(),
                 )  # fmt: skip
+                self._life.go_to(StreamState.CLOSED)
                 self._live.end()
                 forget(self)
-            if self._buffer.error is not None:
-                raise write_error(self._store.path, self._buffer.error)
+            if self._life.failure is not None:
+                raise self._refusal()
             return self._summary
 
     def __enter__(self) -> Self:
@@ -280,58 +290,55 @@ class Stream:
                 raise late from error
 
     def _wait(self) -> None:
-        """Wait for the writer, however long it takes, and say so."""
-        while not self._writer.wait(_SAY_EVERY_S):
+        """Wait for the writer, however long it takes, and log the progress."""
+        while not self._writer.wait(_WARN_EVERY_S):
             logger.warning(
                 "%s: still writing, %d frames (%.0f MB) to go",
                 self._store.path,
-                self._placer.placed - self._writer.frames_written,
+                self._placement.placed - self._writer.frames_written,
                 self._buffer.bytes_held / 1e6,
             )
 
-    def _check_open(self) -> None:
-        if self._buffer.error is not None:
-            raise write_error(self._store.path, self._buffer.error)
-        if self._stalled is not None:
-            raise self._stalled
-        if self._closed:
-            raise StreamClosedError(
-                f"The stream to {self._store.path} was closed; open a new one to write more."
-            )
+    def _refusal(self) -> PymmcoreOmeError:
+        """Return why a stream that is not open accepts nothing."""
+        if self._life.failure is not None:
+            return write_error(self._store.path, self._life.failure)
+        if self._life.stall is not None:
+            return self._life.stall
+        return StreamClosedError(
+            f"The stream to {self._store.path} is closed. Open a new one to write more."
+        )
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
 
-logger = logging.getLogger("pymmcore-ome")
-
-
 def finish(
     store: Store,
-    buffer: FrameBuffer,
+    life: StreamLife,
     writer: Writer,
-    placer: Placement,
+    placement: Placement,
     status: Status,
     reason: str | None,
     duration_s: float,
 ) -> Summary:
-    """Finish the store; keep what goes wrong as the buffer's error.
+    """Finish the store; latch what goes wrong.
 
     Parameters
     ----------
-    store, buffer, writer, placer
+    store, life, writer, placement
         Of the stream.
     status, reason
         How it went, as far as the caller knows.
     duration_s : float
     """
-    placed, written = placer.placed, writer.frames_written
+    placed, written = placement.placed, writer.frames_written
     if status != "failed" and written < placed:
         status, reason = "failed", f"{placed - written} of {placed} frames were not written"
-        buffer.fail(WriteError(f"{store.path}: {reason}."))
+        life.fail(WriteError(f"{store.path}: {reason}."))
     planned = store.layout.frame_count
     if status == "complete" and planned is not None and placed < planned:
-        missing = f"{planned - placed} of {planned} planned frames did not come"
+        missing = f"{planned - placed} of {planned} planned frames were not acquired"
         logger.warning("%s: %s; their places read as 0", store.path, missing)
         reason = f"{missing}; {reason}" if reason else missing
     summary = Summary(
@@ -340,20 +347,26 @@ def finish(
         reason=reason,
         frames_planned=planned,
         frames_written=written,
-        frames_skipped=placer.skipped,
+        frames_skipped=placement.skipped,
         bytes_written=writer.bytes_written,
         duration_s=duration_s,
     )
+
+    def unfinished(error: Exception) -> WriteError:
+        return WriteError(
+            f"{store.path} could not be finished: {error}. {store.left_behind}. "
+            f"{what_to_do(error)}."
+        )
+
     try:
-        store.finish(summary, writer.shapes, placer.growing)
-    except Exception as error:  # whatever a backend raises: the one place it is latched
-        failure = finish_error(store.path, store.left_behind, error)
-        buffer.fail(failure)
-        summary = replace(summary, status="failed", reason=str(failure))
+        with MapErrors(unfinished):
+            store.finish(summary, writer.shapes, placement.growing)
+    except PymmcoreOmeError as error:
+        life.fail(error)
+        summary = replace(summary, status="failed", reason=str(error))
     return summary
 
 
-logger = logging.getLogger("pymmcore-ome")
 _open_streams: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -363,7 +376,7 @@ def close_at_exit(stream: Any) -> None:
 
 
 def forget(stream: Any) -> None:
-    """The stream was closed."""
+    """Note that a stream was closed."""
     _open_streams.discard(stream)
 
 
@@ -375,13 +388,15 @@ def _close_all() -> None:
             logger.error("%s", error)
 
 
-# Earlier than atexit, where it is possible: by then the thread pools of zarr-python and of ours
-# take no more work. concurrent.futures itself ends by this way, and those that come later go first.
+# Earlier than atexit, if possible: by then the thread pools of zarr-python and of ours accept no
+# more work. concurrent.futures itself ends this way, and the last that registers goes first.
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
+if hasattr(os, "register_at_fork"):  # the parent closes them; a child has not their threads
+    os.register_at_fork(after_in_child=_open_streams.clear)
 
 
 def as_array(frame: Any) -> NDArray[Any]:
-    """Return what a caller gave as an array.
+    """Return a caller's frame as an array.
 
     Raises
     ------
@@ -391,7 +406,7 @@ def as_array(frame: Any) -> NDArray[Any]:
         return np.asarray(frame)
     except ValueError as error:
         raise FrameError(
-            f"The frame is no array: {error}. Give a (height, width) array."
+            f"The frame is not an array: {error}. Pass a (height, width) array."
         ) from error
 
 
@@ -425,15 +440,6 @@ def check_fit(
         where = " at {" + ", ".join(f"{key!s}: {value}" for key, value in at.items()) + "}"
     raise FrameError(
         f"Frame {number}{where}: got {array.shape} {array.dtype}, the schema "
-        f"declares {shape} {dtype}. Check the camera's ROI, binning and bit "
-        "depth, and what presets set of them. The frame was not taken; what was written "
-        "before is safe."
+        f"declares {shape} {dtype}. Check the camera's ROI, binning and bit depth, and the "
+        "presets that set them; the frame was rejected, and the frames already written are safe."
     )
-
-
-def channel_of(layout: Layout, address: FrameAddress) -> str | None:
-    """Return the name of a frame's channel, by the plan; None where it has none."""
-    spec = layout.images[address.image_number].spec
-    if spec.channel_axis is None or not spec.channels:
-        return None
-    return spec.channels[address.index[spec.channel_axis]].name

@@ -31,7 +31,7 @@ class ArrayView(ABC):
 
     Reading returns a new array, of one moment: places whose frame was not acquired when it
     was asked read as 0 (`is_acquired` tells them from black frames). An axis that grows has
-    the size of what came, and 1 before the first frame, so that a viewer has a plane to show.
+    the size of the frames so far, and 1 before the first frame, so that a viewer has a plane.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class ArrayView(ABC):
         Without arguments: the shape has grown.
     data_changed : psygnal signal
         With the index of a frame, without y and x: it is there, and others before it may be.
-        Frames that come faster than slots return are told together.
+        Frames that arrive faster than slots return are signaled together.
 
     Signals are emitted in a thread of their own, never by `append`; a slot that is to run in
     the main thread is connected by ``connect(slot, thread="main")``, or bridged to Qt.
@@ -48,8 +48,8 @@ class ArrayView(ABC):
     coords_changed = Signal()
     data_changed = Signal(tuple)
 
-    _told_shape: tuple[int, ...] = ()
-    _told_frames = 0
+    _emitted_shape: tuple[int, ...] = ()
+    _emitted_frames = 0
 
     @property
     @abstractmethod
@@ -80,7 +80,7 @@ class ArrayView(ABC):
 
     @abstractmethod
     def _newest(self) -> tuple[int, tuple[int, ...] | None]:
-        """Return how many frames came, and the index of the last."""
+        """Return how many frames were accepted, and the index of the latest."""
 
     @property
     def ndim(self) -> int:
@@ -132,18 +132,18 @@ class ArrayView(ABC):
             place.append(number + size if number < 0 else number)
         return self._is_acquired(tuple(place))
 
-    def tell(self) -> None:
-        """Emit the signals for what came since the last time."""
+    def emit_changes(self) -> None:
+        """Emit the signals for the frames since the last time."""
         shape, (frames, newest) = self.shape, self._newest()
-        if shape != self._told_shape:
+        if shape != self._emitted_shape:
             self.coords_changed.emit()
-        if frames != self._told_frames and newest is not None:
+        if frames != self._emitted_frames and newest is not None:
             self.data_changed.emit(newest)
-        self._told_shape, self._told_frames = shape, frames
+        self._emitted_shape, self._emitted_frames = shape, frames
 
     def _begin(self) -> None:
-        """Take what is there now for told."""
-        self._told_shape, self._told_frames = self.shape, self._newest()[0]
+        """Emit nothing for the frames so far."""
+        self._emitted_shape, self._emitted_frames = self.shape, self._newest()[0]
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -159,7 +159,7 @@ class ArrayView(ABC):
         IndexError
             As numpy.
         UnreadableFrameError
-            When a frame was acquired, and its backend lets nobody read it yet.
+            When a frame was acquired, and its backend cannot read it yet.
         NotAStoreError
             When the store was deleted, moved or replaced.
         """
@@ -238,7 +238,7 @@ class View(ArrayView):
         return self._live.read(self._number, picks, rows, columns)
 
     def _is_acquired(self, index: tuple[int, ...]) -> bool:
-        return self._live.frames.is_taken(self._number, index)
+        return self._live.frames.is_accepted(self._number, index)
 
     def _newest(self) -> tuple[int, tuple[int, ...] | None]:
         return self._live.frames.newest(self._number)
@@ -384,7 +384,7 @@ class JoinedView(ArrayView):
         place = tuple(values[name] for name in image.axis_names[:-2])
         shape = live.frames.shape(number)
         is_inside = all(n < size for n, size in zip(place, shape, strict=False))
-        return is_inside and live.frames.is_taken(number, place)
+        return is_inside and live.frames.is_accepted(number, place)
 
     def _newest(self) -> tuple[int, tuple[int, ...] | None]:
         if self._live is None:

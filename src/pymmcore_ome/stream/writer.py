@@ -1,6 +1,6 @@
 """`Writer`: the thread that moves frames from the buffer to the backend and the frame table.
 
-It records a frame only when its pixels are on disk. The first error ends it; it never
+It lists a frame only when its pixels are on disk. The first error ends it; it never
 swallows one.
 """
 
@@ -11,10 +11,10 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from pymmcore_ome.backends import FrameWrite, PartialWriteError, WriteFuture
-from pymmcore_ome.errors import WriteError
+from pymmcore_ome.errors import MapErrors, WriteError
 from pymmcore_ome.frames import frame_checksum
 
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame, what_to_do
@@ -23,7 +23,7 @@ from .live import LivePixels
 from .options import SaveOptions
 from .store import Store
 
-_MAX_WRITES_IN_FLIGHT: Final = 512
+_MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
 _SOON_S: Final = 0.02
 _FIRST_BATCH_BYTES: Final = 4 << 20
@@ -58,7 +58,7 @@ class Writer(threading.Thread):
         self._buffer = buffer
         self._pending, self._locks = live.frames, live.locks
         self._backend = store.backend
-        self._table = store.journal
+        self._table = store.table
         self._assembler = ChunkAssembler(
             store.layout,
             buffer.budget_bytes,
@@ -106,7 +106,7 @@ class Writer(threading.Thread):
         """Write until the buffer ends, or the first error, which the buffer then keeps."""
         write = self._write_batch if self._backend.takes_frames else self._write_blocks
         try:
-            while not self._buffer.drained or self._in_flight:
+            while not self._buffer.is_drained or self._in_flight:
                 is_idle = write()
                 self._flush(is_idle)
             if not self._backend.takes_frames:
@@ -124,11 +124,12 @@ class Writer(threading.Thread):
         return _SOON_S if self._committer.is_waiting else self._flush_every_s
 
     def _write_batch(self) -> bool:
-        """Write what the buffer has, and commit it; return whether it had nothing."""
-        frames: Sequence[Any] = self._buffer.take(self._wait_s, self._batch_bytes)
-        if not frames:
+        """Write the queued frames, and commit those on disk; return whether none was queued."""
+        batch = self._buffer.take(self._wait_s, self._batch_bytes)
+        if not batch:
             return True
         began = time.monotonic()
+        frames = [queued for queued in batch if isinstance(queued, QueuedFrame)]
         writes: list[FrameWrite] = []
         failure: WriteError | None = None
         try:
@@ -154,25 +155,30 @@ class Writer(threading.Thread):
             if queued.is_pooled:
                 self._pool.release(queued.frame)
         if failure is not None:
-            raise failure
-        if time.monotonic() - began > _BATCH_S:
+            raise failure from failure.__cause__
+        self._adapt_batch(time.monotonic() - began)
+        return False
+
+    def _adapt_batch(self, took_s: float) -> None:
+        """Take larger batches from now on, or smaller ones where the disk is slow."""
+        if took_s > _BATCH_S:
             self._batch_bytes = max(self._batch_bytes // 2, _FIRST_BATCH_BYTES)
         else:
             most_bytes = min(self._backend.batch_bytes, self._buffer.budget_bytes // 4)
             self._batch_bytes = max(_FIRST_BATCH_BYTES, min(2 * self._batch_bytes, most_bytes))
-        return False
 
     def _write_blocks(self) -> bool:
-        """Start to write what the buffer has, and commit what is done."""
-        messages = self._buffer.take(0.0 if self._in_flight else self._wait_s)
-        is_over = not messages and bool(self._in_flight)
-        self._reap(at_least=1 if is_over else 0)
-        for message in messages or (None,):
-            if self._options.checksums and isinstance(message, QueuedFrame):
-                message.checksum = frame_checksum(message.frame)
-            for block in self._assembler.add(message):
+        """Start to write the queued frames, and commit those on disk; return whether idle."""
+        batch = self._buffer.take(0.0 if self._in_flight else self._wait_s)
+        self._reap(at_least=1 if self._in_flight and not batch else 0)
+        for queued in batch:
+            if self._options.checksums and isinstance(queued, QueuedFrame):
+                queued.checksum = frame_checksum(queued.frame)
+            for block in self._assembler.add(queued):
                 self._write(block)
-        return not messages
+        for block in self._assembler.due():
+            self._write(block)
+        return not batch
 
     def _write_rest(self) -> None:
         for block in self._assembler.rest():
@@ -184,7 +190,7 @@ class Writer(threading.Thread):
         while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT or block.chunk in self._whole:
             self._reap(at_least=1)
         number, at = block.image, block.start[:-2]
-        try:
+        with self._mapped_errors(block):
             self._add_images(number)
             pixels = block.pixels
             if self._images[number].spec.unbounded_axes:
@@ -196,8 +202,6 @@ class Writer(threading.Thread):
             except BaseException:
                 self._locks.unlock(number, at)
                 raise
-        except Exception as error:
-            raise self._failure(block.frames, error) from error
         if future is None:
             self._locks.unlock(number, at)
             self._commit_blocks([block])
@@ -213,10 +217,11 @@ class Writer(threading.Thread):
             while self._in_flight and (len(done) < at_least or self._in_flight[0][1].done()):
                 block, future = self._in_flight.popleft()
                 try:
-                    future.result()
-                except Exception as error:
+                    with self._mapped_errors(block):
+                        future.result()
+                except BaseException:
                     self._buffer.release(sum([queued.nbytes for queued in block.frames]))
-                    raise self._failure(block.frames, error) from error
+                    raise
                 finally:
                     self._locks.unlock(block.image, block.start[:-2])
                     if block.is_whole:
@@ -237,7 +242,7 @@ class Writer(threading.Thread):
         nbytes = sum([queued.nbytes for queued in frames])
         self._buffer.release(nbytes)
         self._pending.settle(frames, self._buffer.budget_bytes - self._buffer.bytes_held)
-        self._committer.add(frames, nbytes, len(self.shapes))
+        self._committer.commit(frames, nbytes, len(self.shapes))
 
     def _make_place(self, queued: QueuedFrame) -> None:
         """Make the image of a frame where it is new, and let its array reach to the frame."""
@@ -266,7 +271,7 @@ class Writer(threading.Thread):
 
     def _flush(self, is_idle: bool) -> None:
         if self._committer.is_waiting:
-            self._committer.go_on(len(self.shapes))
+            self._committer.commit_waiting(len(self.shapes))
         now = time.monotonic()
         if is_idle or now - self._flushed_at >= self._flush_every_s:
             self._table.flush()
@@ -277,7 +282,7 @@ class Writer(threading.Thread):
 
     def _checkpoint(self) -> None:
         """Make what is in the frame table outlast what the stream was asked to outlast."""
-        self._committer.go_on(len(self.shapes), must=True)
+        self._committer.commit_waiting(len(self.shapes), must=True)
         if self._options.durability == "power":
             self._backend.sync()  # pixels first: the table lists nothing that is not on disk
         self._table.flush(sync=self._options.durability == "power")
@@ -288,10 +293,13 @@ class Writer(threading.Thread):
             with suppress(Exception):  # the first error is latched already; this is its echo
                 self._reap(at_least=1)
         try:
-            self._committer.go_on(len(self.shapes), must=True)
+            self._committer.commit_waiting(len(self.shapes), must=True)
             self._table.flush()
         except Exception as error:
             self._buffer.fail(error)
+
+    def _mapped_errors(self, block: Block) -> MapErrors:
+        return MapErrors(lambda error: self._failure(block.frames, error))
 
     def _failure(self, frames: Sequence[QueuedFrame], cause: BaseException) -> WriteError:
         """Return the error of frames that could not be written."""
@@ -314,7 +322,9 @@ _SHARE: Final = 10  # documents may be a tenth of the pixels
 
 
 class FrameCommitter:
-    """Lists frames whose pixels are on disk. Used by the writer's thread alone.
+    """Lists frames whose pixels are on disk, after the documents that describe their images.
+
+    Used by the writer's thread alone.
 
     Attributes
     ----------
@@ -329,9 +339,9 @@ class FrameCommitter:
         self._checkpoint_s = options.checkpoint_s
         self._waiting: list[QueuedFrame] = []
         self._waiting_bytes = 0
-        self._said_at = -1e9
-        self._said_s = 0.0
-        self._said_bytes = 0
+        self._documented_at = -1e9
+        self._took_s = 0.0
+        self._document_bytes = 0
         self._last_bytes = 0
 
     @property
@@ -339,38 +349,50 @@ class FrameCommitter:
         """Whether frames wait for the documents."""
         return bool(self._waiting)
 
-    def add(self, frames: Iterable[QueuedFrame], nbytes: int, image_count: int) -> None:
-        """List frames, now or as soon as the documents tell of them."""
-        self._waiting += frames
-        self._waiting_bytes += nbytes
-        self.go_on(image_count)
+    def commit(self, frames: Iterable[QueuedFrame], nbytes: int, image_count: int) -> None:
+        """List frames, now or as soon as the documents describe their images.
 
-    def go_on(self, image_count: int, *, must: bool = False) -> None:
-        """List what waits, when the documents may be written, or must be.
+        Parameters
+        ----------
+        frames : iterable of QueuedFrame
+        nbytes : int
+            Of their pixels.
+        image_count : int
+            The images that have an array.
 
         Raises
         ------
         OSError
         """
-        if not self._store.is_said:
-            if not must and not self._may_say():
+        self._waiting += frames
+        self._waiting_bytes += nbytes
+        self.commit_waiting(image_count)
+
+    def commit_waiting(self, image_count: int, *, must: bool = False) -> None:
+        """List the frames that wait, if the documents may be written now, or must be.
+
+        Raises
+        ------
+        OSError
+        """
+        if self._store.has_pending_documents:
+            if not must and not self._may_write_documents():
                 return
             began = time.monotonic()
-            self._last_bytes = self._store.say(image_count)
-            self._said_at = time.monotonic()
-            self._said_s = self._said_at - began
-            self._said_bytes += self._last_bytes
-        for queued in self._waiting:
-            self._store.journal.append(queued)
+            self._last_bytes = self._store.write_documents(image_count)
+            self._documented_at = time.monotonic()
+            self._took_s = self._documented_at - began
+            self._document_bytes += self._last_bytes
+        self._store.table.extend(self._waiting)
         self.frames += len(self._waiting)
         self.bytes += self._waiting_bytes
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def _may_say(self) -> bool:
-        passed_s = time.monotonic() - self._said_at
+    def _may_write_documents(self) -> bool:
+        passed_s = time.monotonic() - self._documented_at
         if passed_s >= self._checkpoint_s:
             return True
         room = _FREE_BYTES + self.bytes // _SHARE
-        is_small = self._said_bytes + self._last_bytes <= room
-        return is_small and passed_s >= _PAUSE * self._said_s
+        is_small = self._document_bytes + self._last_bytes <= room
+        return is_small and passed_s >= _PAUSE * self._took_s

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.backends.compression import Levels, parse
 from pymmcore_ome.backends.port import BackendOptions, WriteFuture
 from pymmcore_ome.disk import StoreLocation, max_open_files
+from pymmcore_ome.errors import MapErrors
 from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, order_problems
 
 from .documents import array_folder, say_shape
@@ -67,7 +68,7 @@ class AcquireZarrBackend(ZarrFolder):
         self._open_at_once = order_problems(layout).open_at_once
 
     def add(self, image: ImageLayout) -> None:
-        super().add(replace(image, spec=_with_shards(image.spec)))
+        super().add(image.with_spec(_with_shards(image.spec)))
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
@@ -107,7 +108,11 @@ class AcquireZarrBackend(ZarrFolder):
 
     def _open(self, image: ImageLayout) -> AcquireArray:
         codec = parse(self._compression, self.compressions)
-        try:
+
+        def unopened(error: Exception) -> OSError:
+            return OSError(f"acquire-zarr could not open image {image.path!r}: {error}")
+
+        with MapErrors(unopened, RuntimeError):
             return AcquireArray(
                 array_folder(self._root, image),
                 image,
@@ -115,8 +120,6 @@ class AcquireZarrBackend(ZarrFolder):
                 threads=0 if self._open_at_once == 1 else 1,
                 queue_bytes=_QUEUE_BYTES // self._open_at_once,
             )
-        except RuntimeError as error:
-            raise OSError(f"acquire-zarr could not open image {image.path!r}: {error}") from error
 
 
 def _with_shards(spec: ArraySpec) -> ArraySpec:
@@ -215,13 +218,10 @@ class AcquireArray:
             raise OSError("this array was ended by an error before")
         if not self._folder.is_dir():  # acquire-zarr would make it anew, and say nothing
             raise FileNotFoundError(f"{self._folder} was deleted while it was written")
-        try:
+        with MapErrors(self._stopped, RuntimeError):
             if first > self._written:
                 self._stream.skip((first - self._written) * self._plane_bytes)
             self._stream.append(np.ascontiguousarray(block))
-        except RuntimeError as error:
-            self.drop()
-            raise OSError(f"acquire-zarr stopped: {error}") from error
         self._written = first + prod(block.shape[:-2])
         self._wait()
 
@@ -237,15 +237,20 @@ class AcquireArray:
             return
         was_there = self._folder.is_dir()
         stream, self._stream = self._stream, None
-        try:
+        with MapErrors(self._unfinished, RuntimeError):
             stream.close()
-        except RuntimeError as error:
-            raise OSError(f"acquire-zarr could not finish {self._folder}: {error}") from error
         if not was_there:
             shutil.rmtree(self._folder, ignore_errors=True)  # made anew by the close
             raise FileNotFoundError(f"{self._folder} was deleted while it was written")
         self._check_shape(self._say_shape())
         self.is_down = True
+
+    def _stopped(self, error: Exception) -> OSError:
+        self.drop()
+        return OSError(f"acquire-zarr stopped: {error}")
+
+    def _unfinished(self, error: Exception) -> OSError:
+        return OSError(f"acquire-zarr could not finish {self._folder}: {error}")
 
     def drop(self) -> None:
         """Let go of the stream, after an error that is already told."""

@@ -25,23 +25,23 @@ PAGE_BYTES = 400  # at most, of a page's tags
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def documents(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The bytes of the documents, each time that they are written before the end."""
     sizes: list[int] = []
-    say = Store.say
+    write = Store.write_documents
 
     def noted(self: Store, image_count: int) -> int:
-        sizes.append(say(self, image_count))
+        sizes.append(write(self, image_count))
         return sizes[-1]
 
-    monkeypatch.setattr(Store, "say", noted)
+    monkeypatch.setattr(Store, "write_documents", noted)
     monkeypatch.setattr(listing, "_PAUSE", 0)  # on a fast machine they may be written any time
     return sizes
 
 
 @pytest.mark.parametrize("times", [2, 8])
 def test_event_driven_tiff_grows_by_a_tenth_of_its_pixels_and_a_megabyte_for_documents(
-    tmp_path: Path, said: list[int], times: int
+    tmp_path: Path, documents: list[int], times: int
 ) -> None:
     path = tmp_path / "a.ome.tiff"
     dims = [Dimension(name=name) for name in "tcz"]
@@ -55,11 +55,11 @@ def test_event_driven_tiff_grows_by_a_tenth_of_its_pixels_and_a_megabyte_for_doc
                     stream.append(frame, at={"t": t, "p": p, "c": c})
     pixels = times * POSITIONS * CHANNELS * FRAME_BYTES
     # the first and the last time are not counted against it, and a document is known by its size
-    assert sum(said) <= pixels / 10 + 2**20 + 3 * max(said)
+    assert sum(documents) <= pixels / 10 + 2**20 + 3 * max(documents)
     pages = 4 * times * POSITIONS * CHANNELS  # at most: each of two axes may be twice as long
     # the documents of the end are two: what grew, and how it ended
-    ending = 3 * max(said) + 300 * times * POSITIONS * CHANNELS
-    assert path.stat().st_size <= pixels + sum(said) + pages * PAGE_BYTES + ending
+    ending = 3 * max(documents) + 300 * times * POSITIONS * CHANNELS
+    assert path.stat().st_size <= pixels + sum(documents) + pages * PAGE_BYTES + ending
     assert po.validate(path) == []
 
 
@@ -81,7 +81,7 @@ class _Behind(TensorstoreBackend):
 
 
 def test_store_that_grows_can_be_opened_while_its_producer_is_ahead(
-    tmp_path: Path, said: list[int]
+    tmp_path: Path, documents: list[int]
 ) -> None:
     """The documents tell of no image that has not been made."""
     path = tmp_path / "a.ome.zarr"
@@ -97,4 +97,4 @@ def test_store_that_grows_can_be_opened_while_its_producer_is_ahead(
         ahead.release()
     assert all(paths == ["0", "1", "2", "3"][: len(paths)] for paths in opened)
     assert opened[-1] == ["0", "1", "2", "3"]
-    assert said
+    assert documents

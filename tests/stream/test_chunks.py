@@ -50,7 +50,7 @@ class UsedArrays(ArrayPool):
 
 
 class Bench:
-    """An assembly without threads and disk: what it hands out goes into numpy arrays.
+    """An assembler without threads and disk: what it hands out goes into numpy arrays.
 
     Its clock stands still until it is told otherwise.
     """
@@ -62,7 +62,7 @@ class Bench:
         self.layout = with_chunks(layout_of(schema(sizes, **fields)), chunks, shards)
         self.router = FrameRouter(self.layout)
         self.now = 100.0
-        self.assembly = ChunkAssembler(
+        self.assembler = ChunkAssembler(
             self.layout, budget, pool=UsedArrays(), clock=lambda: self.now
         )
         self.arrays: dict[int, np.ndarray] = {}
@@ -78,25 +78,24 @@ class Bench:
         self.bytes_held += NBYTES * (3 if rgb else 1)
         self.last = frame_of(number, rgb)
         queued = QueuedFrame(self.last, address, {}, {"delta_t_s": number})
-        return self._take(self.assembly.add(queued))
+        return self._take([*self.assembler.add(queued), *self.assembler.due()])
 
     def skip(self, *numbers: int) -> list[tuple[Any, ...]]:
         """Announce that these frames will not come."""
-        return self._take(
-            self.assembly.add(SkippedFrames([self.router.by_arrival(number) for number in numbers]))
-        )
+        addresses = [self.router.by_arrival(number) for number in numbers]
+        return self._take(self.assembler.add(SkippedFrames(addresses)))
 
     def wait(self, seconds: float) -> list[tuple[Any, ...]]:
         self.now += seconds
-        return self._take(self.assembly.add(None))
+        return self._take(self.assembler.due())
 
     def rest(self) -> list[tuple[Any, ...]]:
-        return self._take(self.assembly.rest())
+        return self._take(self.assembler.rest())
 
     def check(self) -> None:
         """Assert that all is handed out once, in its place, and the arrays are no larger."""
         assert self.bytes_held == 0
-        assert self.assembly.open_bytes == 0
+        assert self.assembler.open_bytes == 0
         numbers = [int(queued.numbers[0]) for b in self.blocks for queued in b.frames]
         assert sorted(numbers) == sorted(self.expected.values())
         expected = {n: np.zeros_like(array) for n, array in self.arrays.items()}
@@ -140,7 +139,7 @@ class Bench:
 def test_frames_are_held_until_their_chunk_is_full() -> None:
     bench = Bench({"t": 10}, {"t": 4})
     assert [bench.append(n) for n in range(3)] == [[], [], []]
-    assert bench.assembly.open_bytes == 4 * NBYTES
+    assert bench.assembler.open_bytes == 4 * NBYTES
     assert bench.append(3) == [(0, (0,), (4,), [0, 1, 2, 3])]
     assert [bench.append(n) for n in range(4, 7)] == [[], [], []]
     assert bench.append(7) == [(0, (4,), (4,), [4, 5, 6, 7])]
@@ -189,10 +188,10 @@ def test_rgb_frames_are_gathered_in_whole_frames(chunk: int, cells: int) -> None
 
 def test_one_frame_a_chunk_passes_through_without_a_copy() -> None:
     bench = Bench({"t": 3}, None)
-    assert not bench.assembly.is_gathering
+    assert not bench.assembler.is_gathering
     bench.append(0)
     assert np.shares_memory(bench.blocks[0].pixels, bench.last)
-    assert bench.assembly.open_bytes == 0
+    assert bench.assembler.open_bytes == 0
     bench.check()
 
 
@@ -323,14 +322,14 @@ def test_chunk_larger_than_half_of_the_budget_passes_through_and_it_is_said_once
 ) -> None:
     bench = Bench({"p": 2, "t": 4}, {"t": 4}, budget=8 * NBYTES - 1)
     assert "Set buffer_bytes to 192 or more" in caplog.text
-    assert not bench.assembly.is_gathering
+    assert not bench.assembler.is_gathering
     assert [bench.append(n) for n in (0, 5)] == [
         [(0, (0,), (1,), [0])], [(1, (1,), (1,), [5])],
     ]  # fmt: skip
     assert bench.skip(1) == []
     assert len(caplog.records) == 1
     bench.check()
-    assert Bench({"p": 2, "t": 4}, {"t": 4}, budget=8 * NBYTES).assembly.is_gathering
+    assert Bench({"p": 2, "t": 4}, {"t": 4}, budget=8 * NBYTES).assembler.is_gathering
 
 
 @dataclass
@@ -378,7 +377,7 @@ def test_every_frame_is_handed_out_once_in_its_place_and_within_the_budget(case:
             bench.skip(number)
         else:
             bench.wait(CHECKPOINT_S / 2)
-        assert bench.bytes_held <= bench.assembly.open_bytes <= case.budget // 2
+        assert bench.bytes_held <= bench.assembler.open_bytes <= case.budget // 2
     bench.rest()
     bench.check()
     whole = [b.chunk for b in bench.blocks if b.is_whole]

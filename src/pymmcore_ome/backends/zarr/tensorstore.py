@@ -72,7 +72,7 @@ class TensorstoreBackend(ZarrBackend):
     ) -> WriteFuture | None:
         if self._is_a_file(image, block):
             return self._write_file(image, start, block)
-        target = self._array(image)[region(start, block.shape)]
+        target = self.array(image)[region(start, block.shape)]
         # Not copied where the block lies within one chunk. Where it is cut into several,
         # tensorstore 0.1.86 takes some of its own strided views of the source for the fill
         # value, and leaves those chunks out without a word: there it has to make a copy.
@@ -114,7 +114,7 @@ class TensorstoreBackend(ZarrBackend):
         return written
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
-        array = self._array(image)
+        array = self.array(image)
         larger = grown(array.shape, shape)
         self._keep(image, array.resize(exclusive_max=larger, expand_only=True).result())
         return False

@@ -27,7 +27,7 @@ _SMALL_BYTES: Final = 64 << 10
 class TensorstoreBackend(ZarrBackend):
     """Writes Zarr version 3 arrays through tensorstore.
 
-    Does not copy a block that lies within one chunk: the caller never changes it.
+    Does not copy a block within one chunk: the caller never changes it.
     """
 
     name: ClassVar[str] = "tensorstore"
@@ -94,7 +94,7 @@ class TensorstoreBackend(ZarrBackend):
     def _is_a_file(self, image: int, block: NDArray[np.generic]) -> bool:
         """Whether a block is one frame, and that frame the bytes of one file.
 
-        The file is then never written again: a place takes one frame.
+        The file is then never written again: each place has one frame.
         """
         spec = self._images[image].spec
         return (

@@ -22,12 +22,13 @@ from .folder import ZarrBackend, grown, region
 
 #: From here on it costs more to copy a frame into bytes than to open its array.
 _SMALL_BYTES: Final = 64 << 10
+_COPIED_BYTES: Final = 256 << 10
 
 
 class TensorstoreBackend(ZarrBackend):
     """Writes Zarr version 3 arrays through tensorstore.
 
-    Does not copy a block that lies within one chunk: the caller never changes it.
+    Does not copy a large block that lies within one chunk: the caller never changes it.
     """
 
     name: ClassVar[str] = "tensorstore"
@@ -72,24 +73,30 @@ class TensorstoreBackend(ZarrBackend):
     ) -> WriteFuture | None:
         if self._is_a_file(image, block):
             return self._write_file(image, start, block)
-        target = self._array(image)[region(start, block.shape)]
+        array, spec = self._array(image), self._images[image].spec
+        if block.shape == spec.block_shape == spec.chunk_shape and not spec.shard_shape:
+            if spec.samples == 1:  # plain numbers are the cheapest selection
+                array, block = array[start[:-2]], block.reshape(spec.frame_shape)
+            else:
+                array = array[region(start, block.shape)]
+            is_one_chunk = True
+        else:
+            array = array[region(start, block.shape)]
+            is_one_chunk = spec.shard_shape is None and all(
+                first // chunk == (first + size - 1) // chunk
+                for first, size, chunk in zip(start, block.shape, spec.chunk_shape, strict=True)
+            )
         # Not copied where the block lies within one chunk. Where it is cut into several,
         # tensorstore 0.1.86 takes some of its own strided views of the source for the fill
-        # value, and leaves those chunks out without a word: there it has to make a copy.
-        commit = target.write(
+        # value, and silently leaves those chunks out: there it has to make a copy. A small
+        # block is copied, too: to release an array, its threads have to wait for the interpreter.
+        commit = array.write(
             np.ascontiguousarray(block),
-            can_reference_source_data_indefinitely=self._is_one_chunk(image, start, block),
+            can_reference_source_data_indefinitely=is_one_chunk and block.nbytes > _COPIED_BYTES,
         ).commit
-        commit.force()  # a commit is lazy: nobody waits for it until the buffer is full
+        commit.force()  # a commit is lazy: it starts when its result is asked for
         future: WriteFuture = commit
         return future
-
-    def _is_one_chunk(self, image: int, start: tuple[int, ...], block: NDArray[np.generic]) -> bool:
-        spec = self._images[image].spec
-        return spec.shard_shape is None and all(
-            first // chunk == (first + size - 1) // chunk
-            for first, size, chunk in zip(start, block.shape, spec.chunk_shape, strict=True)
-        )
 
     def _is_a_file(self, image: int, block: NDArray[np.generic]) -> bool:
         """Whether a block is one frame, and that frame the bytes of one file.

@@ -23,6 +23,7 @@
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
     │   └── StalledError (TimeoutError)      the disk has stopped accepting data
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
+        ├── MissingFramesError               planned frames did not come, and missing is "raise"
         └── RunningError (ValueError)        another run is under way
 
 A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
@@ -145,6 +146,10 @@ class StalledError(WriteError, TimeoutError):
 
 class AcquisitionError(PymmcoreOmeError, RuntimeError):
     """An acquisition that cannot be saved the way it was asked."""
+
+
+class MissingFramesError(AcquisitionError):
+    """A run was complete, and planned frames are missing; the others are stored."""
 
 
 class RunningError(AcquisitionError, ValueError):

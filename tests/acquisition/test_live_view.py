@@ -29,7 +29,7 @@ SEQUENCE = useq.MDASequence(
 
 @pytest.mark.parametrize(
     ("backend", "options"),
-    [("tensorstore", {}), ("tensorstore", {"chunks": {"z": 2}, "shards": {"z": 4}}),
+    [("native", {}), ("tensorstore", {}), ("tensorstore", {"chunks": {"z": 2}, "shards": {"z": 4}}),
      ("zarr-python", {}), ("acquire-zarr", {}), ("tiff", {}), ("tiff", {"compression": "zstd"})],
 )  # fmt: skip
 def test_thread_sees_each_frame_as_it_was_delivered(

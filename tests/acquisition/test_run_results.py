@@ -173,14 +173,34 @@ def test_paths_of_others_keep_the_runners_own_arguments(
     with po.install(core):
         core.mda.run(SEQUENCE, output="memory", overwrite=True)
         core.mda.run(SEQUENCE, output=settings, dimension_overrides={"t": {"chunk_size": 1}})
-        core.run_mda(SEQUENCE, output="data.bin", overwrite=True).join()
+        core.run_mda(SEQUENCE, output="scratch://", overwrite=True).join()
         core.run_mda(SEQUENCE).join()
     assert passed == [
         {"output": "memory", "overwrite": True},
         {"output": settings, "dimension_overrides": {"t": {"chunk_size": 1}}},
-        {"output": "data.bin", "overwrite": True},
+        {"output": "scratch://", "overwrite": True},
         {"output": None},
     ]
+
+
+@pytest.mark.parametrize("name", ["exp", "exp.h5", "memory/a", "exp.zarr.gz"])
+@pytest.mark.parametrize("method", ["run", "run_mda"])
+def test_path_without_a_known_suffix_is_refused(
+    core: CMMCorePlus, tmp_path: Path, name: str, method: str
+) -> None:
+    with po.install(core):
+        run = core.mda.run if method == "run" else core.run_mda
+        with pytest.raises(errors.OptionError, match=r"End the path in .ome.zarr or .ome.tiff"):
+            run(SEQUENCE, output=str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_path_without_a_suffix_is_ours_where_install_names_the_format(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    with po.install(core, format="ome-zarr"):
+        core.mda.run(SEQUENCE, output=tmp_path / "exp")
+    assert po.validate(tmp_path / "exp") == []
 
 
 def test_scratch_output_of_the_runner_works_beside_ours(core: CMMCorePlus, tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ def test_backends_are_found_by_name() -> None:
     assert {"native", "tensorstore", "zarr-python", "acquire-zarr", "tiff"} <= set(
         po.available_backends()
     )
-    assert find_backend(None, "ome-zarr") is TensorstoreBackend
+    assert find_backend(None, "ome-zarr") is NativeBackend
+    assert find_backend("tensorstore", "ome-zarr") is TensorstoreBackend
     assert find_backend("zarr-python", "ome-zarr") is ZarrPythonBackend
     assert find_backend("acquire-zarr", "ome-zarr") is AcquireZarrBackend
     assert find_backend(None, "ome-tiff") is TiffBackend

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +19,9 @@ from ome_types import from_xml
 
 import pymmcore_ome as po
 from pymmcore_ome import errors
-from pymmcore_ome.disk import read_description
+from pymmcore_ome.disk import read_description, write_whole
 from pymmcore_ome.testing import encoded_frame
+from pymmcore_ome.testing.backend_contract import loops
 
 SHAPE = (6, 8)
 WRITE = """
@@ -45,6 +49,8 @@ time.sleep(600)
 """
 
 STORES = [
+    ("a.ome.zarr", {"backend": "native"}),
+    ("a.ome.zarr", {"backend": "native", "compression": "zstd"}),
     ("a.ome.zarr", {"backend": "tensorstore"}),
     ("a.ome.zarr", {"backend": "zarr-python"}),
     ("a.ome.tiff", {}),
@@ -81,9 +87,17 @@ def test_killed_store_is_recovered(
         kind = "unbounded"
     path = tmp_path / name
     killed(path, kind, options)
-    assert po.open_dataset(path).status == "incomplete"
+    left = po.open_dataset(path)
+    assert left.status == "incomplete"
+    started = datetime.fromisoformat(left.record.started or "")
+    written = started.timestamp() + 0.01  # of its last frame; the run may have been hours ago
+    os.utime(left.location.table, (written, written))
 
     dataset = po.recover(path)
+    assert datetime.fromisoformat(dataset.record.ended or "").timestamp() == pytest.approx(
+        written, abs=0.002
+    )
+    assert datetime.fromisoformat(dataset.record.recovered or "") >= started
     assert dataset.status == "recovered"
     assert "ended without closing" in (dataset.record.reason or "")
     assert dataset.record.frames["written"] == 100
@@ -161,3 +175,41 @@ def test_two_programs_cannot_write_to_one_path(tmp_path: Path) -> None:
     process.stdout.close()
     time.sleep(0)
     po.open_stream(path, loops({"t": 2}), overwrite=True).close()
+
+
+@pytest.mark.parametrize("kind", ["documents", "frame table", "lock", "part", "pixels"])
+def test_recover_writes_through_no_link(tmp_path: Path, kind: str) -> None:
+    path, outside = tmp_path / "a.ome.zarr", tmp_path / "outside"
+    stream = po.open_stream(path, loops({"t": 2, "p": 2}))
+    stream.append(np.ones((6, 8), "uint16"))
+    stream.close()
+    root = path / "zarr.json"
+    root.write_text(root.read_text().replace('"status": "complete"', '"status": "incomplete"'))
+    outside.mkdir()
+    (outside / "notes.txt").write_text("the first line\nthe last line")
+    (outside / "METADATA.ome.xml").write_text("mine")
+    link, target = {
+        "documents": (path / "OME", outside),
+        "frame table": (path / "frames.jsonl", outside / "notes.txt"),
+        "lock": (path / "frames.jsonl.lock", outside / "notes.txt"),
+        "part": (path / "zarr.json.part", outside / "notes.txt"),
+        "pixels": (path / "0" / "0" / "c", outside),
+    }[kind]
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    with pytest.raises(po.errors.StorePathError, match="is a link"):
+        po.recover(path)
+    assert (outside / "notes.txt").read_text() == "the first line\nthe last line"
+    assert (outside / "METADATA.ome.xml").read_text() == "mine"
+    assert len(list(outside.iterdir())) == 2
+
+
+def test_temporary_file_is_made_anew_where_a_link_has_its_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "zarr.json.part").symlink_to(tmp_path / "notes.txt")
+    write_whole(tmp_path / "zarr.json", b"{}")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "zarr.json").read_bytes() == b"{}"
+    assert not (tmp_path / "zarr.json").is_symlink()

@@ -108,6 +108,7 @@ KINDS = {
     "events in colour": (growing(rgb=True), by_event),
 }
 STORES = [
+    ("a.ome.zarr", {"backend": "native"}),
     ("a.ome.zarr", {"backend": "tensorstore"}),
     ("a.ome.zarr", {"backend": "zarr-python"}),
     ("a.ome.tiff", {}),

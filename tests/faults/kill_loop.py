@@ -40,6 +40,7 @@ def main() -> None:
     import faults.ways
 
     for name in ("stream", "dataset", "backends.zarr.acquire", "backends.zarr.tensorstore",
+                 "backends.zarr.native",
                  "backends.tiff.backend", "backends.zarr.zarr_python"):  # fmt: skip
         import_module(f"pymmcore_ome.{name}")  # once, so that every fork finds it imported
 

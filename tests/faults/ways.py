@@ -25,6 +25,9 @@ class Way(NamedTuple):
 
 
 WAYS = (
+    Way("native", ".ome.zarr", {}),
+    Way("native-zstd", ".ome.zarr", {"compression": "zstd"}),
+    Way("native-files", ".ome.zarr", {"shards": False}),
     Way("tensorstore", ".ome.zarr", {"backend": "tensorstore"}),
     Way("tensorstore-gathered", ".ome.zarr", {"chunks": {"t": 4}, "compression": "zstd"}),
     Way("zarr-python", ".ome.zarr", {"backend": "zarr-python"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -209,3 +210,38 @@ def test_many_producers_lose_no_frame(tmp_path: Path, small_schema: StorageSchem
     for n, address in enumerate(po.FrameRouter(small_schema)):
         found = read_by_zarr(tmp_path / "a.ome.zarr", address.image)[address.index]
         np.testing.assert_array_equal(found, encoded_frame(n, SHAPE))
+
+
+FORK = """
+import multiprocessing, os, sys
+import numpy as np
+import pymmcore_ome as po
+
+def nothing():
+    pass
+
+dims = [po.Dimension(name=name, size=size) for name, size in (("t", 2), ("y", 4), ("x", 4))]
+stream = po.open_stream(sys.argv[1], po.StorageSchema(dimensions=dims, dtype="uint8"))
+stream.append(np.full((4, 4), 1, "uint8"))
+process = multiprocessing.get_context("fork").Process(target=nothing)
+process.start()
+process.join()
+assert process.exitcode == 0, process.exitcode
+child = os.fork()
+if not child:
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+stream.append(np.full((4, 4), 2, "uint8"))
+assert stream.close().status == "complete"
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_child_ends_and_leaves_the_stream_to_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, str(path)],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert po.validate(path, pixels=True) == []

@@ -27,7 +27,10 @@ YX = (Dimension(name="y", size=6, scale=0.5), Dimension(name="x", size=8))
 GUARD_S = 60.0  # no test waits so long unless something hangs
 
 WAYS: dict[str, dict[str, Any]] = {
-    "tensorstore": {},
+    "native": {"backend": "native"},
+    "native tiles": {"backend": "native", "chunks": {"y": 3}, "shards": {"t": 2, "y": 6}},
+    "native zstd": {"backend": "native", "compression": "zstd"},
+    "tensorstore": {"backend": "tensorstore"},
     "tensorstore chunks": {"chunks": {"z": 2, "y": 3}},
     "tensorstore shards": {"shards": {"t": 2, "z": 4}, "chunks": {"x": 5}},
     "tensorstore parts": {"shards": {"t": 4, "z": 3}, "buffer_bytes": 600},

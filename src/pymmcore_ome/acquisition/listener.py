@@ -19,8 +19,9 @@ from pymmcore_plus.mda import PMDAEngine
 from pymmcore_ome.metadata import Status
 
 from .core_watch import CoreWatch, whole_bursts
-from .engine_methods import is_standard, replaced
+from .engine_methods import ACQUIRES, is_standard, replaced
 from .microscope import CoreFacts
+from .run_end import Light, stop_camera
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -58,8 +59,10 @@ class EngineListener:
         self._cameras = 1
         self._is_standard = is_standard(engine)
         self._watch = CoreWatch(engine)
+        self._acquires_as_usual = is_standard(engine, ACQUIRES)
         self._whole_bursts = whole_bursts(engine)
         self._unapplied_settings: list[str] = []  # of the present event, which the engine only logs
+        self._light = Light(None)
         self.error: BaseException | None = None  # what ended the run, wherever it arose
         self.close_error: Exception | None = None  # what a sink said at its end
 
@@ -75,6 +78,9 @@ class EngineListener:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._leave()
+        self._light.restore()
+        if error is not None:
+            stop_camera(getattr(self._engine, "mmcore", None))
         # an engine without teardown_sequence, or an interrupt that went past it
         self._close(error)
 
@@ -86,11 +92,12 @@ class EngineListener:
 
     def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_sequence(sequence: Any) -> Any:
+            self._light = Light(getattr(self._engine, "mmcore", None))
             setup = sequence.setup if self._is_standard else None
             with self._watch.hearing(setup) as unapplied_settings:
                 summary = original(sequence)
             with self._noting():
-                facts = CoreFacts.of_engine(self._engine)
+                facts = CoreFacts.of_engine(self._engine, self._is_standard)
                 for sink in self._sinks:
                     sink.setup(
                         sequence, summary, facts, unapplied_settings if self._is_standard else ()
@@ -104,7 +111,12 @@ class EngineListener:
         def setup_event(event: Any) -> Any:
             try:
                 with self._watch.hearing(event) as self._unapplied_settings:
-                    return original(event)
+                    result = original(event)
+                if self._acquires_as_usual and isinstance(event.action, useq.CustomAction):
+                    self._unapplied_settings.append(
+                        f"the engine has no action {event.action.name!r}, so nothing was done"
+                    )
+                return result
             except Exception as error:
                 if type(error).__name__ == "SkipEvent":  # since pymmcore-plus 0.18
                     if getattr(error, "num_frames", 1):
@@ -174,6 +186,9 @@ class EngineListener:
 
     def _teardown_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def teardown_sequence(sequence: Any) -> Any:
+            self._light.restore()  # first: closing a store may take its time
+            if self.error is not None or self._ending()[0] != "complete":
+                stop_camera(getattr(self._engine, "mmcore", None))
             self._close(None)
             self._leave()  # before the runner says that it finished: a slot may start a run
             return original(sequence)

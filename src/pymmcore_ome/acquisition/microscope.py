@@ -37,18 +37,21 @@ class CoreFacts:
         The cameras of a `UniMMCore` that are Python objects. The summary metadata calls every
         pixel type unsigned (pymmcore-plus 0.18), and these may deliver floats or signed
         numbers.
+    is_standard : bool
+        The engine sets up the microscope as that of pymmcore-plus does, no more and no less.
     """
 
     camera_channels: int | None = None
     python_cameras: Mapping[str, Camera] = field(default_factory=dict)
+    is_standard: bool = False
 
     @classmethod
-    def of_engine(cls, engine: Any) -> CoreFacts:
+    def of_engine(cls, engine: Any, is_standard: bool = False) -> CoreFacts:
         """Ask the core of an engine, if it has one."""
         core = getattr(engine, "mmcore", None)
         if core is None:
             return cls()
-        return cls(int(core.getNumberOfCameraChannels()), _python_cameras(core))
+        return cls(int(core.getNumberOfCameraChannels()), _python_cameras(core), is_standard)
 
 
 NO_FACTS: Final = CoreFacts()

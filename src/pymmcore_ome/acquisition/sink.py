@@ -33,6 +33,7 @@ from .microscope import (
     pixel_size_of,
 )
 from .readiness import HOW_TO_RUN_IT, unready
+from .useq.fields import UnappliedFields
 from .useq.schema import schema_from_useq
 
 
@@ -45,6 +46,7 @@ class Sink:
         self._free_run: FreeRun | None = None
         self._in_use = CamerasInUse([], [], None)
         self._cameras: list[str] = []
+        self._fields: UnappliedFields | None = None
         self._notes: dict[str, Any] = {}
         self._unapplied_settings = UnappliedSettings(destination.path)
         self.summary: Summary | None = None
@@ -93,6 +95,7 @@ class Sink:
             )
         self._notes = acquisition_notes(sequence, summary)
         schema = self.plan(sequence, summary, facts)
+        self._fields = UnappliedFields(sequence) if facts.is_standard else None
         if self._free_run is not None:
             self._destination.check()
             self.view = self._free_run.view()
@@ -173,6 +176,8 @@ class Sink:
         if at is not event.index:
             metadata["event_index"] = dict(event.index)
         unapplied_settings = [*unapplied_settings, *self._wrong_scale(event, meta)]
+        if self._fields is not None:
+            unapplied_settings += self._fields.of_frame(event, label)
         if unapplied_settings:
             metadata[NOT_AS_ASKED] = unapplied_settings
         try:

@@ -98,6 +98,9 @@ class ArrayBackend(ABC):
     #: Whether `write_frames` takes frames in batches; else `write` takes blocks.
     takes_frames: ClassVar[bool] = False
 
+    #: Whether images have shards where nobody chose: it writes a frame into its shard at once.
+    shards_by_default: ClassVar[bool] = False
+
     #: The most bytes of frames in a batch: more pay off where it compresses them in threads.
     batch_bytes: int = 16 << 20
 

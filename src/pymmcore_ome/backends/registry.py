@@ -12,11 +12,13 @@ from typing import Final
 
 from pymmcore_ome.disk import Format
 from pymmcore_ome.errors import Option, OptionError
+from pymmcore_ome.layout import Layout, all_specs
 
 from .port import ArrayBackend
 
 GROUP: Final = "pymmcore_ome.backends"
-_DEFAULTS: Final[dict[Format, str]] = {"ome-zarr": "tensorstore", "ome-tiff": "tiff"}
+_DEFAULTS: Final[dict[Format, str]] = {"ome-zarr": "native", "ome-tiff": "tiff"}
+_GATHERING: Final = "tensorstore"  # for chunks of several frames, which native does not write
 _EXTRAS: Final = {"zarr-python": "zarr", "acquire-zarr": "acquire"}
 
 
@@ -62,6 +64,15 @@ def find_backend(
             f" asks for {format}.",
         )
     return chosen
+
+
+def default_backend(
+    format: Format,  # noqa: A002
+    layout: Layout,
+) -> type[ArrayBackend]:
+    """Return the backend that writes a layout where nobody chose one."""
+    gathers = format == "ome-zarr" and any(spec.gathered_axes for spec in all_specs(layout))
+    return find_backend(_GATHERING if gathers else None, format)
 
 
 def _how_to_get(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from pymmcore_ome.errors import StoreExistsError, StorePathError
+from pymmcore_ome.errors import NotAStoreError, StoreExistsError, StorePathError
 
 from .arguments import AsJson, Overwrite, PathArgument
 from .terminal import out, print_json, show
@@ -56,10 +56,13 @@ def recover(path: PathArgument, as_json: AsJson = False) -> None:
     """Finish a store whose program died; changes no pixel, and is safe to run twice."""
     from pymmcore_ome import dataset
 
-    before = dataset.open_dataset(path).status
+    try:
+        before: str | None = dataset.open_dataset(path).status
+    except NotAStoreError:
+        before = None  # an earlier store may be put back
     dataset.recover(path)
     show_store(path, as_json)
-    if before != "incomplete" and not as_json:
+    if before not in ("incomplete", None) and not as_json:
         out.print(f"There was nothing to recover: it is {before}.")
 
 

@@ -91,6 +91,11 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         When the path does not exist, or is not a store that this package wrote.
     """
     root = local_path(path)
+    if (replaced := StoreLocation.of_interrupted(root)) is not None:
+        raise NotAStoreError(
+            f"{root} was being replaced when its program ended, and {replaced.set_aside} is the "
+            "store that was there before. Put it back with `pymmcore-ome recover`."
+        )
     if not root.exists():
         raise NotAStoreError(f"{root} does not exist.")
     location = StoreLocation.of_existing(root)

@@ -10,11 +10,12 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from pymmcore_ome.backends import describe_existing
-from pymmcore_ome.disk import StoreLocation, StoreLock, write_whole
+from pymmcore_ome.backends import array_folder, describe_existing, finish_array
+from pymmcore_ome.disk import StoreLocation, StoreLock, local_path, write_whole
+from pymmcore_ome.errors import StorePathError
 from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
 from pymmcore_ome.metadata import Document, StoreState, documents_of
@@ -27,7 +28,8 @@ from .unconfirmed import confirm_proven
 def recover(path: str | os.PathLike[str]) -> Dataset:
     """Write the closing documents of an unclosed store; its status becomes ``"recovered"``.
 
-    A closed store is not changed, so running this twice is safe.
+    A closed store is not changed, so running this twice is safe. Where a program died while it
+    replaced a store (``overwrite=True``), the earlier store is put back first.
 
     Returns
     -------
@@ -40,10 +42,22 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
         When the path is not a store of this package.
     StoreExistsError
         When a program is still writing to it.
+    StorePathError
+        When a link inside the store leads out of it.
     OSError
         When the documents cannot be written; the old ones are kept.
     """
-    lock = StoreLock(open_dataset(path).location)
+    replaced = StoreLocation.of_interrupted(local_path(path))
+    if replaced is not None:
+        with StoreLock(replaced).is_free():
+            replaced.put_back()
+    location = open_dataset(path).location
+    if (link := location.first_link()) is not None:
+        raise StorePathError(
+            f"{link} is a link, and nothing is written through links. Replace it with a copy of "
+            "what it points to."
+        )
+    lock = StoreLock(location)
     lock.acquire()
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
@@ -56,8 +70,12 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
 
 def _finish(dataset: Dataset) -> None:
     location, stored, layout = dataset.location, dataset.stored, dataset.layout
+    ended = _end_of_frames(dataset)
     cut_half_a_line(location.table)
     confirm_proven(dataset)
+    if dataset.record.backend == "native":
+        for image in layout.images:
+            finish_array(array_folder(dataset.path, image))
     pages = stored.pages(layout.images)
     shapes = [
         stored.written_shape(image)
@@ -73,7 +91,8 @@ def _finish(dataset: Dataset) -> None:
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
         status="recovered",
         reason="the program that wrote it ended without closing it",
-        ended=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        ended=ended,
+        recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
     )
     planes = PlaneMetadata(read_table(location.table))
@@ -84,6 +103,18 @@ def _finish(dataset: Dataset) -> None:
             _put(location, document)
     for document in documents.closed(state):
         _put(location, document)
+
+
+def _end_of_frames(dataset: Dataset) -> str:
+    """Return when the last frame was acquired; where that is not known, when it was listed."""
+    table, started = dataset.location.table, dataset.record.started
+    now = datetime.now().astimezone()
+    listed = datetime.fromtimestamp(table.stat().st_mtime).astimezone() if table.exists() else now
+    times = [row["delta_t_s"] for row in dataset.frames() if row.get("delta_t_s") is not None]
+    ended = min(now, listed)
+    if started is not None and times:
+        ended = min(ended, datetime.fromisoformat(started) + timedelta(seconds=max(times)))
+    return ended.isoformat(timespec="milliseconds")
 
 
 def _put(location: StoreLocation, document: Document) -> None:

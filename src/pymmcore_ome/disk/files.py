@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 _WRITE: Final = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+#: Fails where anything has that name, a link too: what it points to is never written to.
+_NEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.05
 _MOST_PIECES: Final = 1024  # in one call: IOV_MAX, of Linux and macOS
@@ -22,7 +24,8 @@ _MOST_PIECES: Final = 1024  # in one call: IOV_MAX, of Linux and macOS
 def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
     """Write a file so that a reader sees the old content or the new, never half of one.
 
-    With `sync`, the new content outlasts a power cut once this returns.
+    A link of that name is replaced, and what it points to is left as it is. With `sync`, the
+    new content outlasts a power cut once this returns.
 
     Raises
     ------
@@ -31,18 +34,23 @@ def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: boo
     """
     part = f"{path}.part"
     try:
-        if isinstance(content, bytes) and not sync:
-            write_plainly(part, content)
-        else:
-            with open(part, "wb") as file:  # noqa: PTH123
-                file.writelines([content] if isinstance(content, bytes) else content)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
+        with os.fdopen(_open_new(part), "wb") as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         replace_file(part, path)
     except OSError:
         Path(part).unlink(missing_ok=True)
         raise
+
+
+def _open_new(path: str) -> int:
+    try:
+        return os.open(path, _NEW, 0o666)
+    except FileExistsError:  # of a process that died
+        os.unlink(path)  # noqa: PTH108  # a link, not what it points to
+        return os.open(path, _NEW, 0o666)
 
 
 def write_plainly(path: str, content: Any) -> None:

@@ -7,12 +7,15 @@ position, a folder. It replaces stores only: anything else is refused.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +44,9 @@ _OME_FILES: Final = {"zarr.json", "zarr.json.part", "METADATA.ome.xml", "METADAT
 _GROUP_FILES: Final = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata", "zarr.json.part"}
 _IMAGE_FILE: Final = re.compile(r"\d+\.ome\.tiff")
 _OME_SCHEMA: Final = b"openmicroscopy.org/Schemas/OME/"
+_MAX_ASIDE: Final = 10
+
+logger = logging.getLogger("pymmcore-ome")
 _FOLDER_FILES: Final = {
     TIFF_FOLDER_KEY,
     f"{TIFF_FOLDER_KEY}.part",
@@ -71,12 +77,20 @@ class StoreLocation:
             return cls(path, "ome-tiff", True) if (path / TIFF_FOLDER_KEY).is_file() else None
         return cls(path, "ome-tiff", False) if is_tiff(path) else None
 
+    @classmethod
+    def of_interrupted(cls, path: Path) -> StoreLocation | None:
+        """Return the store that `put_back` can put back to a path, or None."""
+        old = cls(path, "ome-zarr", True).set_aside
+        before = None if old is None else cls.of_existing(old)
+        return None if before is None else replace(before, path=path)
+
     @property
     def table(self) -> Path:
         """The frame table: inside a folder, next to a file."""
-        if self.is_folder:
-            return self.path / _TABLE_NAME
-        return self.path.with_name(f"{self.path.name}.{_TABLE_NAME}")
+        return self.path / _TABLE_NAME if self.is_folder else self._table_of_file()
+
+    def _table_of_file(self, suffix: str = "") -> Path:
+        return self.path.with_name(f"{self.path.name}.{_TABLE_NAME}{suffix}")
 
     @property
     def parts(self) -> tuple[Path, ...]:
@@ -89,6 +103,54 @@ class StoreLocation:
         there = StoreLocation.of_existing(self.path)
         return tuple(dict.fromkeys((*self.parts, *(there.parts if there is not None else ()))))
 
+    def first_link(self) -> Path | None:
+        """Return a link that is a part of the store, or None; a link to the store is none."""
+        files = [self.table, self.table.with_name(f"{self.table.name}.lock")]
+        if self.is_folder:
+            return _first_link(self.path)
+        return next((file for file in files if file.is_symlink()), None)
+
+    @property
+    def set_aside(self) -> Path | None:
+        """The store that was here before, if replacing it was interrupted; else None."""
+        if StoreLocation.of_existing(self.path) is not None:
+            return None
+        numbers = [n for n in range(_MAX_ASIDE) if _aside(self.path, n).exists()]
+        return _aside(self.path, numbers[-1]) if numbers else None
+
+    def put_back(self) -> bool:
+        """Put back the store that was here before, if replacing it was interrupted.
+
+        Returns
+        -------
+        bool
+            False when there is none.
+
+        Raises
+        ------
+        OSError
+        StoreExistsError
+            When something that is not a half-made store has its name.
+        """
+        old = self.set_aside
+        if old is None:
+            return False
+        before = StoreLocation.of_interrupted(self.path)
+        parts = (self if before is None else before).parts
+        number = old.name.rpartition("old")[2]
+        moved = [(part, _aside(part, number)) for part in parts]
+        moved = [(part, aside) for part, aside in moved if aside.exists()]
+        for part, _ in moved:
+            if os.path.lexists(part):
+                if reason := self._not_replaceable(part):
+                    raise StoreExistsError(
+                        f"{part} exists and {reason}, so {old}, the store that was there before, "
+                        "cannot be put back. Move it away yourself."
+                    )
+                _remove(part)
+        _move_back(moved)
+        return True
+
     def check_free(self, overwrite: bool) -> None:
         """Raise unless a store may be made here; changes nothing.
 
@@ -98,6 +160,15 @@ class StoreLocation:
             When something is there and may not be overwritten: `overwrite` is off, or it
             is not a store.
         """
+        old = self.set_aside
+        if old is not None and not overwrite:
+            raise StoreExistsError(
+                f"{self.path} was being replaced when its program ended, and {old} is the store "
+                "that was there before. Put it back with `pymmcore-ome recover`, or replace it "
+                "with ",
+                Option("overwrite", True),
+                ".",
+            )
         for part in self._to_replace:
             if not os.path.lexists(part):
                 continue
@@ -116,10 +187,11 @@ class StoreLocation:
 
     @contextmanager
     def made_free(self, overwrite: bool) -> Iterator[None]:
-        """Make room for a store; what it replaces goes only once the block succeeds.
+        """Make room for a store; what it replaces is deleted only once the block succeeds.
 
         A folder is made, a file is left to the block. If the block raises, the half-made
-        store goes and the old one comes back.
+        store is deleted and the old one is put back. If the process ends, `put_back` can still
+        do so. An old store that cannot be deleted is named in the log.
 
         Raises
         ------
@@ -132,11 +204,16 @@ class StoreLocation:
         moved: list[tuple[Path, Path]] = []
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for part in self._to_replace:
-                if part.exists():
-                    old = _aside(part)
-                    part.rename(old)
-                    moved.append((part, old))
+            self.put_back()
+            parts = [part for part in self._to_replace if part.exists()]
+            number = next(
+                n
+                for n in count()
+                if not any(os.path.lexists(_aside(part, n)) for part in self._to_replace)
+            )
+            for part in parts:
+                part.rename(_aside(part, number))
+                moved.append((part, _aside(part, number)))
             if self.is_folder:
                 self.path.mkdir()
             else:
@@ -154,8 +231,12 @@ class StoreLocation:
                 _remove(part)
             _move_back(moved)
             raise
-        for _, old in moved:
-            _remove(old)
+        left = [str(old) for _, old in moved if not _remove(old)]
+        if left:
+            logger.warning(
+                "%s was replaced, but the store that was there before could not be deleted. "
+                "Delete it yourself: %s", self.path, ", ".join(left),
+            )  # fmt: skip
 
     def _not_replaceable(self, part: Path) -> str | None:
         """Return why a path may not be replaced, or None when it is a store and nothing else."""
@@ -163,6 +244,8 @@ class StoreLocation:
             return "is a link"
         if part != self.path:
             return None if _is_frame_table(part) else "is not a frame table"
+        if self._is_half_made(part):
+            return None
         if part.is_dir():
             if (part / TIFF_FOLDER_KEY).is_file():
                 return _foreign_in_tiff_folder(part)
@@ -170,6 +253,17 @@ class StoreLocation:
         if self.format == "ome-zarr":
             return "is not a folder"
         return None if _OME_SCHEMA in (read_description(part) or b"") else "is not an OME-TIFF"
+
+    def _is_half_made(self, part: Path) -> bool:
+        """Whether a process ended while it made a store here, before that could be read."""
+        if StoreLocation.of_existing(part) is not None and part.is_dir():
+            return False
+        lock = part / f"{_TABLE_NAME}.lock" if part.is_dir() else self._table_of_file(".lock")
+        if not lock.is_file() and not any(_aside(part, n).exists() for n in range(_MAX_ASIDE)):
+            return False
+        if part.is_dir():
+            return all(_is_of_new_store(file) for file in part.rglob("*") if not file.is_dir())
+        return not part.stat().st_size or (is_tiff(part) and read_description(part) is None)
 
 
 def root_attributes(path: Path) -> dict[str, Any] | None:
@@ -240,21 +334,43 @@ def _foreign_in_tiff_folder(path: Path) -> str | None:
     return None
 
 
-def _aside(path: Path) -> Path:
-    number = 0
-    while (aside := path.with_name(f".{path.name}.old{number}")).exists():
-        number += 1
-    return aside
+def _first_link(folder: Path) -> Path | None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)  # on Windows
+            if entry.is_symlink() or tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1):
+                return path
+            if entry.is_dir(follow_symlinks=False) and (link := _first_link(path)) is not None:
+                return link
+    return None
+
+
+def _is_of_new_store(file: Path) -> bool:
+    """Whether a file may be one of a store without pixels."""
+    names = _ROOT_FILES | _OME_FILES | _FOLDER_FILES
+    return not file.is_symlink() and (
+        file.name in names or _IMAGE_FILE.fullmatch(file.name) is not None
+    )
+
+
+def _aside(path: Path, number: int | str) -> Path:
+    return path.with_name(f".{path.name}.old{number}")
 
 
 def _move_back(moved: list[tuple[Path, Path]]) -> None:
     for part, old in moved:
         if old.exists() and not part.exists():
             old.rename(part)
+        if old.exists():
+            logger.warning("%s was at %s before. Move it back yourself.", old, part)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
+def _remove(path: Path) -> bool:
+    """Delete a file or folder; return whether it is gone."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return not os.path.lexists(path)

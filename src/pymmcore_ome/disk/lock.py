@@ -7,6 +7,7 @@ Network disks that do not lock are not protected.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -53,10 +54,13 @@ class StoreLock:
         try:
             self._lock.acquire()
         except Timeout:
-            raise StoreExistsError(
-                f"{self._location.path} is being written by another program. Wait until it has "
-                "ended, or choose another name."
-            ) from None
+            raise self._held() from None
+
+    def _held(self) -> StoreExistsError:
+        return StoreExistsError(
+            f"{self._location.path} is being written by another program. Wait until it has "
+            "ended, or choose another name."
+        )
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
@@ -78,6 +82,9 @@ class StoreLock:
         except OSError:  # a disk that may only be read has no writer
             return False
         self._lock.release()
+        if os.name == "nt":  # which deletes it when it is released
+            with contextlib.suppress(OSError):
+                self._path.touch()
         return False
 
     @contextlib.contextmanager
@@ -88,7 +95,6 @@ class StoreLock:
         ------
         StoreExistsError
         """
-        if self._path.exists():
-            self.acquire()
-            self.release()
+        if self.is_held():
+            raise self._held()
         yield

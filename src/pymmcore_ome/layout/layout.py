@@ -79,9 +79,9 @@ class Layout:
     def with_specs(self, change: Callable[[ArraySpec], ArraySpec]) -> Layout:
         """Return a layout of changed arrays; images that share one still do."""
         changed = {spec: change(spec) for spec in self.specs}
-        return replace(
-            self, images=[replace(image, spec=changed[image.spec]) for image in self.images]
-        )
+        if all(new is old for old, new in changed.items()):
+            return self
+        return replace(self, images=[image.with_spec(changed[image.spec]) for image in self.images])
 
     def name_of(self, address: FrameAddress) -> str:
         """Return `frame_name` of an address."""

@@ -7,6 +7,7 @@ An image that grows gets more pages, at the end. Numbers never change; it does n
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ class PageTable:
         self._counts = [0]
         self._apart = apart
         self._numbers: list[NDArray[np.uint32]] = []
+        self._in_order: list[bool] = []  # the planes of an image are on neighboring pages
         self._specs: list[ArraySpec] = []
 
     @property
@@ -59,41 +61,44 @@ class PageTable:
             self._counts.append(0)
         self._specs.append(image.spec)
         planes = image.spec.plane_shape(shape)
-        count = int(np.prod(planes, dtype=np.int64))
+        count = prod(planes)
+        self._in_order.append(True)
         self._numbers.append(self._new_pages(-1, count).reshape(planes))
         return count
 
     def load(
         self, image: ImageLayout, planes: Sequence[int], runs: Sequence[Sequence[int]]
     ) -> None:
-        """Take the pages of an image from what a store says of them.
+        """Read the pages of an image from the record of a store.
 
         Parameters
         ----------
         image : ImageLayout
             The next image of the file.
         planes : sequence of int
-            Its planes along each axis, as `shape` gives them.
+            Its planes along each axis, as `shape` returns them.
         runs : sequence of sequence of int
-            ``[page, *first, planes]`` each, as `runs` gives them.
+            ``[page, *first, planes]`` each, as `runs` returns them.
 
         Raises
         ------
         ValueError
             When a plane has no page.
         """
-        numbers = np.full(int(np.prod(planes, dtype=np.int64)), -1, np.int64)
+        numbers = np.full(prod(planes), -1, np.int64)
         for page, *first, count in runs:
             start = int(np.ravel_multi_index(tuple(first), tuple(planes))) if first else 0
             numbers[start : start + count] = np.arange(page, page + count)
         if (numbers < 0).any():
             raise ValueError("some planes have no page")
         self._specs.append(image.spec)
+        self._in_order.append(False)  # it may be so, which nobody needs to know
         self._numbers.append(numbers.reshape(tuple(planes)).astype(np.uint32))
 
     def grow(self, image: int, shape: Sequence[int]) -> int:
         """Give pages to the planes of a larger image that has none yet; return how many."""
         old = self._numbers[image]
+        self._in_order[image] = False
         planes = self._specs[image].plane_shape(shape)
         larger = np.zeros(planes, np.uint32)
         is_new = np.ones(planes, bool)
@@ -119,7 +124,12 @@ class PageTable:
 
     def runs(self, image: int, planes: Sequence[int]) -> list[Run]:
         """Return the pages of an image's first planes along each axis, neighbours together."""
-        region = self._numbers[image][tuple(slice(size) for size in planes)]
+        numbers = self._numbers[image]
+        count, is_whole = prod(planes), tuple(planes[1:]) == numbers.shape[1:]
+        if self._in_order[image] and is_whole and 0 < count <= numbers.size:
+            first = (0,) * numbers.ndim
+            return [Run(int(numbers[first]), first, count)]
+        region = numbers[tuple(slice(size) for size in planes)]
         flat = region.reshape(-1).astype(np.int64)
         if not flat.size:
             return []

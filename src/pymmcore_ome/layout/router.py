@@ -424,6 +424,11 @@ class GrowingRouter:
         return "{" + ", ".join(shown) + "}, and grows with its images"
 
 
+def all_specs(layout: Layout) -> list[ArraySpec]:
+    """Return the arrays of a layout, those of images that are still to come included."""
+    return GrowingRouter(layout).specs if layout.schema.grows else layout.specs
+
+
 def grown_plan(
     schema: StorageSchema,
     *,

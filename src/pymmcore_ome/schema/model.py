@@ -29,10 +29,11 @@ class Model(BaseModel):
     )
 
     def __init__(self, /, *values: Any, **fields: Any) -> None:
-        names = list(type(self).model_fields)
-        if len(values) > len(names):
-            raise SchemaError(f"{type(self).__name__} takes {names}, got {len(values)} values.")
-        fields = {**dict(zip(names, values, strict=False)), **fields}
+        if values:  # a plate has thousands of positions, all by name
+            names = list(type(self).model_fields)
+            if len(values) > len(names):
+                raise SchemaError(f"{type(self).__name__} takes {names}, got {len(values)} values.")
+            fields = {**dict(zip(names, values, strict=False)), **fields}
         try:
             super().__init__(**fields)
         except ValidationError as error:

@@ -8,10 +8,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-from pymmcore_ome.backends import ArrayBackend, BackendOptions, find_backend
+from pymmcore_ome.backends import (
+    ArrayBackend,
+    BackendOptions,
+    default_backend,
+    find_backend,
+)
 from pymmcore_ome.disk import StoreLocation, choose_format, local_path
 from pymmcore_ome.errors import OptionError, SchemaError
-from pymmcore_ome.layout import FrameRouter, Layout, layout_of, with_chunks
+from pymmcore_ome.layout import (
+    FrameRouter,
+    Layout,
+    layout_of,
+    schema_with_default_shards,
+    with_chunks,
+    with_default_shards,
+)
 from pymmcore_ome.metadata import documents_of
 from pymmcore_ome.schema import StorageSchema
 
@@ -92,6 +104,13 @@ def plan_store(
     # a page is a frame
     chunks = None if is_tiff and options.chunks == "auto" else options.chunks
     layout = with_chunks(layout_of(schema, is_tiff), chunks, options.shards)
+    if options.backend is None:
+        backend_class = default_backend(format_, layout)
+    if backend_class.shards_by_default and options.shards is None:
+        if schema.grows:
+            layout = layout_of(schema_with_default_shards(schema))
+        else:
+            layout = with_default_shards(layout)
     for_backend = BackendOptions(
         schema.compression, options.files, options.bigtiff, options.durability == "power"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import concurrent.futures.thread  # noqa: F401  # registers its own end first, ours goes before it
 import logging
+import os
 import threading
 import time
 import weakref
@@ -390,6 +391,8 @@ def _close_all() -> None:
 # Earlier than atexit, if possible: by then the thread pools of zarr-python and of ours accept no
 # more work. concurrent.futures itself ends this way, and the last that registers goes first.
 getattr(threading, "_register_atexit", atexit.register)(_close_all)
+if hasattr(os, "register_at_fork"):  # the parent closes them; a child has not their threads
+    os.register_at_fork(after_in_child=_open_streams.clear)
 
 
 def as_array(frame: Any) -> NDArray[Any]:

@@ -88,9 +88,9 @@ class TiffBackend(ArrayBackend):
             self.batch_bytes = _COMPRESSED_BATCH_BYTES
         if not place.is_folder:
             self._files.append(self._new_file(place.path))
-        known: dict[tuple[object, ...], tuple[PageKind, TiffCodec, bytes | None]] = {}
+        kinds: dict[object, tuple[PageKind, TiffCodec, bytes | None]] = {}
         for image in layout.images:
-            self._add(image, known)
+            self._add(image, kinds)
         self._write_pages(0)
         if not place.is_folder and not layout.images:
             self._files[0].add_placeholder()
@@ -226,12 +226,12 @@ class TiffBackend(ArrayBackend):
         for file in self._files:
             file.rest()
 
-    def _add(self, image: ImageLayout, known: dict[tuple[object, ...], Any]) -> None:
+    def _add(self, image: ImageLayout, kinds: dict[object, Any]) -> None:
         """Give pages to an image; those that nobody knows the size of get some to begin with."""
         spec = image.spec
-        key = (spec.axes[-2:], spec.dtype, spec.samples)
-        if key not in known:
-            known[key] = self._kind(spec)
+        if spec not in kinds:  # arrays that differ in other axes have pages of one kind, too
+            key = (spec.axes[-2:], spec.dtype, spec.samples)
+            kinds[spec] = kinds[key] = kinds.get(key) or self._kind(spec)
         planes: Sequence[int] = spec.plane_shape()
         if spec.unbounded_axes:
             step = max(1, prod(size for size in planes if size))
@@ -244,7 +244,7 @@ class TiffBackend(ArrayBackend):
         self.pages.add(image, spec.array_shape(planes))
         self._images.append(image)
         self._dtypes.append(np.dtype(image.dtype).newbyteorder("<"))
-        self._kinds.append(known[key])
+        self._kinds.append(kinds[spec])
 
     def _write_pages(self, first: int) -> None:
         """Write the pages of all images from the first on, neighbours of one kind together."""

@@ -68,7 +68,7 @@ class AcquireZarrBackend(ZarrFolder):
         self._open_at_once = order_problems(layout).open_at_once
 
     def add(self, image: ImageLayout) -> None:
-        super().add(replace(image, spec=_with_shards(image.spec)))
+        super().add(image.with_spec(_with_shards(image.spec)))
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]

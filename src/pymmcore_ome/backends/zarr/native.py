@@ -30,7 +30,7 @@ from pymmcore_ome.backends.port import (
 )
 from pymmcore_ome.backends.selection import Picks, selected_shape
 from pymmcore_ome.disk import StoreLocation, make_folder, sync_folder, write_whole
-from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, all_specs
 
 from .documents import array_content, array_key
 from .folder import ZarrFolder, grown
@@ -50,6 +50,7 @@ class NativeBackend(ZarrFolder):
     name: ClassVar[str] = "native"
     reads_at_once: ClassVar[bool] = True
     takes_frames: ClassVar[bool] = True
+    shards_by_default: ClassVar[bool] = True
     outlasts_power: ClassVar[bool] = True
     index_at_end: ClassVar[bool] = False  # until the store is closed
 
@@ -70,20 +71,14 @@ class NativeBackend(ZarrFolder):
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
         reasons = super().refusals(layout, options)
-        for spec in dict.fromkeys(image.spec for image in layout.images):
-            gathered = _gathered_axes(spec)
-            if gathered:
+        for spec in all_specs(layout):
+            if gathered := spec.gathered_axes:
                 reasons.append(
                     f"{cls.name} writes each frame at once, and chunks of several frames along "
                     f"{', '.join(gathered)} have to be gathered first: use the backend tensorstore"
                 )
                 break
         return reasons
-
-    @classmethod
-    def gathers(cls, layout: Layout) -> bool:
-        """Whether chunks of a layout have several frames, which this backend refuses."""
-        return any(_gathered_axes(spec) for spec in {image.spec for image in layout.images})
 
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
         super().create(place, layout, options)
@@ -293,17 +288,6 @@ class NativeBackend(ZarrFolder):
 
     def _replace_document(self, image: int, content: bytes) -> None:
         write_whole(f"{self._folders[image]}/zarr.json", content, sync=self._outlasts_power)
-
-
-def _gathered_axes(spec: ArraySpec) -> list[str]:
-    """Return the axes along which a chunk does not lie within one frame."""
-    return [
-        name
-        for name, chunk, step in zip(
-            spec.axis_names, spec.chunk_shape, spec.frame_step, strict=False
-        )
-        if step % chunk
-    ]
 
 
 class _Tile(NamedTuple):

@@ -1,0 +1,133 @@
+"""A program that dies while it replaces a store: the old one can be put back, the path is free."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pymmcore_ome as po
+from pymmcore_ome.errors import NotAStoreError, StoreExistsError
+from pymmcore_ome.testing.backend_contract import loops
+
+FORMS: dict[str, dict[str, str]] = {
+    "a.ome.zarr": {},
+    "a.ome.tiff": {},
+    "b.ome.tiff": {"files": "per-position"},
+}
+
+#: Opens a stream over the store, and dies at the n-th call of an operating system's function.
+DIE = """
+import json, os, sys
+import pymmcore_ome as po
+from pymmcore_ome.testing.backend_contract import loops
+
+path, wanted, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+calls = 0
+
+def dying(call):
+    def counted(*arguments, **keywords):
+        global calls
+        if any(str(a).startswith(os.path.dirname(path)) for a in arguments):
+            calls += 1
+            if calls == wanted:
+                os._exit(9)
+        return call(*arguments, **keywords)
+    return counted
+
+for name in ("rename", "replace", "mkdir", "open", "unlink", "rmdir"):
+    setattr(os, name, dying(getattr(os, name)))
+po.open_stream(path, loops({"t": 1, "p": 2}), overwrite=True, **options)
+print(calls)
+os._exit(0)
+"""
+
+
+def store(path: Path, **options: object) -> dict[Path, bytes]:
+    """Make a complete store; return the content of its folder."""
+    with po.open_stream(path, loops({"t": 2, "p": 2}), **options) as stream:  # type: ignore[arg-type]
+        for number in range(4):
+            stream.append(np.full((6, 8), number + 1, "uint16"))
+    return content(path.parent)
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def state_of(path: Path) -> str:
+    """Return which store is at a path, or that the old one was set aside."""
+    try:
+        return "new" if po.open_dataset(path).schema.dimensions[0].size == 1 else "old"
+    except NotAStoreError as error:
+        return "aside" if "pymmcore-ome recover" in str(error) else str(error)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_old_store_is_there_or_can_be_put_back_whenever_the_program_dies(
+    tmp_path: Path, name: str
+) -> None:
+    options = FORMS[name]
+    wanted = 1
+    states = set()
+    while True:
+        path = tmp_path / str(wanted) / name
+        path.parent.mkdir()
+        before = store(path, **options)
+        done = subprocess.run(
+            [sys.executable, "-c", DIE, str(path), str(wanted), json.dumps(options)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            break
+        assert done.returncode == 9, done.stderr
+        state = state_of(path)
+        states.add(state)
+        if state == "aside":
+            with pytest.raises(StoreExistsError, match="recover"):
+                po.open_stream(path, loops({"t": 1}), **options)  # type: ignore[arg-type]
+        if state != "new":
+            po.recover(path)
+            assert po.validate(path, pixels=True) == []
+            after = content(path.parent)
+            assert {file: after[file] for file in before} == before
+        po.open_stream(path, loops({"t": 1}), overwrite=True, **options).close()  # type: ignore[arg-type]
+        assert po.open_dataset(path).schema.dimensions[0].size == 1
+        wanted += 1 if wanted < 6 else 9
+    assert {"old", "aside"} <= states <= {"new", "old", "aside"}
+
+
+@pytest.mark.parametrize("wanted", [6, 8])
+@pytest.mark.parametrize("name", FORMS)
+def test_half_made_store_does_not_block_its_path(tmp_path: Path, name: str, wanted: int) -> None:
+    path = tmp_path / name
+    code = DIE.replace("overwrite=True", "overwrite=False")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(wanted), json.dumps(FORMS[name])], check=False
+    )
+    assert done.returncode in (0, 9)
+    assert path.exists()
+    po.open_stream(path, loops({"t": 1}), overwrite=True, **FORMS[name]).close()  # type: ignore[arg-type]
+
+
+def test_old_store_that_cannot_be_deleted_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.ome.tiff"
+    store(path)
+    unlink = Path.unlink
+
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        if ".old" in self.name:
+            raise PermissionError(13, "used by another program")
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    po.open_stream(path, loops({"t": 1}), overwrite=True).close()
+    assert ".a.ome.tiff.old0" in caplog.text
+    assert "Delete it yourself" in caplog.text
+    assert po.open_dataset(path).schema.dimensions[0].size == 1

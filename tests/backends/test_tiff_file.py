@@ -17,7 +17,7 @@ import tifffile
 
 import pymmcore_ome as po
 from pymmcore_ome import Dimension, StorageSchema, errors
-from pymmcore_ome.backends.tiff.file import TiffFile
+from pymmcore_ome.backends import pixel_file
 from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import loops
 
@@ -28,16 +28,16 @@ SHAPE = (6, 8)
 def snapshots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     """A copy of the file after every single write to it."""
     taken: list[Path] = []
-    write = TiffFile._write_at
+    write = pixel_file.write_at
 
-    def write_and_copy(self: TiffFile, at: int, *pieces: Any) -> None:
+    def write_and_copy(file: Any, at: int, pieces: Any) -> None:
         for piece in pieces:  # what is written at once may come down piece by piece
-            write(self, at, piece)
+            write(file, at, [piece])
             at += len(memoryview(piece).cast("B"))
             taken.append(tmp_path / f"snapshot {len(taken)}.ome.tiff")
-            shutil.copy(self._path, taken[-1])
+            shutil.copy(file.name, taken[-1])
 
-    monkeypatch.setattr(TiffFile, "_write_at", write_and_copy)
+    monkeypatch.setattr(pixel_file, "write_at", write_and_copy)
     return taken
 
 

@@ -191,8 +191,9 @@ class PixelFile:
     def _write(self, at: int, buffers: Sequence[Any], end: int) -> None:
         if self._limit is not None:
             self._limit(end)
-        self.is_unsynced = True
-        write_at(self._files.handle(self), at, buffers)
+        if end > at:
+            self.is_unsynced = True
+            write_at(self._files.handle(self), at, buffers)
         self.end = end
 
 

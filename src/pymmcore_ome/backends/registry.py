@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from pymmcore_ome.disk import Format
-from pymmcore_ome.errors import Option, OptionError
+from pymmcore_ome.errors import Option, OptionError, how_to_install
 from pymmcore_ome.layout import Layout, all_specs
 
 from .port import ArrayBackend
@@ -78,7 +78,7 @@ def default_backend(
 def _how_to_get(name: str) -> str:
     """Say what to install for a backend that is known and whose library is not there."""
     if name in _EXTRAS:
-        return f' It needs:  python -m pip install "pymmcore-ome[{_EXTRAS[name]}]"'
+        return f" Install it with  {how_to_install(_EXTRAS[name])}"
     return ""
 
 

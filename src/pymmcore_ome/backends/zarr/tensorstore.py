@@ -60,7 +60,7 @@ class TensorstoreBackend(ZarrBackend):
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture | None:
-        array, spec = self._array(image), self._images[image].spec
+        array, spec = self.array(image), self._images[image].spec
         if block.shape == spec.block_shape == spec.chunk_shape and not spec.shard_shape:
             if spec.samples == 1:  # plain numbers are the cheapest selection
                 array, block = array[start[:-2]], block.reshape(spec.frame_shape)
@@ -85,7 +85,7 @@ class TensorstoreBackend(ZarrBackend):
         return future
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
-        array = self._array(image)
+        array = self.array(image)
         larger = grown(array.shape, shape)
         self._keep(image, array.resize(exclusive_max=larger, expand_only=True).result())
         return False

@@ -1,6 +1,6 @@
 """`recover`: write the closing documents of a store whose process died. It changes no pixel.
 
-The frames in the frame table are on disk already. What is missing is written when a stream is
+The frames in the frame table are on disk already. The rest is written when a stream is
 closed: final sizes, the channels and positions that arrived with frames, the OME-XML, the status.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from pymmcore_ome.backends import array_folder, describe_existing, finish_array
 from pymmcore_ome.disk import StoreLocation, StoreLock, local_path, write_whole
-from pymmcore_ome.errors import StorePathError
+from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
 from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
 from pymmcore_ome.metadata import Document, StoreState, documents_of
@@ -62,10 +62,18 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
         if dataset.status == "incomplete":
-            _finish(dataset)
+            with _damage(dataset):
+                _finish(dataset)
     finally:
         lock.release()
     return open_dataset(path)
+
+
+def _damage(dataset: Dataset) -> MapErrors:
+    return MapErrors(
+        lambda error: NotAStoreError(f"{dataset.path} is damaged: {error!r}."),
+        ArithmeticError, LookupError, TypeError, ValueError,
+    )  # fmt: skip
 
 
 def _finish(dataset: Dataset) -> None:

@@ -19,7 +19,7 @@ from .folder import ZarrBackend, grown, region
 class TensorstoreBackend(ZarrBackend):
     """Writes Zarr version 3 arrays through tensorstore.
 
-    Does not copy a block that lies within one chunk: the caller never changes it.
+    Does not copy a block within one chunk: the caller never changes it.
     """
 
     name: ClassVar[str] = "tensorstore"

@@ -6,6 +6,7 @@ frames of a real run are in tests/acquisition.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -361,6 +362,10 @@ def flip_a_byte_of(path: Path, number: int) -> None:
         file = chunks / str(t) / "0" / "0"
         file = file if file.exists() else chunks / "0" / "0" / "0"
         start, size = 0, file.stat().st_size
+        document = json.loads((path / str(p) / "0" / "zarr.json").read_bytes())
+        if document["codecs"][0]["name"] == "sharding_indexed":
+            start, size = np.frombuffer(file.read_bytes()[-16 * 4 - 4 : -4], "<u8")[2 * t :][:2]
+            start, size = int(start), int(size)
     else:
         import tifffile
 

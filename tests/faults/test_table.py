@@ -363,7 +363,7 @@ def flip_a_byte_of(path: Path, number: int) -> None:
         file = file if file.exists() else chunks / "0" / "0" / "0"
         start, size = 0, file.stat().st_size
         document = json.loads((path / str(p) / "0" / "zarr.json").read_bytes())
-        if document["codecs"][0]["name"] == "sharding_indexed":
+        if document["chunk_grid"]["configuration"]["chunk_shape"][0] == 4:  # all in one shard
             start, size = np.frombuffer(file.read_bytes()[-16 * 4 - 4 : -4], "<u8")[2 * t :][:2]
             start, size = int(start), int(size)
     else:

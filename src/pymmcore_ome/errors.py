@@ -47,6 +47,14 @@ class Option(NamedTuple):
         return f"{self.name}={'' if self.value is ... else repr(self.value)}"
 
 
+def how_to_install(extra: str) -> str:
+    """Return how to install an extra of this package, for a message.
+
+    The package is not on an index yet: an extra can be installed from its source code only.
+    """
+    return f'python -m pip install ".[{extra}]"  (in the folder of pymmcore-ome\'s source code)'
+
+
 class PymmcoreOmeError(Exception):
     """Root of every error that this package raises on purpose.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +343,17 @@ def test_output_without_install_keeps_its_error_and_cancels_the_run(
     with pytest.raises(errors.WriteError, match="No space left"):
         output.result()
     assert po.open_dataset(tmp_path / "a.ome.zarr").status == "failed"
+
+
+@pytest.mark.parametrize("is_uninstalled", [False, True])
+def test_core_runner_and_engine_are_freed(tmp_path: Path, is_uninstalled: bool) -> None:
+    core = CMMCorePlus()
+    core.loadSystemConfiguration()
+    installation = po.install(core)
+    core.mda.run(useq.MDASequence(channels=["DAPI"]), output=tmp_path / "a.ome.zarr")
+    if is_uninstalled:
+        installation.uninstall()
+    kept = [weakref.ref(core), weakref.ref(core.mda), weakref.ref(core.mda.engine)]
+    del core, installation
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 3

@@ -129,5 +129,5 @@ def test_backend_whose_library_is_missing_says_how_to_get_it(
     monkeypatch.setattr(registry, "_load", lambda entry: None)
     with pytest.raises(errors.OptionError) as raised:
         find_backend(name, "ome-zarr")
-    assert f'pip install "pymmcore-ome[{extra}]"' in str(raised.value)
+    assert f'pip install ".[{extra}]"' in str(raised.value)
     assert f"\n{extra} = [" in PYPROJECT.read_text(encoding="utf-8")

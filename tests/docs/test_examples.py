@@ -47,16 +47,19 @@ def module_of(name: str) -> ModuleType:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if p not in WITH_QT], ids=lambda p: str(p.relative_to(ROOT))
 )
-def test_every_block_of_a_page_runs_one_after_the_other(
+def test_blocks_of_a_page_run_and_need_only_what_is_under_their_heading(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with_demo_configs(tmp_path)
-    names: dict[str, object] = {"__name__": "__main__"}
+    names: dict[str, object] = {}
+    heading: str | None = None
     log = logging.getLogger("pymmcore-plus")
     level = log.level
     try:
         for block in blocks_of(page):
+            if block.heading != heading:  # files stay, names do not
+                heading, names = block.heading, {"__name__": "__main__"}
             run_block(block, names, monkeypatch)
     finally:
         log.setLevel(level)  # the command makes it quiet

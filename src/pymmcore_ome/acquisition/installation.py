@@ -78,8 +78,8 @@ class Installation:
 
     def uninstall(self) -> None:
         """Take the shadows away; harmless when that was done before."""
-        if _installed.get(self._runner) is self:
-            del _installed[self._runner]
+        if vars(self._runner).get(_KEY) is self:
+            delattr(self._runner, _KEY)
         self._shadows.close()
 
     @property
@@ -227,7 +227,7 @@ class Installation:
             for output in outputs:
                 output.check()
             refuse_unready(engine, events, outputs)
-            sinks = [output.begin() for output in outputs]
+            sinks = [output.begin(events) for output in outputs]
             self._viewed = outputs[0]
             listener = self._listener = EngineListener(engine, sinks, self._ending)
             with listener:
@@ -297,7 +297,8 @@ def _kept(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-_installed: weakref.WeakKeyDictionary[Any, Installation] = weakref.WeakKeyDictionary()
+#: Where a runner keeps its installation: a table of ours would keep both alive forever.
+_KEY: Final = "_pymmcore_ome_installation"
 
 
 @lists_options
@@ -344,11 +345,12 @@ def install(
         "cameras": cameras, "unready": unready, "missing": missing, **options
     }  # fmt: skip
     Output("check.ome.zarr", **defaults)  # unknown options are refused here
-    installed = _installed.get(core.mda)
+    installed: Installation | None = vars(core.mda).get(_KEY)
     if installed is not None:
         installed.install_again(defaults)
         return installed
-    installation = _installed[core.mda] = Installation(core, defaults)
+    installation = Installation(core, defaults)
+    setattr(core.mda, _KEY, installation)
     return installation
 
 

@@ -8,7 +8,7 @@ are. Everything happens in the acquisition thread, so an error raises where it a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from types import GeneratorType
 from typing import Any, Final
@@ -138,6 +138,7 @@ class EngineListener:
         with self._noting():
             payloads: Iterator[Any] = iter(original(event) or ())
             advance = _advance_of(payloads)
+            stage = _standing_stage(self._engine, event) if hasattr(event, "events") else {}
             # while it waits for frames only: slots and the writer see the core as it is
             bursts = self._whole_bursts if hasattr(event, "events") else nullcontext
             signal, arrived = None, 0
@@ -152,18 +153,22 @@ class EngineListener:
                     return
                 self._unapplied_settings += late
                 try:
-                    self._hand_over(payload, event, arrived)
+                    self._hand_over(payload, event, arrived, stage)
                 except BaseException:
                     _stop(payloads)
                     raise
                 arrived += 1
                 signal = yield payload
 
-    def _hand_over(self, payload: Any, event: Any, arrived: int) -> None:
+    def _hand_over(
+        self, payload: Any, event: Any, arrived: int, stage: Mapping[str, float]
+    ) -> None:
         if payload is None:  # a frame of a sequence that did not come
             self._skip(_frames_of(event)[arrived // self._cameras :][:1])
             return
         image, taken, meta = payload
+        if stage and not meta.get("position"):
+            meta = {**meta, "position": stage}
         for sink in self._sinks:
             sink.append(image, taken, meta, self._unapplied_settings)
 
@@ -234,6 +239,19 @@ def _frames_of(event: Any) -> Sequence[Any]:
         for part in getattr(event, "events", (event,))
         if isinstance(part.action, useq.AcquireImage)
     ]
+
+
+def _standing_stage(engine: Any, burst: Any) -> dict[str, float]:
+    """Return where the axes stand that a burst does not move; its frames do not say."""
+    core, stage = getattr(engine, "mmcore", None), {}
+    try:
+        if core is not None and core.getXYStageDevice() and not burst.x_sequence:
+            stage["x"], stage["y"] = core.getXYPosition()
+        if core is not None and core.getFocusDevice() and not burst.z_sequence:
+            stage["z"] = core.getZPosition()
+    except Exception as error:  # it is only metadata
+        logger.warning("The stage position of a burst is not known: %s", error)
+    return stage
 
 
 def _advance_of(payloads: Iterator[Any]) -> Callable[[Any], Any]:

@@ -148,11 +148,11 @@ class Output:
         """
         return self._destination.plan(schema)
 
-    def begin(self) -> Sink:
-        """Return a new sink for the next run."""
+    def begin(self, events: object = None) -> Sink:
+        """Return a new sink for the next run; its events tell what a list of them needs."""
         if self._sink is not None and self._sink.is_open:
             raise AcquisitionError(f"Another run is still writing to {self.path}.")
-        self._sink, self._error, self._canceled = Sink(self._destination), None, False
+        self._sink, self._error, self._canceled = Sink(self._destination, events), None, False
         return self._sink
 
     def end(self, error: BaseException | None) -> None:

@@ -15,16 +15,13 @@ from typing import Any, Final
 
 import useq
 from pymmcore_plus import CMMCorePlus, DeviceType
-from pymmcore_plus.mda import MDAEngine
 
 from pymmcore_ome.errors import AcquisitionError, Option
 
-from .engine_methods import is_standard
+from .engine_methods import SETS_REGIONS, is_standard
 from .useq.fields import UnappliedFields
 
 logger = logging.getLogger("pymmcore-ome")
-#: The engine sets regions, and a sequence's setup, since pymmcore-plus 0.18.
-SETS_REGIONS: Final = hasattr(MDAEngine, "_set_event_roi")
 #: The end of a message: how it may be run anyway.
 HOW_TO_RUN_IT: Final = (
     " To run anyway and flag the affected frames, pass ",

@@ -16,6 +16,7 @@ from .selection import Picks, selected_shape, split_selection
 from .tiff.file import describe_existing
 from .tiff.reader import TiffPages, TiffReader
 from .zarr.documents import array_folder, finish_array, say_shape, shard_problems
+from .zarr.folder import ZarrBackend
 from .zarr.reader import ZarrReader
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "TiffPages",
     "TiffReader",
     "WriteFuture",
+    "ZarrBackend",
     "ZarrReader",
     "array_folder",
     "available_backends",

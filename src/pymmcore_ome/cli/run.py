@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.errors import AcquisitionError, how_to_install
 
 from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
 from .interrupts import CANCELED
@@ -214,5 +214,5 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
     for hint in hints:
         out.print(Text(f"  {hint}"), soft_wrap=True)
     if not find_spec("napari"):
-        parts = '"pymmcore-ome[napari]" "napari[pyqt6]"'
-        out.print(Text(f"napari comes with:  python -m pip install {parts}", style="dim"))
+        how = how_to_install("napari")
+        out.print(Text(f"napari comes with:  {how}", style="dim"), soft_wrap=True)

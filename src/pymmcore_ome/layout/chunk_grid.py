@@ -109,7 +109,7 @@ class ChunkGrid:
 def boxes(mask: NDArray[Any]) -> Iterator[tuple[slice, ...]]:
     """Yield boxes that hold every true element of a mask once, and no other.
 
-    Neighbours along the first axis are joined where they are alike.
+    Neighbors along the first axis are joined where they are alike.
     """
     if mask.ndim == 0:
         if mask:

@@ -17,7 +17,7 @@ from .array_spec import ArraySpec, ImageLayout
 
 
 class Run(NamedTuple):
-    """Neighbouring planes on neighbouring pages."""
+    """Neighboring planes on neighboring pages."""
 
     page: int  # page of the first plane
     first: tuple[int, ...]  # index of the first plane, storage order
@@ -123,7 +123,7 @@ class PageTable:
         return int(self._numbers[image][self._specs[image].plane_index(index)])
 
     def runs(self, image: int, planes: Sequence[int]) -> list[Run]:
-        """Return the pages of an image's first planes along each axis, neighbours together."""
+        """Return the pages of an image's first planes along each axis, neighbors together."""
         numbers = self._numbers[image]
         count, is_whole = prod(planes), tuple(planes[1:]) == numbers.shape[1:]
         if self._in_order[image] and is_whole and 0 < count <= numbers.size:

@@ -126,6 +126,6 @@ def record_of_xml(xml: bytes) -> Mapping[str, Any] | None:
         return None
     try:
         record = json.loads(unescape(xml[start + len(_START) : end].decode("ascii")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

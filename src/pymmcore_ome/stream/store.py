@@ -75,7 +75,7 @@ class Store:
         Raises
         ------
         StorePathError
-            When it cannot be made. Nothing is left behind, and what was there before is
+            When it cannot be made. Nothing is left behind, and an earlier store is
             there again.
         """
         record = StoreRecord(

@@ -33,7 +33,7 @@ _BATCH_S: Final = 0.5  # at most, so that the budget gets its bytes back all the
 class Writer(threading.Thread):
     """Drains a buffer until its end.
 
-    A backend that takes frames gets a batch at a time. For the others, frames go through
+    A backend with `takes_frames` gets a batch at a time. For the others, frames go through
     the chunk assembler, and several writes are in flight at once, checked oldest first.
 
     Attributes

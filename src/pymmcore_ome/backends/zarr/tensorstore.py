@@ -27,7 +27,7 @@ _SMALL_BYTES: Final = 64 << 10
 class TensorstoreBackend(ZarrBackend):
     """Writes Zarr version 3 arrays through tensorstore.
 
-    Does not copy a block that lies within one chunk: the caller never changes it.
+    Does not copy a block within one chunk: the caller never changes it.
     """
 
     name: ClassVar[str] = "tensorstore"
@@ -72,7 +72,7 @@ class TensorstoreBackend(ZarrBackend):
     ) -> WriteFuture | None:
         if self._is_a_file(image, block):
             return self._write_file(image, start, block)
-        target = self._array(image)[region(start, block.shape)]
+        target = self.array(image)[region(start, block.shape)]
         # Not copied where the block lies within one chunk. Where it is cut into several,
         # tensorstore 0.1.86 takes some of its own strided views of the source for the fill
         # value, and leaves those chunks out without a word: there it has to make a copy.
@@ -94,7 +94,7 @@ class TensorstoreBackend(ZarrBackend):
     def _is_a_file(self, image: int, block: NDArray[np.generic]) -> bool:
         """Whether a block is one frame, and that frame the bytes of one file.
 
-        The file is then never written again: a place takes one frame.
+        The file is then never written again: each place has one frame.
         """
         spec = self._images[image].spec
         return (
@@ -114,7 +114,7 @@ class TensorstoreBackend(ZarrBackend):
         return written
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
-        array = self._array(image)
+        array = self.array(image)
         larger = grown(array.shape, shape)
         self._keep(image, array.resize(exclusive_max=larger, expand_only=True).result())
         return False

@@ -350,7 +350,7 @@ def test_damaged_shards_are_named(tmp_path: Path) -> None:
     files[0].write_bytes(content[:400])
     problems = list(shard_problems(path / "0"))
     assert "was cut short" in problems[0]
-    assert "chunks lie beyond its end" in problems[0]
+    assert "chunks are beyond its end" in problems[0]
 
     files[0].write_bytes(content[:5])
     (problem,) = shard_problems(path / "0")

@@ -40,6 +40,10 @@ def test_demo_runs_saves_validates_and_tells_how_to_open(demo_store: Path) -> No
         assert words in said
     assert po.open_dataset(demo_store).status == "complete"
     assert po.validate(demo_store) == []
+    sheet = demo_store.with_name("demo.ome.zarr.png")
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert f"python -m webbrowser {sheet.as_uri()}" in said
+    assert "Rows: left, right. Columns: DAPI, FITC." in said
     again = command("demo", cwd=demo_store.parent)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr

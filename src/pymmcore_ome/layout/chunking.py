@@ -72,12 +72,13 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
 def auto_chunk_shape(
     spec: ArraySpec, loops: Sequence[Dimension], least_bytes: int = LEAST_CHUNK_BYTES
 ) -> tuple[int, ...]:
-    """Return the shape of chunks of whole frames that come one directly after the other.
+    """Return the shape of chunks of whole frames that are acquired directly after each other.
 
-    The loops are taken from the fastest outwards, each as a whole until one is enough in
-    part, as long as the frames taken are a box of the array. A loop over positions ends it:
-    frames of other images come in between. A chunk size that the schema declares stays. A frame
-    of half of the least is a chunk of its own: to gather it would cost a copy, for one file in two.
+    Loops are added from the fastest outwards, each as a whole until a part of one is enough,
+    as long as the frames of the chunk are a box of the array. A loop over positions ends it:
+    frames of other images are acquired in between. A chunk size that the schema declares stays.
+    A frame of at least half of `least_bytes` is a chunk of its own: to gather two would cost a
+    copy, and save one file in two.
 
     Parameters
     ----------
@@ -97,20 +98,20 @@ def auto_chunk_shape(
     if 2 * unit_bytes >= least_bytes:
         return best
     strides = {stride.name: stride for stride in spec.axis_strides if stride.size != 1}
-    # loops that are taken as a whole, be it a box already or not
+    # loops that are added as a whole, whether they are a box already or not
     inner: tuple[AxisStride, ...] = ()
     for loop in reversed(loops):
         if loop.size == 1 or (loop.makes_images and loop.kind == "camera"):
             continue  # frames of another camera in between cost memory, but no second write
-        taken_bytes = unit_bytes * prod(step.size or 1 for step in inner)
-        if loop.kind == "position" or max(taken_bytes, _nbytes(spec, best)) >= least_bytes:
+        inner_bytes = unit_bytes * prod(step.size or 1 for step in inner)
+        if loop.kind == "position" or max(inner_bytes, _nbytes(spec, best)) >= least_bytes:
             break
         stride = strides[loop.name]
         if spec.axes[stride.axis].chunk_size:
             if not _is_held(stride, spec):
                 break
             continue
-        wanted = ceil(least_bytes / taken_bytes)
+        wanted = ceil(least_bytes / inner_bytes)
         for count in _counts(stride, wanted, spec.axes[stride.axis].shard_size):
             box = _box(spec, (*inner, stride._replace(size=count)))
             if box is not None:
@@ -134,22 +135,22 @@ def _counts(stride: AxisStride, wanted: int, shard: int | None) -> Iterator[int]
     yield from range(first - 1, 1, -1)
 
 
-def _box(spec: ArraySpec, taken: Sequence[AxisStride]) -> tuple[int, ...] | None:
-    """Return the chunk that holds these steps and no others; None when there is none.
+def _box(spec: ArraySpec, strides: Sequence[AxisStride]) -> tuple[int, ...] | None:
+    """Return the chunk that holds these loops and no others; None when there is none.
 
-    Cameras and channels share an axis: what is taken must be a run of it from 0, and so must
+    Cameras and channels share an axis: their steps must be a run of it from 0, and so must
     every chunk after the first.
     """
     shape = list(_one_frame(spec))
-    for axis in {stride.axis for stride in taken}:
+    for axis in {stride.axis for stride in strides}:
         size = shape[axis]
         for stride in sorted(
-            (stride for stride in taken if stride.axis == axis), key=lambda a: a.step
+            (stride for stride in strides if stride.axis == axis), key=lambda a: a.step
         ):
             if stride.step != size:
                 return None
             size *= stride.size or 1
-        names = {stride.name for stride in taken}
+        names = {stride.name for stride in strides}
         others = (
             stride
             for stride in spec.axis_strides

@@ -1,4 +1,4 @@
-"""`Channel`: one entry of the channel axis, and the colour it is shown in."""
+"""`Channel`: one entry of the channel axis, and the color it is shown in."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Channel(Model):
     exposure_ms : float | None
         Exposure in milliseconds.
     excitation_nm, emission_nm : float | None
-        Wavelengths in nanometres.
+        Wavelengths in nanometers.
     fluorophore : str | None
         Name of the dye.
     z_offset_um : float
-        Micrometres by which its planes lie above those of the z axis.
+        Micrometers from the planes of the z axis up to its own.
     every : int
         Acquired at every n-th time point only, beginning with the first.
     plane : int | None
-        Acquired at this z index only. None: at all.
+        Acquired at this z index only. None: at every one.
     camera : str | None
-        Name of the camera that takes it. None: not known, or the only one.
+        Name of the camera that acquires it. None: unknown, or the only one.
     """
 
     name: str = Field(min_length=1)

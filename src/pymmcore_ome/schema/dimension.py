@@ -34,14 +34,14 @@ class Dimension(Model):
         cameras differ in frame size or dtype: then each has images of its own; or any other
         word for an axis of the user's.
     size : int | None
-        Number of coordinates. Taken from `coords` where those are given. None without
-        coords: unbounded, it grows as frames come (the first dimension only).
+        Number of coordinates, by default that of `coords`. None without
+        coords: unbounded, it grows with the frames (the first dimension only).
     coords : sequence | None
         For ``p`` and ``g`` names or `Position`; for ``c`` names or `Channel`; for ``cam``
         names or `Camera`; otherwise numbers in `unit` (times, z positions) where steps are
         not even.
     scale : float | None
-        Distance between neighbours in `unit`. Negative where the coordinate falls as the
+        Distance between neighbors in `unit`. Negative where the coordinate falls as the
         index rises. None: not known, or not even.
     origin : float | None
         Coordinate of index 0 in `unit`; the image's position is added to it.
@@ -138,16 +138,16 @@ class Dimension(Model):
         """The positions along ``p`` or ``g``; unnamed ones where only a size was given."""
         if self.kind != "position":
             return ()
-        found = tuple(c for c in self.coords or () if isinstance(c, Position))
-        return found or tuple(Position() for _ in range(self.size or 0))
+        positions = tuple(c for c in self.coords or () if isinstance(c, Position))
+        return positions or tuple(Position() for _ in range(self.size or 0))
 
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The channels along ``c``; numbered ones where only a size was given."""
         if self.kind != "channel":
             return ()
-        found = tuple(c for c in self.coords or () if isinstance(c, Channel))
-        return found or tuple(Channel(name=f"Channel {n}") for n in range(self.size or 0))
+        channels = tuple(c for c in self.coords or () if isinstance(c, Channel))
+        return channels or tuple(Channel(name=f"Channel {n}") for n in range(self.size or 0))
 
 
 def _camera(value: Any) -> Camera:

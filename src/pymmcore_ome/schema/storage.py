@@ -17,12 +17,12 @@ from .position import Plate, Position
 class StorageSchema(Model):
     """The images, axes, sizes, channels and plate of one store.
 
-    It says what exists, and when each frame is expected. It knows no file, no backend and no
+    It declares what exists, and the order of acquisition. It knows no file, no backend and no
     acquisition library. Two forms:
 
     - **a loop nest**: `dimensions` in order of acquisition; every image has the same axes.
     - **images of their own**: `images` lists them, each with its own dimensions, `dimensions`
-      is y and x alone, and `order` says when frames come.
+      is y and x alone, and `order` is the order of acquisition.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class StorageSchema(Model):
     order : EventOrder | None
         With `images`. None: frames can only be placed by index.
     grows : bool
-        Nobody knows how many frames come: every dimension may lack a size, an image is made
-        when its first frame comes, and frames are placed by index. `images` then is what
-        came, written at the end.
+        The number of frames is unknown: every dimension may lack a size, an image is made with
+        its first frame, and frames are placed by index. At the end, `images` lists what was
+        stored.
 
     Raises
     ------
@@ -229,9 +229,9 @@ class ImageSchema(Model):
     dimensions : sequence of Dimension
         Its own loops, positions and y, x left out. ``cam`` folds into the channels.
     camera : Camera | None
-        What delivers its frames. None: frames are as the schema says.
+        What delivers its frames. None: as the schema declares.
     repeats : int
-        How often an index may come at most. The k-th repeat goes to time ``t + k * T``, T
+        How many frames may have the same index. The k-th repeat goes to time ``t + k * T``, T
         being the size of ``t`` (1 without one): a frame never overwrites another.
     """
 

@@ -34,8 +34,9 @@ def decide(image, event, meta) -> None:
 
 core.mda.events.frameReady.connect(decide)
 look(0)
+output = po.Output("smart.ome.zarr", overwrite=True)
 with po.install(core):
-    core.mda.run(iter(events.get, None), output=po.Output("smart.ome.zarr", overwrite=True))
+    core.mda.run(iter(events.get, None), output=output)
 
-for image in po.open_dataset("smart.ome.zarr").images:
+for image in po.open_dataset(output.path).images:
     print(image.name, dict(image.sizes))

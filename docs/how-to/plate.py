@@ -18,9 +18,10 @@ plate = useq.WellPlatePlan(
     well_points_plan=useq.GridRowsColumns(rows=1, columns=2, fov_width=512, fov_height=512),
 )
 sequence = useq.MDASequence(stage_positions=plate, channels=["DAPI", "FITC"])
+output = po.Output("plate.ome.zarr", overwrite=True)
 
 with po.install(core):
-    core.mda.run(sequence, output="plate.ome.zarr", overwrite=True)
+    core.mda.run(sequence, output=output)
 
 dataset = po.open_dataset("plate.ome.zarr")
 for image in dataset.images:

@@ -23,12 +23,13 @@ class Brightness:
 core = CMMCorePlus()
 core.loadSystemConfiguration()
 sequence = useq.MDASequence(channels=["DAPI"], time_plan={"interval": 0, "loops": 5})
+zarr = po.Output("analysis.ome.zarr", overwrite=True)
 tiff = po.Output("copy.ome.tiff", compression="deflate", overwrite=True)
 brightness = Brightness()
 
-with po.install(core, overwrite=True):  # options for paths
-    core.mda.run(sequence, output=["analysis.ome.zarr", tiff, brightness])
+with po.install(core):
+    core.mda.run(sequence, output=[zarr, tiff, brightness])
 
-zarr, copy = po.open_dataset("analysis.ome.zarr"), po.open_dataset("copy.ome.tiff")
-print("the same pixels:", (zarr.images[0][...] == copy.images[0][...]).all())
+original, copy = po.open_dataset(zarr.path), po.open_dataset(tiff.path)
+print("the same pixels:", (original.images[0][...] == copy.images[0][...]).all())
 print("mean of each frame:", [round(mean) for mean in brightness.means])

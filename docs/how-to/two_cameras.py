@@ -22,7 +22,7 @@ for name in ("two_cameras", "two_kinds_of_camera"):
     core.loadSystemConfiguration(configs / f"{name}.cfg")
     path = f"{name}.ome.zarr"
     with po.install(core):
-        core.mda.run(sequence, output=path, overwrite=True)
+        core.mda.run(sequence, output=po.Output(path, overwrite=True))
     core.unloadAllDevices()
     print(path)
     for image in po.open_dataset(path).images:

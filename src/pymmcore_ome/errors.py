@@ -23,6 +23,7 @@
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
     │   └── StalledError (TimeoutError)      the disk has stopped accepting data
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
+        ├── MissingFramesError               planned frames did not come, and missing is "raise"
         └── RunningError (ValueError)        another run is under way
 
 A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
@@ -44,6 +45,14 @@ class Option(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name}={'' if self.value is ... else repr(self.value)}"
+
+
+def how_to_install(extra: str) -> str:
+    """Return how to install an extra of this package, for a message.
+
+    The package is not on an index yet: an extra can be installed from its source code only.
+    """
+    return f'python -m pip install ".[{extra}]"  (in the folder of pymmcore-ome\'s source code)'
 
 
 class PymmcoreOmeError(Exception):
@@ -145,6 +154,10 @@ class StalledError(WriteError, TimeoutError):
 
 class AcquisitionError(PymmcoreOmeError, RuntimeError):
     """An acquisition that cannot be saved the way it was asked."""
+
+
+class MissingFramesError(AcquisitionError):
+    """A run was complete, and planned frames are missing; the others are stored."""
 
 
 class RunningError(AcquisitionError, ValueError):

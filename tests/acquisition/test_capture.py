@@ -189,3 +189,74 @@ def test_cameras_read_at_once_whose_frames_change_are_refused(tmp_path: Path) ->
         core.mda.run(useq.MDASequence(channels=["FITC"]), output=path)
     assert scales(path) == [0.25]
     core.unloadAllDevices()
+
+
+@BOTH
+@pytest.mark.parametrize("is_list", [True, False], ids=["list", "iterator"])
+def test_region_of_all_events_is_the_size_of_their_image(
+    core: CMMCorePlus, tmp_path: Path, suffix: str, is_list: bool
+) -> None:
+    events = [useq.MDAEvent(roi=(0, 0, 40, 30), index={"t": t}) for t in range(3)]
+    dataset = run(core, events if is_list else iter(events), tmp_path / f"a{suffix}")
+    assert [image.shape[-2:] for image in dataset.images] == [(30, 40)]
+
+
+@BOTH
+def test_events_of_a_list_have_images_of_their_own_size_and_scale(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    regions = [(0, 0, 40, 30), (0, 0, 20, 10), None]
+    events = [
+        useq.MDAEvent(roi=roi, index={"t": t, "p": t % 2}, properties=properties)
+        for t, (roi, properties) in enumerate(
+            [*((roi, None) for roi in regions), (None, [["Camera", "Binning", "2"]])]
+        )
+    ]
+    dataset = run(core, events, path)
+    shapes = [image.shape[-2:] for image in dataset.images]
+    assert shapes == [(30, 40), (10, 20), (10, 20), (5, 10)]  # a region stays until the next
+    assert len({image.name for image in dataset.images}) == 4
+
+
+@BOTH
+@pytest.mark.parametrize("step", [0.5, -1.0])
+def test_stack_without_a_plan_has_its_step(
+    core: CMMCorePlus, tmp_path: Path, suffix: str, step: float
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    events = [
+        useq.MDAEvent(index={"t": t, "z": z}, z_pos=10 + z * step) for t in (0, 1) for z in range(4)
+    ]
+    dataset = run(core, iter(events), path)
+    axis = next(axis for axis in dataset.layout.images[0].axes if axis.name == "z")
+    assert (axis.scale, axis.unit) == (pytest.approx(step), "micrometer")
+
+
+def test_stack_without_a_plan_whose_planes_are_uneven_has_no_step(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    events = [useq.MDAEvent(index={"z": n}, z_pos=z) for n, z in enumerate((0, 1, 5))]
+    dataset = run(core, iter(events), tmp_path / "a.ome.zarr")
+    axis = next(axis for axis in dataset.layout.images[0].axes if axis.name == "z")
+    assert axis.scale is None
+
+
+@BOTH
+def test_frames_of_a_burst_have_the_place_where_the_stage_stands(
+    tmp_path: Path, suffix: str
+) -> None:
+    core = CMMCorePlus()
+    core.loadSystemConfiguration(DEMO / "fast.cfg")
+    core.setROI(0, 0, 32, 32)
+    core.setXYPosition(7, 8)
+    core.setZPosition(3)
+    core.waitForSystem()
+    path = tmp_path / f"a{suffix}"
+    sequence = useq.MDASequence(time_plan={"interval": 0, "loops": 5}, channels=["DAPI"])
+    with po.install(core), listening(core) as delivered:
+        core.mda.run(sequence, output=path)
+    assert all(meta["hardware_triggered"] for _, _, meta in delivered)
+    for row in po.open_dataset(path).frames():
+        assert (row["x_um"], row["y_um"], row["z_um"]) == pytest.approx((7, 8, 3), abs=0.02)
+    core.unloadAllDevices()

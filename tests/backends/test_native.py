@@ -16,7 +16,7 @@ import tensorstore as ts
 import zarr
 
 from pymmcore_ome import StorageSchema
-from pymmcore_ome.backends import BackendOptions, FrameWrite, PartialWriteError
+from pymmcore_ome.backends import BackendOptions, FrameWrite, PartialWriteError, pixel_file
 from pymmcore_ome.backends.zarr import native, shard
 from pymmcore_ome.backends.zarr.native import NativeBackend
 from pymmcore_ome.disk import StoreLocation
@@ -103,6 +103,43 @@ def test_store_reads_at_every_instant(tmp_path: Path, way: str, name: str) -> No
     for read in READERS:
         np.testing.assert_array_equal(read(path), expected)
     assert list(path.rglob("*.part")) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_store_reads_after_every_single_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """What a kill at any instant would leave: frames so far, and nothing that is no frame."""
+    path, schema = tmp_path / "a.ome.zarr", loops(NEST)
+    write = pixel_file.write_at
+    frames = dict(list(frames_of(schema))[:13])
+    count = 0
+
+    def write_and_read(file: Any, at: int, pieces: Any) -> None:
+        nonlocal count
+        for piece in pieces:
+            write(file, at, [piece])
+            at += memoryview(piece).nbytes
+            found = in_tensorstore(path)
+            now = sum(np.array_equal(found[index], frame) for index, frame in frames.items())
+            assert now >= count, "a frame that was there is gone"
+            count = now
+            # of a frame that is cut into tiles, some may be there and others not yet
+            wrong = [
+                i for i, frame in frames.items() if ((found[i] != frame) & (found[i] > 0)).any()
+            ]
+            assert wrong == []
+
+    monkeypatch.setattr(pixel_file, "write_at", write_and_read)
+    backend = opened(path, schema, **WAYS[way])
+    waiting = [FrameWrite(0, index, frame) for index, frame in frames.items()]
+    for first in range(0, len(waiting), 3):
+        backend.write_frames(waiting[first : first + 3])
+        for read in READERS:
+            assert all(np.array_equal(read(path)[f.index], f.frame) for f in waiting[: first + 3])
+    backend.finish()
+    backend.close()
+    assert count >= len(frames) - 1  # the last file may get its name after the last write
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if "shards" in WAYS[way]])

@@ -17,7 +17,7 @@ from pymmcore_ome.cli.app import ended
 from pymmcore_ome.cli.terminal import quoted
 from pymmcore_ome.testing import encoded_frame
 
-from .processes import command, interrupted
+from .processes import PROGRAM, command, interrupted
 
 LONG = "axis_order: tc\ntime_plan: {interval: 0.05, loops: 2000}\nchannels: [DAPI]\n"
 
@@ -40,6 +40,10 @@ def test_demo_runs_saves_validates_and_tells_how_to_open(demo_store: Path) -> No
         assert words in said
     assert po.open_dataset(demo_store).status == "complete"
     assert po.validate(demo_store) == []
+    sheet = demo_store.with_name("demo.ome.zarr.png")
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert f"python -m webbrowser {sheet.as_uri()}" in said
+    assert "Rows: left, right. Columns: DAPI, FITC." in said
     again = command("demo", cwd=demo_store.parent)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr
@@ -241,6 +245,27 @@ def test_errors_are_one_readable_message(
     assert expected in err
     assert out == ""
     assert not (tmp_path / "a.zarr").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-Break instead")
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
+def test_terminal_that_closes_cancels_and_leaves_a_valid_store(tmp_path: Path, name: str) -> None:
+    import pty
+
+    (tmp_path / "long.yaml").write_text(LONG)
+    table = tmp_path / (f"{name}/frames.jsonl" if "zarr" in name else f"{name}.frames.jsonl")
+    words = ("run", "long.yaml", "--config", "demo", "--output", name)
+    child, terminal = pty.fork()
+    if child == 0:  # the terminal's process: its end is a signal, and no text is taken any more
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [sys.executable, *PROGRAM, *words])
+    while not (table.exists() and table.stat().st_size):
+        os.read(terminal, 1 << 16)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
+    dataset = po.open_dataset(tmp_path / name)
+    assert dataset.status == "canceled"
+    assert 0 < len(dataset.frames()) < 2000
 
 
 @pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])

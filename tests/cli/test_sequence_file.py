@@ -130,3 +130,14 @@ def test_plans_that_the_axis_order_leaves_out_are_told() -> None:
     told = list(left_out(sequence))
     assert [text.split()[0] for text in told] == ["z_plan", "stage_positions[0].sequence.channels"]
     assert list(left_out(useq.MDASequence(channels=["DAPI"]))) == []
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+def test_positions_may_be_lists_of_numbers(tmp_path: Path, name: str) -> None:
+    fields = {
+        "stage_positions": [[0, 0, 0], [1, 2], {"x": 3}],
+        "channels": ["DAPI"],
+    }
+    (tmp_path / name).write_text(json.dumps(fields))
+    positions = list(load_sequence(tmp_path / name).stage_positions)
+    assert [(p.x, p.y, p.z) for p in positions] == [(0, 0, 0), (1, 2, None), (3, None, None)]

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import ndv
 import pytest
+import typer
 
 from conftest import ROOT
-from pymmcore_ome.cli.app import ended
+from pymmcore_ome.cli.app import app, ended
 from pymmcore_ome.cli.sequence_file import load_sequence
 
 _FENCED = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -31,6 +32,7 @@ class Block(NamedTuple):
     language: str
     title: str
     text: str
+    heading: str = ""  # the one that it is under: a reader may start there
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
@@ -44,7 +46,10 @@ def blocks_of(page: Path) -> Iterator[Block]:
     found += [
         (match.start(), Block("bash", "", match[1])) for match in _INDENTED.finditer(f"{plain}\n")
     ]
-    yield from (block for _, block in sorted(found, key=lambda item: item[0]))
+    headings = [(match.start(), match[0]) for match in re.finditer("^#+ .*$", plain, re.MULTILINE)]
+    for start, block in sorted(found, key=lambda item: item[0]):
+        above = [heading for at, heading in headings if at < start]
+        yield block._replace(heading=above[-1] if above else "")
 
 
 def run_block(block: Block, names: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +70,14 @@ def run_block(block: Block, names: dict[str, object], monkeypatch: pytest.Monkey
             for line in block.text.splitlines():
                 for command in line.split("&&"):
                     _run_command(shlex.split(command, comments=True), monkeypatch)
+        case "text":  # needs a real microscope, a download, or a desktop
+            commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+            for line in block.text.splitlines():
+                program, *rest = shlex.split(line, comments=True, posix=False)
+                assert program in {"mmcore", "napari", "pymmcore-ome", "zip", "unzip", "omero"}
+                assert program != "pymmcore-ome" or rest[0] in commands
+        case "toml":
+            tomllib.loads(block.text)
         case "":
             assert "pymmcore-ome " not in block.text, "a command needs its language: ```bash"
         case _:
@@ -87,8 +100,13 @@ def _run_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         case ["python", "-m", "pip", "install", *packages]:
             known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
             for package in packages:
-                if extras := re.fullmatch(r"(?:\.|pymmcore-ome)\[([\w,-]+)\]", package):
+                assert not package.startswith("pymmcore-ome"), "only the form .[extra] is possible"
+                if extras := re.fullmatch(r"\.\[([\w,-]+)\]", package):
                     assert set(extras[1].split(",")) <= set(known["optional-dependencies"])
+        case ["git", "clone", _, "pymmcore-ome"] | ["cd", "pymmcore-ome"]:
+            return  # there is a clone already
+        case ["python", "-m", "venv", ".venv"] | ["source", ".venv/bin/activate"]:
+            return  # the tests run in an environment of their own
         case ["bash", script]:
             assert (ROOT / script).is_file()
         case ["python", "-m", "pytest", *_]:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 import typer
+import useq
 
 import pymmcore_ome as po
 from conftest import ROOT
@@ -50,6 +51,19 @@ def test_error_page_names_every_error() -> None:
         is_error = isinstance(value, type) and issubclass(value, Exception)
         if is_error and value is not po.errors.PymmcoreOmeError:
             assert f"`{name}`" in page
+
+
+def test_sequence_file_page_names_every_field() -> None:
+    page = (REFERENCE / "sequence-file.md").read_text(encoding="utf-8")
+    plans = [
+        useq.MDASequence, useq.Channel, useq.AbsolutePosition, useq.WellPlatePlan, useq.WellPlate,
+        useq.ZTopBottom, useq.ZRangeAround, useq.ZAboveBelow, useq.ZRelativePositions,
+        useq.ZAbsolutePositions, useq.TIntervalLoops, useq.TDurationLoops, useq.TIntervalDuration,
+        useq.MultiPhaseTimePlan, useq.GridRowsColumns, useq.GridFromEdges, useq.GridWidthHeight,
+        useq.RandomPoints, useq.AxesBasedAF,
+    ]  # fmt: skip
+    fields = {name for plan in plans for name in plan.model_fields}
+    assert sorted(name for name in fields if f"`{name}`" not in page) == []
 
 
 def test_picture_of_the_rooms_shows_what_its_source_says() -> None:

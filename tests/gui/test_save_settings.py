@@ -110,7 +110,7 @@ def test_settings_of_pymmcore_widgets_are_understood_and_nonsense_is_left_out() 
 
 
 def test_backends_of_a_format_have_its_default_first() -> None:
-    assert backends_of("ome-zarr")[0] == "tensorstore"
+    assert backends_of("ome-zarr")[0] == "native"
     assert backends_of("ome-tiff") == ("tiff",)
 
 

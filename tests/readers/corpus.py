@@ -352,6 +352,13 @@ class Way:
 
 #: Every way to write; a further backend is one more line.
 WAYS = (
+    Way("native", "ome-zarr", {}),
+    Way("native zstd", "ome-zarr", {"compression": "zstd"}),
+    Way(
+        "native tiles", "ome-zarr",
+        {"backend": "native", "compression": "blosc", "chunks": {"y": 7, "x": 11}},
+    ),
+    Way("native files", "ome-zarr", {"backend": "native", "shards": False}),
     Way("tensorstore", "ome-zarr", {"backend": "tensorstore"}),
     Way("tensorstore zstd", "ome-zarr", {"backend": "tensorstore", "compression": "zstd"}),
     Way(

@@ -6,7 +6,7 @@ none is taken by whichever was active before. It asks no device anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -88,7 +88,7 @@ class CamerasInUse(NamedTuple):
 
 
 def cameras_in_use(
-    sequence: useq.MDASequence | None,
+    sequence: useq.MDASequence | Sequence[useq.MDAEvent] | None,
     summary: Mapping[str, Any] | None,
     facts: CoreFacts = NO_FACTS,
 ) -> CamerasInUse:
@@ -96,7 +96,7 @@ def cameras_in_use(
 
     Parameters
     ----------
-    sequence : useq.MDASequence or None
+    sequence : useq.MDASequence, list of MDAEvent, or None
         None: any event may come.
     summary : mapping or None
         What the engine's set-up returned.
@@ -110,13 +110,21 @@ def cameras_in_use(
         several frames at once, and others do not; when cameras that are read at once change
         their frame size or pixel size.
     """
+    if not isinstance(sequence, useq.MDASequence):
+        in_use = _chosen_cameras(None, summary, facts)
+        if not sequence or summary is None:
+            return in_use
+        frames = [e for e in sequence if isinstance(e.action, useq.AcquireImage)]
+        return _as_set(in_use, Microscope(summary, facts), frames)
     in_use = _chosen_cameras(sequence, summary, facts)
-    if sequence is None or summary is None:
+    if summary is None:
         return in_use
     microscope = Microscope(summary, facts)
     if not in_use.one_each and not microscope.is_changed_by(sequence):
         return in_use
-    return _as_set(in_use, microscope, sequence)
+    if sequence.setup is not None:
+        microscope.apply(sequence.setup)
+    return _as_set(in_use, microscope, frames_of(sequence))
 
 
 def _chosen_cameras(
@@ -161,14 +169,12 @@ def _chosen_cameras(
 
 
 def _as_set(
-    in_use: CamerasInUse, microscope: Microscope, sequence: useq.MDASequence
+    in_use: CamerasInUse, microscope: Microscope, events: Iterable[useq.MDAEvent]
 ) -> CamerasInUse:
-    """Return the cameras as the events of a sequence set them, one after the other."""
-    if sequence.setup is not None:
-        microscope.apply(sequence.setup)
+    """Return the cameras as events set them, one after the other."""
     settings: dict[tuple[Any, ...], Capture] = {}
     keys, objectives = [], set()
-    for event in frames_of(sequence):
+    for event in events:
         microscope.apply(event)
         capture = microscope.capture()
         key = (capture.camera.name, capture.camera.kind)
@@ -231,9 +237,15 @@ def _names(captures: Sequence[Capture]) -> list[str]:
             names.append(f"{label} {capture.binning}x{capture.binning}")
         elif capture.objective and capture.objective not in {o.objective for o in others}:
             names.append(f"{label} {capture.objective}")
+        elif _size(capture) not in map(_size, others):
+            names.append(f"{label} {capture.camera.width}x{capture.camera.height}")
         else:
             names.append(f"{label} {number}")
     return names
+
+
+def _size(capture: Capture) -> tuple[int, int]:
+    return capture.camera.height, capture.camera.width
 
 
 def _listed(captures: Sequence[Capture]) -> str:

@@ -15,6 +15,7 @@ import useq
 
 from pymmcore_ome.schema import Camera
 
+from .engine_methods import SETS_REGIONS
 from .microscope import NO_FACTS, CoreFacts, loaded_cameras, objective_label
 
 _Setting = tuple[str, str]  # device and property
@@ -66,6 +67,7 @@ class Microscope:
             self._labels[name] = device.get("labels") or ()
             for one in device.get("properties") or ():
                 self._values[name, str(one.get("name"))] = str(one.get("value"))
+        self._regions: dict[str, tuple[int, int, float]] = {}
         self._binnings = {name: self._binning(name) for name in self._cameras}
         size_um = infos[0].get("pixel_size_um")
         nominal = self._pixel_size_um(self._active)
@@ -93,18 +95,21 @@ class Microscope:
                 self._set(setting.get("dev"), setting.get("prop"), setting.get("val"))
         for device, name, value in event.properties or ():
             self._set(device, name, value)
+        if (roi := event.roi) is not None and SETS_REGIONS:
+            self._regions[self._active] = roi.height, roi.width, self._binning(self._active)
 
     def capture(self) -> Capture:
         """Return what a frame is acquired with now."""
         name = self._active
         camera = self._cameras[name]
         binning = self._binning(name)
-        by = binning / self._binnings[name]
+        height, width, binned = self._regions.get(
+            name, (camera.height, camera.width, self._binnings[name])
+        )
+        by = binning / binned
         pixel_type = self._values.get((name, "PixelType"), "")
         size_um = self._pixel_size_um(name)
-        fields: dict[str, Any] = {}
-        if by != 1:
-            fields |= {"height": _binned(camera.height, by), "width": _binned(camera.width, by)}
+        fields: dict[str, Any] = {"height": _binned(height, by), "width": _binned(width, by)}
         if pixel_type in _PIXEL_TYPES and not camera.rgb:
             fields["dtype"] = _PIXEL_TYPES[pixel_type]
         if fields.get("dtype", camera.dtype) != camera.dtype:

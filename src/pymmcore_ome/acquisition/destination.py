@@ -21,6 +21,7 @@ from pymmcore_ome.stream import (
 )
 
 Unready = Literal["refuse", "record"]
+Missing = Literal["record", "raise"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Destination:
         What delivers frames; empty: what the engine describes.
     unready : ``"refuse"`` | ``"record"``
         What happens where a setting of the sequence cannot be applied.
+    missing : ``"record"`` | ``"raise"``
+        What happens at the end of a complete run to which planned frames are missing.
     options : SaveOptions
     """
 
@@ -42,6 +45,7 @@ class Destination:
     format: Format
     cameras: tuple[Camera, ...]
     unready: Unready
+    missing: Missing
     options: SaveOptions
 
     @classmethod
@@ -50,6 +54,7 @@ class Destination:
         path: str | os.PathLike[str],
         cameras: Sequence[Camera] | None,
         unready: Unready,
+        missing: Missing,
         options: SaveOptions,
     ) -> Self:
         """Return the destination of an output's arguments.
@@ -62,7 +67,8 @@ class Destination:
         target, format_ = local_path(path), choose_format(path, options.format)
         find_backend(options.backend, format_)
         one_of("unready", unready, get_args(Unready))
-        return cls(target, format_, tuple(cameras or ()), unready, options)
+        one_of("missing", missing, get_args(Missing))
+        return cls(target, format_, tuple(cameras or ()), unready, missing, options)
 
     def check(self) -> None:
         """Raise unless a store can be made at the path now; changes nothing."""

@@ -20,6 +20,8 @@ SETS_UP_EVENTS: Final = (
 )  # fmt: skip
 #: … and what acquires.
 ACQUIRES: Final = ("exec_", "_exec_")
+#: The engine sets regions, and a sequence's setup, since pymmcore-plus 0.18.
+SETS_REGIONS: Final = hasattr(MDAEngine, "_set_event_roi")
 _ABSENT: Final = object()
 
 

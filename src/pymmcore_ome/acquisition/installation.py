@@ -18,17 +18,17 @@ import useq
 from psygnal import Signal
 from pymmcore_plus import CMMCorePlus
 
-from pymmcore_ome.disk import format_of_suffix
 from pymmcore_ome.errors import AcquisitionError, OptionError, RunningError
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import Camera
 from pymmcore_ome.stream import SaveOptionsDict, lists_options
 
-from .destination import Unready
+from .destination import Missing, Unready
 from .engine_methods import replaced
 from .listener import EngineListener
 from .output import Output, tell
 from .readiness import refuse_unready
+from .run_end import end_interrupted
 from .run_thread import RunThread
 from .script_end import ends_quietly
 
@@ -78,8 +78,8 @@ class Installation:
 
     def uninstall(self) -> None:
         """Take the shadows away; harmless when that was done before."""
-        if _installed.get(self._runner) is self:
-            del _installed[self._runner]
+        if vars(self._runner).get(_KEY) is self:
+            delattr(self._runner, _KEY)
         self._shadows.close()
 
     @property
@@ -131,8 +131,8 @@ class Installation:
         events
             A `useq.MDASequence`, or any iterable of events whose number is not known.
         output
-            A path, an `Output`, a handler, or a list of them. Paths that end in ``.zarr``,
-            ``.tiff`` or ``.tif`` are ours; all others go where they always went.
+            A path, an `Output`, a handler, or a list of them. A path must end in ``.zarr``,
+            ``.tiff`` or ``.tif``; ``"memory"`` and ``"scratch"`` are the runner's.
         overwrite : bool
             For paths: replace a store that is there.
         **options
@@ -145,6 +145,7 @@ class Installation:
             When the run cannot be saved (before anything moves), or when a frame could not
             be stored (the run is stopped).
         """
+        _check_events(events)
         overrides = options.pop("dimension_overrides", None)
         ours, others = sort_outputs(output, self.options, overwrite, overrides)
         if overwrite and (others or not ours):  # unknown to the runner before 0.18
@@ -154,7 +155,11 @@ class Installation:
         if not ours:
             with self._one_run:
                 self._viewed = None
-                self._run(events, output=output, **options)
+                try:
+                    self._run(events, output=output, **options)
+                except BaseException as error:
+                    self._end_if_interrupted(error)
+                    raise
             return
         with self._one_run:
             if self._listener is not None and self._listener.is_listening:
@@ -193,6 +198,7 @@ class Installation:
             When an output is no output. What can only be known when the run starts is told
             by the thread's result and by `failed`.
         """
+        _check_events(events)
         if self._runner.is_running():
             raise RunningError("A run is under way. Start the next when it has ended.")
         overrides = options.get("dimension_overrides")
@@ -221,7 +227,7 @@ class Installation:
             for output in outputs:
                 output.check()
             refuse_unready(engine, events, outputs)
-            sinks = [output.begin() for output in outputs]
+            sinks = [output.begin(events) for output in outputs]
             self._viewed = outputs[0]
             listener = self._listener = EngineListener(engine, sinks, self._ending)
             with listener:
@@ -230,10 +236,17 @@ class Installation:
                 raise listener.close_error
         except BaseException as raised:
             error = raised
+            self._end_if_interrupted(error)
             raise
         finally:
             for output in outputs:
                 output.end(error)
+        for output in outputs:
+            output.result()  # raises where frames are missing that must not be
+
+    def _end_if_interrupted(self, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            end_interrupted(self._runner)
 
     def _ending(self) -> tuple[Status, str | None]:
         """Say how the run ended, as far as the runner knows."""
@@ -247,6 +260,27 @@ class Installation:
                 return "failed", "the acquisition ended with an error"
             case _:
                 return "complete", None
+
+
+def _check_events(events: object) -> None:
+    """Refuse a list of what are no events, such as sequences.
+
+    Raises
+    ------
+    AcquisitionError
+    """
+    if isinstance(events, useq.MDASequence) or not isinstance(events, (list, tuple)):
+        return
+    for number, event in enumerate(events):
+        if isinstance(event, useq.MDASequence):
+            raise AcquisitionError(
+                f"Item {number} of the list is an MDASequence, expected MDAEvents. Run one "
+                "sequence after the other, or give each position a sequence of its own."
+            )
+        if not isinstance(event, useq.MDAEvent):
+            raise AcquisitionError(
+                f"Item {number} of the list is {type(event).__name__}, expected MDAEvents."
+            )
 
 
 def _kept(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -263,7 +297,8 @@ def _kept(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-_installed: weakref.WeakKeyDictionary[Any, Installation] = weakref.WeakKeyDictionary()
+#: Where a runner keeps its installation: a table of ours would keep both alive forever.
+_KEY: Final = "_pymmcore_ome_installation"
 
 
 @lists_options
@@ -272,6 +307,7 @@ def install(
     *,
     cameras: Sequence[Camera] | None = None,
     unready: Unready = "refuse",
+    missing: Missing = "record",
     **options: Unpack[SaveOptionsDict],
 ) -> Installation:
     """Let string paths of `core.mda.run` and `core.run_mda` be saved by this package.
@@ -282,7 +318,7 @@ def install(
     ----------
     core : CMMCorePlus, optional
         None: ``CMMCorePlus.instance()``.
-    cameras, unready
+    cameras, unready, missing
         Defaults for string paths, as `Output`; so are all that follow.
     **options
         As `SaveOptions`.
@@ -305,17 +341,21 @@ def install(
     if not hasattr(core, "mda"):
         raise AcquisitionError(f"install takes a CMMCorePlus, got {core!r:.80}.")
     ends_quietly(core)
-    defaults: dict[str, Any] = {"cameras": cameras, "unready": unready, **options}
+    defaults: dict[str, Any] = {
+        "cameras": cameras, "unready": unready, "missing": missing, **options
+    }  # fmt: skip
     Output("check.ome.zarr", **defaults)  # unknown options are refused here
-    installed = _installed.get(core.mda)
+    installed: Installation | None = vars(core.mda).get(_KEY)
     if installed is not None:
         installed.install_again(defaults)
         return installed
-    installation = _installed[core.mda] = Installation(core, defaults)
+    installation = Installation(core, defaults)
+    setattr(core.mda, _KEY, installation)
     return installation
 
 
 _OVERRIDES: Final = {"chunk_size", "shard_size_chunks"}
+_NAMES_OF_THE_RUNNER: Final = ("memory", "scratch")
 
 
 def sort_outputs(
@@ -350,7 +390,7 @@ def sort_outputs(
     for item in [output] if single else output:
         if isinstance(item, Output):
             ours.append(item)
-        elif isinstance(item, (str, os.PathLike)) and format_of_suffix(item) is not None:
+        elif isinstance(item, (str, os.PathLike)) and not _is_of_the_runner(item):
             options = dict(defaults)
             options["overwrite"] = overwrite or options.get("overwrite", False)
             options.update(_overridden(options, overrides or {}))
@@ -361,6 +401,11 @@ def sort_outputs(
     if len(set(paths)) < len(paths):
         raise AcquisitionError("Two outputs of one run name the same path.")
     return ours, others
+
+
+def _is_of_the_runner(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a name that pymmcore-plus gives a meaning: frames are kept in memory."""
+    return os.fspath(path).rstrip("/").rstrip(":").lower() in _NAMES_OF_THE_RUNNER
 
 
 def _overridden(

@@ -8,7 +8,7 @@ are. Everything happens in the acquisition thread, so an error raises where it a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from types import GeneratorType
 from typing import Any, Final
@@ -19,8 +19,9 @@ from pymmcore_plus.mda import PMDAEngine
 from pymmcore_ome.metadata import Status
 
 from .core_watch import CoreWatch, whole_bursts
-from .engine_methods import is_standard, replaced
+from .engine_methods import ACQUIRES, is_standard, replaced
 from .microscope import CoreFacts
+from .run_end import Light, stop_camera
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")
@@ -58,8 +59,10 @@ class EngineListener:
         self._cameras = 1
         self._is_standard = is_standard(engine)
         self._watch = CoreWatch(engine)
+        self._acquires_as_usual = is_standard(engine, ACQUIRES)
         self._whole_bursts = whole_bursts(engine)
         self._unapplied_settings: list[str] = []  # of the present event, which the engine only logs
+        self._light = Light(None)
         self.error: BaseException | None = None  # what ended the run, wherever it arose
         self.close_error: Exception | None = None  # what a sink said at its end
 
@@ -75,6 +78,9 @@ class EngineListener:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._leave()
+        self._light.restore()
+        if error is not None:
+            stop_camera(getattr(self._engine, "mmcore", None))
         # an engine without teardown_sequence, or an interrupt that went past it
         self._close(error)
 
@@ -86,11 +92,12 @@ class EngineListener:
 
     def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_sequence(sequence: Any) -> Any:
+            self._light = Light(getattr(self._engine, "mmcore", None))
             setup = sequence.setup if self._is_standard else None
             with self._watch.hearing(setup) as unapplied_settings:
                 summary = original(sequence)
             with self._noting():
-                facts = CoreFacts.of_engine(self._engine)
+                facts = CoreFacts.of_engine(self._engine, self._is_standard)
                 for sink in self._sinks:
                     sink.setup(
                         sequence, summary, facts, unapplied_settings if self._is_standard else ()
@@ -104,7 +111,12 @@ class EngineListener:
         def setup_event(event: Any) -> Any:
             try:
                 with self._watch.hearing(event) as self._unapplied_settings:
-                    return original(event)
+                    result = original(event)
+                if self._acquires_as_usual and isinstance(event.action, useq.CustomAction):
+                    self._unapplied_settings.append(
+                        f"the engine has no action {event.action.name!r}, so nothing was done"
+                    )
+                return result
             except Exception as error:
                 if type(error).__name__ == "SkipEvent":  # since pymmcore-plus 0.18
                     if getattr(error, "num_frames", 1):
@@ -126,6 +138,7 @@ class EngineListener:
         with self._noting():
             payloads: Iterator[Any] = iter(original(event) or ())
             advance = _advance_of(payloads)
+            stage = _standing_stage(self._engine, event) if hasattr(event, "events") else {}
             # while it waits for frames only: slots and the writer see the core as it is
             bursts = self._whole_bursts if hasattr(event, "events") else nullcontext
             signal, arrived = None, 0
@@ -140,18 +153,22 @@ class EngineListener:
                     return
                 self._unapplied_settings += late
                 try:
-                    self._hand_over(payload, event, arrived)
+                    self._hand_over(payload, event, arrived, stage)
                 except BaseException:
                     _stop(payloads)
                     raise
                 arrived += 1
                 signal = yield payload
 
-    def _hand_over(self, payload: Any, event: Any, arrived: int) -> None:
+    def _hand_over(
+        self, payload: Any, event: Any, arrived: int, stage: Mapping[str, float]
+    ) -> None:
         if payload is None:  # a frame of a sequence that did not come
             self._skip(_frames_of(event)[arrived // self._cameras :][:1])
             return
         image, taken, meta = payload
+        if stage and not meta.get("position"):
+            meta = {**meta, "position": stage}
         for sink in self._sinks:
             sink.append(image, taken, meta, self._unapplied_settings)
 
@@ -174,6 +191,9 @@ class EngineListener:
 
     def _teardown_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def teardown_sequence(sequence: Any) -> Any:
+            self._light.restore()  # first: closing a store may take its time
+            if self.error is not None or self._ending()[0] != "complete":
+                stop_camera(getattr(self._engine, "mmcore", None))
             self._close(None)
             self._leave()  # before the runner says that it finished: a slot may start a run
             return original(sequence)
@@ -219,6 +239,19 @@ def _frames_of(event: Any) -> Sequence[Any]:
         for part in getattr(event, "events", (event,))
         if isinstance(part.action, useq.AcquireImage)
     ]
+
+
+def _standing_stage(engine: Any, burst: Any) -> dict[str, float]:
+    """Return where the axes stand that a burst does not move; its frames do not say."""
+    core, stage = getattr(engine, "mmcore", None), {}
+    try:
+        if core is not None and core.getXYStageDevice() and not burst.x_sequence:
+            stage["x"], stage["y"] = core.getXYPosition()
+        if core is not None and core.getFocusDevice() and not burst.z_sequence:
+            stage["z"] = core.getZPosition()
+    except Exception as error:  # it is only metadata
+        logger.warning("The stage position of a burst is not known: %s", error)
+    return stage
 
 
 def _advance_of(payloads: Iterator[Any]) -> Callable[[Any], Any]:

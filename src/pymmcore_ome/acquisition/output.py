@@ -17,7 +17,7 @@ import useq
 from numpy.typing import NDArray
 from psygnal import Signal, SignalInstance
 
-from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
+from pymmcore_ome.errors import AcquisitionError, MissingFramesError, PymmcoreOmeError
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import Camera, StorageSchema
 from pymmcore_ome.stream import (
@@ -30,9 +30,11 @@ from pymmcore_ome.stream import (
     lists_options,
 )
 
-from .destination import Destination, Unready
+from .destination import Destination, Missing, Unready
+from .engine_methods import is_standard
 from .microscope import CoreFacts
 from .readiness import EventChecks, is_described, refuse_unready
+from .run_end import Light
 from .script_end import ends_quietly
 from .sink import Sink
 
@@ -56,6 +58,10 @@ class Output:
     unready : str
         Where the microscope lacks a channel, stage or property of the sequence: ``"refuse"``
         the run before anything moves, or run it and ``"record"`` which frames are not as asked.
+    missing : str
+        Where planned frames are missing at the end of a complete run, such as after a snap that
+        failed: ``"record"`` it in the summary and the store, or ``"raise"`` MissingFramesError
+        from the run when all that was acquired is stored.
     core : CMMCorePlus, optional
         Without `install`: the core that runs, so that a run that cannot be saved is stopped
         and how it ended is known. None: ``CMMCorePlus.instance()``.
@@ -85,14 +91,16 @@ class Output:
         *,
         cameras: Sequence[Camera] | None = None,
         unready: Unready = "refuse",
+        missing: Missing = "record",
         core: Any = None,
         **options: Unpack[SaveOptionsDict],
     ) -> None:
-        chosen = SaveOptions.of(options, "cameras", "unready", "core")
-        self._destination = Destination.of(path, cameras, unready, chosen)
+        chosen = SaveOptions.of(options, "cameras", "unready", "missing", "core")
+        self._destination = Destination.of(path, cameras, unready, missing, chosen)
         self._core = core
         self._sink: Sink | None = None
         self._checks = EventChecks(None)
+        self._light = Light(None)
         self._error: BaseException | None = None
         self._canceled = False
 
@@ -140,20 +148,38 @@ class Output:
         """
         return self._destination.plan(schema)
 
-    def begin(self) -> Sink:
-        """Return a new sink for the next run."""
+    def begin(self, events: object = None) -> Sink:
+        """Return a new sink for the next run; its events tell what a list of them needs."""
         if self._sink is not None and self._sink.is_open:
             raise AcquisitionError(f"Another run is still writing to {self.path}.")
-        self._sink, self._error, self._canceled = Sink(self._destination), None, False
+        self._sink, self._error, self._canceled = Sink(self._destination, events), None, False
         return self._sink
 
     def end(self, error: BaseException | None) -> None:
         """Keep how a run ended, for `result`, and tell those who listen."""
+        if error is None:
+            error = self._missing_frames()
         self._error = error
         if error is not None:
             tell(self.failed, error)
         elif self._sink is not None and self._sink.summary is not None:
             tell(self.saved, self._sink.summary)
+
+    def _missing_frames(self) -> MissingFramesError | None:
+        summary = self.summary
+        if self._destination.missing == "record" or summary is None:
+            return None
+        if summary.status != "complete" or not summary.frames_missing:
+            return None
+        return MissingFramesError(
+            f"{summary.frames_missing} of {summary.frames_planned} planned frames are missing from "
+            f"{self.path}. The others are stored; pymmcore-ome info lists those that are missing."
+        )
+
+    @property
+    def summary(self) -> Summary | None:
+        """What the last run stored, also if it failed; None before its store is closed."""
+        return None if self._sink is None else self._sink.summary
 
     @property
     def progress(self) -> Progress | None:
@@ -214,6 +240,7 @@ class Output:
             status, reason = "failed", str(self._error)
         elif not self._canceled and self._ended_badly(sink):
             status, reason = "failed", "the acquisition ended before its last frame"
+        self._light.restore()
         self._guard(lambda: sink.close(status, reason))
         if self._error is None:
             self.end(None)
@@ -222,13 +249,16 @@ class Output:
         core = self._running_core()  # held: an instance that nobody holds is gone at once
         ends_quietly(core)
         engine = core.mda.engine
+        # a handler hears of the run in a thread of its own, maybe after the first event
+        self._light = Light(core, getattr(engine, "_autoshutter_was_set", None))
         warn_of_unsafe_signals(core.mda.events)
         sink = self.begin()
         is_known = self._core is not None or is_described(engine, summary)
         if is_known:
             refuse_unready(engine, sequence, [self])
         self._checks = EventChecks(engine if is_known else None)
-        sink.setup(sequence, summary, CoreFacts.of_engine(engine))
+        facts = CoreFacts.of_engine(engine, is_known and is_standard(engine))
+        sink.setup(sequence, summary, facts)
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Do it; keep the first error, and cancel the run that it makes worthless."""

@@ -15,15 +15,13 @@ from typing import Any, Final
 
 import useq
 from pymmcore_plus import CMMCorePlus, DeviceType
-from pymmcore_plus.mda import MDAEngine
 
 from pymmcore_ome.errors import AcquisitionError, Option
 
-from .engine_methods import is_standard
+from .engine_methods import SETS_REGIONS, is_standard
+from .useq.fields import UnappliedFields
 
 logger = logging.getLogger("pymmcore-ome")
-#: The engine sets regions, and a sequence's setup, since pymmcore-plus 0.18.
-SETS_REGIONS: Final = hasattr(MDAEngine, "_set_event_roi")
 #: The end of a message: how it may be run anyway.
 HOW_TO_RUN_IT: Final = (
     " To run anyway and flag the affected frames, pass ",
@@ -105,8 +103,6 @@ def _missing(core: CMMCorePlus, sequence: useq.MDASequence) -> Iterator[str]:
     channels = [channel for part in parts for channel in part.channels]
     for channel in channels:
         yield from missing_channel(core, channel)
-        if camera := getattr(channel, "camera", None):
-            yield from _missing_device(core, camera, f"channel {channel.config!r}")
     for part in parts:
         if part.autofocus_plan is not None and part.autofocus_plan.autofocus_device_name:
             yield from _missing_device(
@@ -123,6 +119,9 @@ def _missing(core: CMMCorePlus, sequence: useq.MDASequence) -> Iterator[str]:
         f"stage_positions[{n}]": getattr(position, "properties", None) or ()
         for n, position in enumerate(positions)
     }
+    fields = UnappliedFields(sequence)
+    yield from fields.reasons()
+    yield from _other_cameras(core, fields, channels)
     if sequence.setup is not None:
         if not SETS_REGIONS:
             yield "it has a setup, which this pymmcore-plus leaves out; install 0.18 or newer"
@@ -130,6 +129,34 @@ def _missing(core: CMMCorePlus, sequence: useq.MDASequence) -> Iterator[str]:
     alone = _devices_with_one_setting(core, channels, asked.values())
     for asker, properties in asked.items():
         yield from missing_properties(core, properties, asker, alone)
+
+
+def _other_cameras(
+    core: CMMCorePlus, fields: UnappliedFields, channels: Sequence[Any]
+) -> Iterator[str]:
+    """Yield which channels name a camera that will not acquire them: nothing switches to it."""
+    chosen = {
+        (channel.group, channel.config): _camera_of_preset(core, channel) for channel in channels
+    }
+    active = core.getCameraDevice()
+    for group, config, camera in fields.cameras():
+        asker = f"channel {config!r}"
+        missing = list(_missing_device(core, camera, asker))
+        yield from missing
+        # a preset that chooses none leaves the camera of the channel before it
+        acquires = chosen[group, config] or (None if any(chosen.values()) else active)
+        if not missing and acquires not in (None, camera):
+            yield (
+                f"{asker} requests camera {camera!r}, but {acquires!r} will acquire it; set "
+                "Core-Camera in the channel's preset, and leave camera out"
+            )
+
+
+def _camera_of_preset(core: CMMCorePlus, channel: Any) -> str | None:
+    if list(missing_channel(core, channel)):
+        return None
+    data = core.getConfigData(channel.group, channel.config)
+    return next((str(v) for d, name, v in data if (d, name) == ("Core", "Camera")), None)
 
 
 def _missing_of_events(core: CMMCorePlus, events: Sequence[useq.MDAEvent]) -> Iterator[str]:

@@ -33,18 +33,28 @@ from .microscope import (
     pixel_size_of,
 )
 from .readiness import HOW_TO_RUN_IT, unready
+from .useq.fields import UnappliedFields
 from .useq.schema import schema_from_useq
 
 
 class Sink:
-    """Writes one run to one store."""
+    """Writes one run to one store.
 
-    def __init__(self, destination: Destination) -> None:
+    Parameters
+    ----------
+    destination : Destination
+    events : iterable, optional
+        Those of a run without a sequence. Only a list is looked at.
+    """
+
+    def __init__(self, destination: Destination, events: object = None) -> None:
         self._destination = destination
+        self._events = events if isinstance(events, (list, tuple)) else None
         self._stream: Stream | None = None
         self._free_run: FreeRun | None = None
         self._in_use = CamerasInUse([], [], None)
         self._cameras: list[str] = []
+        self._fields: UnappliedFields | None = None
         self._notes: dict[str, Any] = {}
         self._unapplied_settings = UnappliedSettings(destination.path)
         self.summary: Summary | None = None
@@ -93,6 +103,7 @@ class Sink:
             )
         self._notes = acquisition_notes(sequence, summary)
         schema = self.plan(sequence, summary, facts)
+        self._fields = UnappliedFields(sequence) if facts.is_standard else None
         if self._free_run is not None:
             self._destination.check()
             self.view = self._free_run.view()
@@ -119,14 +130,12 @@ class Sink:
             names = [camera.name for camera in self._destination.cameras]
             in_use = CamerasInUse(list(self._destination.cameras), names, pixel_size_of(summary))
         else:
-            in_use = cameras_in_use(sequence if has_plan else None, summary, facts)
+            in_use = cameras_in_use(sequence if has_plan else self._events, summary, facts)
         self._in_use = in_use
         self._cameras = [camera.name for camera in in_use.cameras]
         instrument = instrument_of(summary, in_use.labels, in_use.objectives)
         if not has_plan:
-            self._free_run = FreeRun(
-                in_use.cameras, in_use.pixel_size_um, instrument, in_use.one_each
-            )
+            self._free_run = FreeRun(in_use, instrument)
             return None
         return schema_from_useq(
             sequence,
@@ -165,14 +174,16 @@ class Sink:
             )
         if self._free_run is not None and self._stream is None:
             size_um = meta.get("pixel_size_um")
-            self._in_use = self._free_run.begin(self._in_use, image, size_um)
+            self._in_use = self._free_run.begin(image, size_um)
             self._open(self._free_run.schema(event))
         if self._stream is None:
             raise AcquisitionError("A frame arrived before the sequence was set up.")
-        at = self._place(event, label)
+        at = self._place(event, image, meta)
         if at is not event.index:
             metadata["event_index"] = dict(event.index)
-        unapplied_settings = [*unapplied_settings, *self._wrong_scale(event, meta)]
+        unapplied_settings = [*unapplied_settings, *self._wrong_scale(event, at, meta)]
+        if self._fields is not None:
+            unapplied_settings += self._fields.of_frame(event, label)
         if unapplied_settings:
             metadata[NOT_AS_ASKED] = unapplied_settings
         try:
@@ -181,10 +192,13 @@ class Sink:
             raise FrameError(f"{error} It came from camera {label!r}.") from error
         self._unapplied_settings.add(unapplied_settings, frames=1)
 
-    def _place(self, event: useq.MDAEvent, label: str | None) -> Mapping[str, int]:
+    def _place(
+        self, event: useq.MDAEvent, image: NDArray[Any], meta: Mapping[str, Any]
+    ) -> Mapping[str, int]:
         """Return where a frame goes: the event's own index, or that of its camera's image."""
+        label = meta.get("camera_device")
         if self._free_run is not None:
-            return self._free_run.at(event, label)
+            return self._free_run.at(event, image, label, meta.get("pixel_size_um"))
         if self._in_use.by_event is not None:
             return self._in_use.by_event.at(event.index, label)
         return event.index
@@ -201,14 +215,16 @@ class Sink:
             metadata |= {"event_index": metadata.get("event_index", dict(at)), "retake": True}
             self._stream.append(image, at=retake, metadata=metadata, copy=False)
 
-    def _wrong_scale(self, event: useq.MDAEvent, meta: Mapping[str, Any]) -> list[str]:
+    def _wrong_scale(
+        self, event: useq.MDAEvent, at: Mapping[str, int], meta: Mapping[str, Any]
+    ) -> list[str]:
         """Return why the scale of a frame's image is not that of the frame, if it is not."""
         measured = meta.get("pixel_size_um")
         if measured is None or self._destination.cameras:
             return []
         planned = self._in_use.by_event and self._in_use.by_event.planned(event.index)
         cameras = self._in_use.cameras
-        camera = planned or cameras[min(event.index.get("cam", 0), len(cameras) - 1)]
+        camera = planned or cameras[min(at.get("cam", 0), len(cameras) - 1)]
         scale = camera.pixel_size_um or self._in_use.pixel_size_um
         if not scale or math.isclose(scale, measured, rel_tol=1e-6):
             return []

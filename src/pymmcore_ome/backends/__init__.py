@@ -11,11 +11,12 @@ from .port import (
     PlaneReader,
     WriteFuture,
 )
-from .registry import available_backends, find_backend
+from .registry import available_backends, default_backend, find_backend
 from .selection import Picks, selected_shape, split_selection
 from .tiff.file import describe_existing
 from .tiff.reader import TiffPages, TiffReader
-from .zarr.documents import array_folder, say_shape
+from .zarr.documents import array_folder, finish_array, say_shape, shard_problems
+from .zarr.folder import ZarrBackend
 from .zarr.reader import ZarrReader
 
 __all__ = [
@@ -32,12 +33,16 @@ __all__ = [
     "TiffPages",
     "TiffReader",
     "WriteFuture",
+    "ZarrBackend",
     "ZarrReader",
     "array_folder",
     "available_backends",
+    "default_backend",
     "describe_existing",
     "find_backend",
+    "finish_array",
     "say_shape",
     "selected_shape",
+    "shard_problems",
     "split_selection",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which backends there are: ours and those that other packages bring.
+"""Which backends there are: ours and those of other packages.
 
 A package adds one by an entry point in the group ``pymmcore_ome.backends`` whose value is
 an `ArrayBackend` subclass and whose name is what users write in ``backend=``.
@@ -11,12 +11,14 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from pymmcore_ome.disk import Format
-from pymmcore_ome.errors import Option, OptionError
+from pymmcore_ome.errors import Option, OptionError, how_to_install
+from pymmcore_ome.layout import Layout, all_specs
 
 from .port import ArrayBackend
 
 GROUP: Final = "pymmcore_ome.backends"
-_DEFAULTS: Final[dict[Format, str]] = {"ome-zarr": "tensorstore", "ome-tiff": "tiff"}
+_DEFAULTS: Final[dict[Format, str]] = {"ome-zarr": "native", "ome-tiff": "tiff"}
+_GATHERING: Final = "tensorstore"  # for chunks of several frames, which native does not write
 _EXTRAS: Final = {"zarr-python": "zarr", "acquire-zarr": "acquire"}
 
 
@@ -64,10 +66,19 @@ def find_backend(
     return chosen
 
 
+def default_backend(
+    format: Format,  # noqa: A002
+    layout: Layout,
+) -> type[ArrayBackend]:
+    """Return the default backend for a layout."""
+    gathers = format == "ome-zarr" and any(spec.gathered_axes for spec in all_specs(layout))
+    return find_backend(_GATHERING if gathers else None, format)
+
+
 def _how_to_get(name: str) -> str:
-    """Say what to install for a backend that is known and whose library is not there."""
+    """Return what to install for a known backend whose library is missing."""
     if name in _EXTRAS:
-        return f' It needs:  python -m pip install "pymmcore-ome[{_EXTRAS[name]}]"'
+        return f" Install it with  {how_to_install(_EXTRAS[name])}"
     return ""
 
 

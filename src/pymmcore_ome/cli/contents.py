@@ -104,6 +104,7 @@ class Contents:
             "backend": record.backend,
             "started": record.started,
             "ended": record.ended,
+            "recovered": record.recovered,
             "frames": {
                 "planned": dataset.layout.frame_count,
                 "stored": self.frames_stored,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pymmcore_ome.dataset import Dataset
 from pymmcore_ome.disk import write_whole
-from pymmcore_ome.errors import OptionError
+from pymmcore_ome.errors import OptionError, how_to_install
 from pymmcore_ome.frames import NOT_AS_ASKED
 
 #: What `frames --to` knows; those that may go to a terminal are text.
@@ -123,8 +123,7 @@ def as_parquet(dataset: Dataset) -> bytes:
         from pyarrow import parquet
     except ImportError as error:
         raise OptionError(
-            'Parquet needs pyarrow:  python -m pip install "pymmcore-ome[tables]"  (--to csv needs '
-            "nothing.)"
+            f"Parquet needs pyarrow:  {how_to_install('tables')}.  --to csv needs nothing."
         ) from error
     rows = flat_rows(dataset)
     columns = {name: _one_kind([row[name] for row in rows]) for name in (rows[0] if rows else ())}

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pymmcore_ome.errors import how_to_install
+
 
 def gui(
     config: Annotated[
@@ -25,7 +27,7 @@ def gui(
     except ImportError as error:
         typer.echo(
             f"Error: the window needs Qt, which could not be loaded: {error}. Install it with  "
-            'python -m pip install "pymmcore-ome[gui]"',
+            f"{how_to_install('gui')}",
             err=True,
         )
         raise typer.Exit(1) from None

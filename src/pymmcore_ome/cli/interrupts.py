@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final, Self
 
-#: Ctrl-C everywhere, Ctrl-Break on Windows, and a polite `kill`.
-_SIGNALS: Final = ("SIGINT", "SIGBREAK", "SIGTERM")
+#: Ctrl-C everywhere, Ctrl-Break and a closed window on Windows, a polite `kill`, and a terminal
+#: that closes (ssh, tmux).
+_SIGNALS: Final = ("SIGINT", "SIGBREAK", "SIGTERM", "SIGHUP")
 #: The exit code of a run that was cancelled: what shells give a program that Ctrl-C ended.
 CANCELED: Final = 130
 _LEFT: Final = b"\nLeft without waiting. pymmcore-ome recover PATH finishes what was saved.\n"
@@ -35,6 +37,8 @@ class Interrupts:
     def __init__(self) -> None:
         self.count = 0
         self._before: dict[int, Any] = {}
+        # asked now: once it is gone, it is no terminal
+        self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -51,6 +55,17 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
+        if number == getattr(signal, "SIGHUP", None):
+            _write_nowhere(
+                self._terminals
+            )  # a terminal that is gone refuses all text, with an error
         if self.count >= _MOST:
             os.write(2, _LEFT)
             os._exit(CANCELED)
+
+
+def _write_nowhere(streams: Sequence[int]) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream)
+    os.close(nowhere)

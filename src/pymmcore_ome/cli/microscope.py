@@ -8,7 +8,7 @@ from pathlib import Path
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.errors import AcquisitionError, how_to_install
 
 
 def load_core(config: Path) -> CMMCorePlus:
@@ -34,7 +34,7 @@ def load_core(config: Path) -> CMMCorePlus:
     except (RuntimeError, OSError, ValueError) as error:
         raise AcquisitionError(
             f"Micro-Manager could not load {config}: {_short(error)} If a device adapter was not "
-            'found: the demo camera comes with  python -m pip install "pymmcore-ome[demo]"  '
+            f"found: the demo camera comes with  {how_to_install('demo')},  "
             "and others with  mmcore install."
         ) from error
     if len(core.getLoadedDevices()) <= 1:  # Micro-Manager reads any text without a word

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,13 +147,12 @@ class Way(NamedTuple):
 
 def ways(source: Source) -> list[Way]:
     """Return the ways that are worth trying here, the default ones first."""
-    found = [Way("ome-zarr", "tensorstore", None, None)]
-    if source.frames[0].nbytes < 1 << 20:
-        found.append(Way("ome-zarr", "tensorstore", "auto", None))
-    chunks = found[-1].chunks
-    found += [
-        Way("ome-zarr", "tensorstore", chunks, "zstd:1"),
-        Way("ome-zarr", "tensorstore", chunks, "blosc:1"),
+    chunks: Literal["auto"] | None = "auto" if source.frames[0].nbytes < 1 << 20 else None
+    found = [
+        Way("ome-zarr", "native", None, None),
+        Way("ome-zarr", "native", None, "zstd:1"),
+        Way("ome-zarr", "native", None, "blosc:1"),
+        Way("ome-zarr", "tensorstore", chunks, None),
         Way("ome-tiff", "tiff", None, None),
         Way("ome-tiff", "tiff", None, "zstd:1"),
     ]

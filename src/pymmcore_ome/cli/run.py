@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from pymmcore_ome.errors import AcquisitionError
+from pymmcore_ome.errors import AcquisitionError, how_to_install
 
 from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
 from .interrupts import CANCELED
@@ -66,6 +66,7 @@ def demo(
     _report(summary, as_json=False)
     problems, warnings = checked(summary.path)
     print_problems(out, problems, warnings)
+    _print_contact_sheet(summary, overwrite=overwrite)
     _print_hints(path, summary, is_zarr=target.format == "ome-zarr")
     raise typer.Exit(_exit_code(summary, is_as_asked=not warnings) or (1 if problems else 0))
 
@@ -196,6 +197,29 @@ def _exit_code(summary: Summary, *, is_as_asked: bool) -> int:
     return 0 if is_as_asked else FRAMES_NOT_AS_ASKED
 
 
+def _print_contact_sheet(summary: Summary, *, overwrite: bool) -> None:
+    """Write a contact sheet next to a store, and print the command that shows it."""
+    from pymmcore_ome.dataset import open_dataset
+
+    from .contact_sheet import write_contact_sheet
+
+    target = summary.path.with_name(f"{summary.path.name}.png")
+    if target.exists() and not overwrite:
+        print_warning(f"{target.name} exists and was not replaced. Pass --overwrite to replace it.")
+        return
+    sheet = write_contact_sheet(open_dataset(summary.path), target)
+    out.print("\nLook at it:", style="bold")
+    command = f"python -m webbrowser {quoted(target.absolute().as_uri())}"
+    out.print(Text(f"  {command}"), soft_wrap=True)
+    rows, columns = ", ".join(sheet.rows), ", ".join(sheet.columns)
+    more = (
+        f" (the first {len(sheet.rows)} of {sheet.images})"
+        if len(sheet.rows) < sheet.images
+        else ""
+    )
+    out.print(Text(f"Rows: {rows}{more}. Columns: {columns}.", style="dim"), soft_wrap=True)
+
+
 def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
     """Say how to open a store, in commands that work as they are printed."""
     from pymmcore_ome.dataset import open_dataset
@@ -214,5 +238,5 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
     for hint in hints:
         out.print(Text(f"  {hint}"), soft_wrap=True)
     if not find_spec("napari"):
-        parts = '"pymmcore-ome[napari]" "napari[pyqt6]"'
-        out.print(Text(f"napari comes with:  python -m pip install {parts}", style="dim"))
+        how = how_to_install("napari")
+        out.print(Text(f"napari comes with:  {how}", style="dim"), soft_wrap=True)

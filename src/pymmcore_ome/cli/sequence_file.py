@@ -49,7 +49,7 @@ def load_sequence(path: Path) -> useq.MDASequence:
     if strange := [key for key in fields if not isinstance(key, str)]:
         raise SequenceError(f"{path}: {strange[0]!r} is no name of a field.")
     try:
-        sequence = useq.MDASequence(**fields)
+        sequence = useq.MDASequence(**_with_tuples(fields))
     except ValidationError as error:
         raise SequenceError(_told(path, lines, nearest_problems(error, fields))) from error
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:
@@ -57,6 +57,21 @@ def load_sequence(path: Path) -> useq.MDASequence:
     if unknown := list(unknown_fields(fields, sequence)):
         raise SequenceError(_told(path, lines, unknown))
     return sequence
+
+
+def _with_tuples(value: Any, name: str = "") -> Any:
+    """Return fields with positions such as ``[0, 0, 5]`` as tuples: useq takes no list for one."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        is_place = name == "stage_positions"
+        return [
+            tuple(item)
+            if is_place and isinstance(item, list) and 1 < len(item) <= 3
+            else _with_tuples(item)
+            for item in value
+        ]
+    return value
 
 
 def _parsed(path: Path, text: str, is_json: bool) -> Any:

@@ -61,6 +61,8 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     for line in (*_holes(contents), *_refused(contents)):
         facts.add_row(*line)
     facts.add_row("written", _when(record.started, record.ended))
+    if record.recovered is not None:
+        facts.add_row("recovered", f"{datetime.fromisoformat(record.recovered):%Y-%m-%d %H:%M:%S}")
     facts.add_row("by", Text(f"pymmcore-ome {record.version}, {record.backend}"))
     for name, text in axis_lines([image.layout for image in dataset.images]):
         facts.add_row(name, Text(text))

@@ -103,6 +103,8 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         whole = _store_around(root)
         what = "is neither an OME-Zarr store nor an OME-TIFF." if whole is None else whole
         raise NotAStoreError(f"{root} {what}")
+    if location.table.exists() and not location.table.is_file():
+        raise NotAStoreError(f"{root} is damaged: {location.table} is not a file.")
     stored = _stored(location)
     record = StoreRecord.from_attributes(stored.store_record)
     if record is None:
@@ -117,7 +119,15 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         if schema.grows and schema.images is None:
             schema = _with_found_images(schema, stored)
         return Dataset(stored, record, layout_of(schema, stored.named))
-    except (SchemaError, OSError, LookupError, ValueError, TypeError) as error:
+    except (
+        SchemaError,
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise NotAStoreError(
             f"{root} is damaged: its description cannot be read: {error}"
         ) from error

@@ -1,6 +1,6 @@
 """`recover`: write the closing documents of a store whose process died. It changes no pixel.
 
-The frames in the frame table are on disk already. What is missing is written when a stream is
+The frames in the frame table are on disk already. The rest is written when a stream is
 closed: final sizes, the channels and positions that arrived with frames, the OME-XML, the status.
 """
 
@@ -10,12 +10,12 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from pymmcore_ome.backends import describe_existing
+from pymmcore_ome.backends import array_folder, describe_existing, finish_array
 from pymmcore_ome.disk import StoreLocation, StoreLock, local_path, write_whole
-from pymmcore_ome.errors import StorePathError
+from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
 from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
 from pymmcore_ome.metadata import Document, StoreState, documents_of
@@ -62,16 +62,28 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
         if dataset.status == "incomplete":
-            _finish(dataset)
+            with _damage(dataset):
+                _finish(dataset)
     finally:
         lock.release()
     return open_dataset(path)
 
 
+def _damage(dataset: Dataset) -> MapErrors:
+    return MapErrors(
+        lambda error: NotAStoreError(f"{dataset.path} is damaged: {error!r}."),
+        ArithmeticError, LookupError, TypeError, ValueError,
+    )  # fmt: skip
+
+
 def _finish(dataset: Dataset) -> None:
     location, stored, layout = dataset.location, dataset.stored, dataset.layout
+    ended = _end_of_frames(dataset)
     cut_half_a_line(location.table)
     confirm_proven(dataset)
+    if dataset.record.backend == "native":
+        for image in layout.images:
+            finish_array(array_folder(dataset.path, image))
     pages = stored.pages(layout.images)
     shapes = [
         stored.written_shape(image)
@@ -87,7 +99,8 @@ def _finish(dataset: Dataset) -> None:
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
         status="recovered",
         reason="the program that wrote it ended without closing it",
-        ended=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        ended=ended,
+        recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
     )
     planes = PlaneMetadata(read_table(location.table))
@@ -98,6 +111,18 @@ def _finish(dataset: Dataset) -> None:
             _put(location, document)
     for document in documents.closed(state):
         _put(location, document)
+
+
+def _end_of_frames(dataset: Dataset) -> str:
+    """Return when the last frame was acquired; where that is not known, when it was listed."""
+    table, started = dataset.location.table, dataset.record.started
+    now = datetime.now().astimezone()
+    listed = datetime.fromtimestamp(table.stat().st_mtime).astimezone() if table.exists() else now
+    times = [row["delta_t_s"] for row in dataset.frames() if row.get("delta_t_s") is not None]
+    ended = min(now, listed)
+    if started is not None and times:
+        ended = min(ended, datetime.fromisoformat(started) + timedelta(seconds=max(times)))
+    return ended.isoformat(timespec="milliseconds")
 
 
 def _put(location: StoreLocation, document: Document) -> None:
@@ -121,14 +146,20 @@ class _ImageFacts:
     arrival: float = math.inf
     first: Mapping[str, Any] = field(default_factory=dict)
     channels: dict[int, tuple[float, str]] = field(default_factory=dict)
+    heights: dict[int, tuple[float, float]] = field(default_factory=dict)
 
-    def add(self, row: Mapping[str, Any], channel: int | None) -> None:
-        """Add a frame of the image, and the number of its channel."""
+    def add(self, row: Mapping[str, Any], channel: int | None, plane: int | None) -> None:
+        """Add a frame of the image, and the numbers of its channel and plane."""
         arrival, name = float(row.get("arrival", 0)), row.get("channel")
         if arrival < self.arrival:
             self.arrival, self.first = arrival, row
         if channel is not None and name and arrival < self.channels.get(channel, (math.inf,))[0]:
             self.channels[channel] = arrival, str(name)
+        z_um = row.get("z_um")
+        if plane is not None and z_um is not None:
+            self.heights[plane] = min(
+                (arrival, float(z_um)), self.heights.get(plane, (math.inf, 0.0))
+            )
 
     def position(self, name: str) -> Position:
         """Return where the image was taken."""
@@ -162,9 +193,10 @@ def grown_plans(
     }
     for row in rows:
         if row["image"] in facts:
-            stride = strides[row["image"]].get("c")
-            channel = None if stride is None else row["index"][stride.axis] // stride.step
-            facts[row["image"]].add(row, channel)
+            c, z = (strides[row["image"]].get(axis) for axis in "cz")
+            channel = None if c is None else row["index"][c.axis] // c.step
+            plane = None if z is None else row["index"][z.axis] // z.step
+            facts[row["image"]].add(row, channel, plane)
     selectors = [
         {
             k: v
@@ -185,6 +217,7 @@ def grown_plans(
             position=facts[image.path].position(image.position.name or image.name),
             sizes=dict(zip(image.axis_names, shape, strict=True)),
             channels={n: name for n, (_, name) in facts[image.path].channels.items()},
+            heights={n: z_um for n, (_, z_um) in facts[image.path].heights.items()},
             camera=image.spec.camera,
         )
         for image, shape, at in zip(layout.images, shapes, selectors, strict=True)

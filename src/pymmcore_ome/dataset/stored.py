@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -58,9 +60,29 @@ class Stored(ABC):
         self.location = location
         self.store_record: Mapping[str, Any] = {}
 
-    @abstractmethod
     def array(self, image: ImageLayout) -> Array:
-        """Return the full-resolution array of an image."""
+        """Return the full-resolution array of an image.
+
+        Raises
+        ------
+        NotAStoreError
+            When it cannot be read, or its frames are of another shape.
+        """
+        array = self._array(image)
+        if (
+            len(array.shape) != len(image.axes)
+            or array.shape[-2:] != image.shape[-2:]
+            or min(array.shape) < 0
+        ):
+            raise NotAStoreError(
+                f"shape is {array.shape}, expected {image.shape}: image {image.name!r} of "
+                f"{self.location.path} is damaged"
+            )
+        return array
+
+    @abstractmethod
+    def _array(self, image: ImageLayout) -> Array:
+        """Return the array of an image, whatever its shape."""
 
     @abstractmethod
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
@@ -84,7 +106,7 @@ class StoredZarr(Stored):
         super().__init__(location)
         self.store_record = (root_attributes(location.path) or {}).get(KEY) or {}
 
-    def array(self, image: ImageLayout) -> Array:
+    def _array(self, image: ImageLayout) -> Array:
         folder = self.location.path / image.path if image.path else self.location.path
         return ZarrReader(folder / "0")
 
@@ -118,14 +140,14 @@ class StoredTiff(Stored):
             self.store_record = record_of_xml(read_description(location.path) or b"") or {}
         self._pages = TiffPages(location.path)
 
-    def array(self, image: ImageLayout) -> TiffReader:
+    def _array(self, image: ImageLayout) -> TiffReader:
         return TiffReader.of_notes(self._pages_of(image), image, self._notes(image))
 
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
         pages = self._pages_of(image)
         with pages.path.open("rb") as file:
             blank = pages.blank(file)
-        return self.array(image).written_shape(blank)
+        return self._array(image).written_shape(blank)
 
     def pages(self, images: Iterable[ImageLayout]) -> PageTable:
         table = PageTable(apart=self.location.is_folder)
@@ -146,12 +168,31 @@ class StoredTiff(Stored):
             raise NotAStoreError(
                 f"{self.location.path} does not describe image {image.name!r}."
             ) from error
+        file = self._pages_of(image).path
+        if not _has_pages(notes, file):
+            raise NotAStoreError(f"{file} is damaged: it has no pages for image {image.name!r}.")
         return notes
 
     def found_images(self) -> list[FoundImage]:
         return [
             _found(notes, notes["axes"], notes["shape"]) for notes in self.store_record["images"]
         ]
+
+
+def _has_pages(notes: object, file: Path) -> bool:
+    """Whether the pages in the notes of an image are numbers that the file may have."""
+    try:
+        planes, runs = notes["planes"], notes["runs"]  # type: ignore[index]
+        count = prod(planes)
+        numbers = [number for run in (planes, *runs) for number in run]
+        return (
+            all(type(number) is int and number >= 0 for number in numbers)
+            and max((count, *numbers)) <= file.stat().st_size  # each page takes several bytes
+            and all(len(run) == len(planes) + 2 and run[-1] <= count for run in runs)
+            and all(n < size for run in runs for n, size in zip(run[1:], planes, strict=False))
+        )
+    except (LookupError, TypeError, ValueError, OSError):
+        return False
 
 
 def _found(notes: Mapping[str, Any], axes: Iterable[str], shape: Sequence[int]) -> FoundImage:

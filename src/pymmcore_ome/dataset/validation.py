@@ -9,7 +9,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
 
-from pymmcore_ome.backends import TiffPages
+from pymmcore_ome.backends import TiffPages, array_folder, shard_problems
 from pymmcore_ome.disk import read_description
 from pymmcore_ome.errors import NotAStoreError, PymmcoreOmeError, StorePathError
 from pymmcore_ome.frames import read_table
@@ -70,6 +70,9 @@ def _arrays(dataset: Dataset) -> Iterator[str]:
             if axis.size is not None
         ):
             yield f"{where}: shape is {array.shape}, expected {image.layout.shape}"
+        if dataset.record.backend == "native":
+            for problem in shard_problems(array_folder(dataset.path, image.layout)):
+                yield f"{where}: {problem}"
 
 
 def _ending(dataset: Dataset, listed: int) -> Iterator[str]:
@@ -104,7 +107,7 @@ def _zarr(dataset: Dataset) -> Iterator[str]:
 
     try:
         yaozarrs.validate_zarr_store(str(dataset.path))
-    except (ValueError, OSError) as error:
+    except Exception as error:  # whatever a damaged document makes the library raise
         yield f"the OME-Zarr documents are not valid: {error}"
     if dataset.status == "incomplete":
         return  # its OME-XML is written when the stream is closed

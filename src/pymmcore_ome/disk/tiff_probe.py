@@ -1,11 +1,12 @@
 """The description of a TIFF file (its first page's ImageDescription), and nothing else of it.
 
-Enough to tell an OME-TIFF from a photograph, without a TIFF library. TIFF 6.0, section 2;
+Enough to distinguish an OME-TIFF from a photograph, without a TIFF library. TIFF 6.0, section 2;
 BigTIFF has wider numbers.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -27,11 +28,11 @@ def is_tiff(path: Path) -> bool:
 
 
 def read_description(path: Path) -> bytes | None:
-    """Return the first page's ImageDescription, ``b""`` without one, None for no TIFF."""
+    """Return the first page's ImageDescription, ``b""`` without one, None for a damaged TIFF."""
     try:
         with path.open("rb") as file:
             return _description(file)
-    except (OSError, struct.error, OverflowError):
+    except (OSError, struct.error, OverflowError, ValueError):
         return None
 
 
@@ -49,7 +50,10 @@ def _description(file: BinaryIO) -> bytes | None:
         code, _, size, offset = _read(file, order + entry_format)
         if code == _IMAGE_DESCRIPTION:
             room = struct.calcsize(offset_format)
-            file.seek(offset if size > room else at + struct.calcsize(entry_format) - room)
+            data_at = offset if size > room else at + struct.calcsize(entry_format) - room
+            if data_at + size > file.seek(0, os.SEEK_END):
+                return None  # it would be beyond the end
+            file.seek(data_at)
             return file.read(size).rstrip(b"\0")
     return b""
 

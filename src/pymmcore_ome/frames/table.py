@@ -19,7 +19,7 @@ from .record import FrameRecord
 _READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
 _READ_BACK: Final = 1 << 16
 _MOST_PLANES: Final = 100_000  # 6 MB; beyond, they are read back at the end
-_UNREADABLE: Final = (ValueError, TypeError, KeyError)
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 class FrameTableWriter:
@@ -173,5 +173,5 @@ def _rows(lines: list[bytes], before: int, bad_lines: list[int] | None) -> Itera
 def _row(found: Any) -> dict[str, Any]:
     row: dict[str, Any] = found
     row["index"] = tuple(row["index"])
-    row["image"], row["event_index"], int(row.get("arrival", 0))
+    hash(row["image"]), row["event_index"], int(row.get("arrival", 0))
     return row

@@ -10,6 +10,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from pymmcore_ome.errors import how_to_install
+
 from .save_settings import SaveSettings
 
 if TYPE_CHECKING:
@@ -37,8 +39,7 @@ def __getattr__(name: str) -> Any:
     except ImportError as error:  # qtpy's own error for a missing binding is one, too
         raise ImportError(
             f"{name} needs Qt, which could not be loaded: {error}. Install it with  "
-            'python -m pip install "pymmcore-ome[gui]"  (on Linux without a desktop, also the '
-            "system's libegl1)."
+            f"{how_to_install('gui')}.  On Linux without a desktop, also install libegl1."
         ) from error
     return getattr(module, name)
 

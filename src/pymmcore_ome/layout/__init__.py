@@ -2,12 +2,19 @@
 
 from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
 from .chunk_grid import ChunkGrid, boxes
-from .chunking import LEAST_CHUNK_BYTES, Chunks, with_chunks
+from .chunking import (
+    LEAST_CHUNK_BYTES,
+    Chunks,
+    Shards,
+    schema_with_default_shards,
+    with_chunks,
+    with_default_shards,
+)
 from .layout import Layout, layout_of
 from .naming import image_name
 from .page_table import PageTable, Run
 from .placement import Placement, TakenPlanes
-from .router import FoundPlace, FrameRouter, GrowingRouter, grown_plan, new_position
+from .router import FoundPlace, FrameRouter, GrowingRouter, all_specs, grown_plan, new_position
 from .sequential import OrderProblems, order_problems
 
 __all__ = [
@@ -27,7 +34,9 @@ __all__ = [
     "PageTable",
     "Placement",
     "Run",
+    "Shards",
     "TakenPlanes",
+    "all_specs",
     "boxes",
     "grown_plan",
     "image_name",
@@ -35,5 +44,7 @@ __all__ = [
     "layout_of",
     "new_position",
     "order_problems",
+    "schema_with_default_shards",
     "with_chunks",
+    "with_default_shards",
 ]  # fmt: skip

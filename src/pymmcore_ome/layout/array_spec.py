@@ -243,6 +243,17 @@ class ArraySpec:
         )
 
     @property
+    def gathered_axes(self) -> tuple[str, ...]:
+        """Names of the axes along which a chunk has pixels of several frames."""
+        return tuple(
+            name
+            for name, chunk, step in zip(
+                self.axis_names, self.chunk_shape, self.frame_step, strict=False
+            )
+            if step % chunk
+        )
+
+    @property
     def write_shape(self) -> tuple[int, ...]:
         """Elements of what is written as a whole: a shard, or a chunk where there are none."""
         return self.shard_shape or self.chunk_shape

@@ -1,7 +1,8 @@
 """Chunk and shard sizes: as the user names them, or ``"auto"``. Pure arithmetic.
 
-It refuses sizes that cannot be. It chooses chunks, never shards: those save files, and cost
-memory while they are filled, which is for the user to weigh.
+It refuses sizes that cannot be. It chooses shards only for backends that write a frame into
+its shard at once: elsewhere they cost memory while they are filled, which is for the user to
+weigh.
 """
 
 from __future__ import annotations
@@ -11,20 +12,30 @@ from dataclasses import replace
 from math import ceil, prod
 from typing import Final, Literal
 
+import numpy as np
+
 from pymmcore_ome.errors import OptionError
-from pymmcore_ome.schema import Dimension
+from pymmcore_ome.schema import Dimension, StorageSchema
 
 from .array_spec import ArraySpec, AxisStride
 from .layout import Layout
 from .order import GridOrder
 
 Chunks = Mapping[str, int] | Literal["auto"] | None
+Shards = Mapping[str, int] | Literal[False] | None
 
 #: What ``"auto"`` aims at: smaller chunks cost more in files and requests than in bytes.
 LEAST_CHUNK_BYTES: Final = 4 << 20
+_UNKNOWN_STEPS: Final = 4  # of an axis whose length nobody knows
 
 
-def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None) -> Layout:
+#: What a shard has at most where nobody chose: more would save few files.
+_SHARD_FRAMES: Final = 1024
+_SHARD_BYTES: Final = 1 << 30
+_SHARD_CHUNKS: Final = 1 << 14  # 256 KiB of index
+
+
+def with_chunks(layout: Layout, chunks: Chunks, shards: Shards) -> Layout:
     """Return the layout with other chunk and shard sizes, in elements by axis name.
 
     Parameters
@@ -33,7 +44,8 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
     chunks : mapping of axis name to elements, ``"auto"``, or None
         Where an axis is not named, the schema's chunk size, else one frame. ``"auto"``: as
         `auto_chunk_shape`.
-    shards : mapping of axis name to elements, or None
+    shards : mapping of axis name to elements, False, or None
+        Where an axis is not named, the schema's shard size. False: no shards.
 
     Raises
     ------
@@ -43,7 +55,8 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
     if isinstance(chunks, str) and chunks != "auto":
         raise OptionError(f"chunks must be 'auto' or sizes by axis name, got {chunks!r:.80}.")
     sizes = _sizes("chunks", None if chunks == "auto" else chunks)
-    shards = _sizes("shards", shards)
+    has_shards = shards is not False
+    shards = _sizes("shards", None if shards is False else shards)
     axis_names = dict.fromkeys(name for spec in layout.specs for name in spec.axis_names)
     if layout.schema.grows and (sizes or shards):
         raise OptionError(
@@ -59,7 +72,7 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
     loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()
 
     def chunked(spec: ArraySpec) -> ArraySpec:
-        chosen = _chosen(spec, sizes, shards)
+        chosen = _chosen(spec if has_shards else _without_shards(spec), sizes, shards)
         if chunks == "auto":
             shape = auto_chunk_shape(chosen, loops)[:-2]  # y and x stay as they are
             chosen = _chosen(chosen, dict(zip(spec.axis_names, shape, strict=False)), {})
@@ -67,6 +80,96 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Mapping[str, int] | None
         return spec if chosen.axes == spec.axes else chosen
 
     return layout.with_specs(chunked)
+
+
+def with_default_shards(layout: Layout) -> Layout:
+    """Return the layout with shards for every image that has none; see `default_shard_shape`.
+
+    Images that are not known yet get theirs by `schema_with_default_shards`.
+    """
+    loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()
+
+    def sharded(spec: ArraySpec) -> ArraySpec:
+        if spec.shard_shape is not None or spec.gathered_axes:
+            return spec
+        shape = default_shard_shape(spec, loops)
+        return _chosen(spec, {}, dict(zip(spec.axis_names, shape or (), strict=False)))
+
+    return layout.with_specs(sharded)
+
+
+def default_shard_shape(spec: ArraySpec, loops: Sequence[Dimension]) -> tuple[int, ...] | None:
+    """Return the shape of shards of whole frames, along the fastest axes.
+
+    At most 1,024 frames and 1 GiB, and no more than the image has; an axis that is cut is cut
+    into shards that are about alike. For a backend that writes frames into shards one by one.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+    loops : sequence of Dimension
+        The acquisition's loops, slowest first; empty where its order is not a loop nest.
+
+    Returns
+    -------
+    tuple of int or None
+        In storage order, y and x included; None where a shard would be a single chunk.
+    """
+    plane = [
+        ceil(size / chunk) * chunk
+        for size, chunk in zip(spec.shape[-2:], spec.chunk_shape[-2:], strict=True)
+    ]
+    frame_chunks = prod((*spec.frame_step, *plane)) // prod(spec.chunk_shape)
+    room = min(_SHARD_FRAMES, _SHARD_BYTES // spec.nbytes, _SHARD_CHUNKS // frame_chunks)
+    counts = [1] * len(spec.frame_step)
+    for axis in _fastest_axes(spec, loops):
+        if spec.axes[axis].size is None:
+            count = max(1, room)
+        else:
+            planes = spec.plane_shape()[axis]
+            count = ceil(planes / ceil(planes / max(1, room)))
+        counts[axis] = count
+        room //= count
+        if count < (spec.plane_shape()[axis] or count + 1):
+            break
+    if prod(counts) * frame_chunks == 1:
+        return None
+    leading = (count * step for count, step in zip(counts, spec.frame_step, strict=True))
+    return (*leading, *plane)
+
+
+def schema_with_default_shards(schema: StorageSchema) -> StorageSchema:
+    """Return the schema of images that are not known yet, whose axes then have shards.
+
+    The lengths of the axes are unknown: shards are long in time, and hold a few elements of the
+    others. A place without a frame costs 32 bytes.
+    """
+    if any(dim.chunk_size or dim.shard_size for dim in schema.dimensions):
+        return schema
+    *loops, y, x = schema.dimensions
+    growing = [dim.name for dim in loops if not dim.makes_images and dim.kind != "camera"]
+    if not growing:
+        return schema
+    pixels = (y.size or 1) * (x.size or 1) * schema.samples
+    nbytes = pixels * np.dtype(schema.dtype).itemsize
+    room = max(1, min(_SHARD_FRAMES, _SHARD_BYTES // nbytes))
+    sizes = dict.fromkeys(growing, _UNKNOWN_STEPS if room == _SHARD_FRAMES else 1)
+    longest = "t" if "t" in sizes else growing[0]
+    sizes[longest] = max(1, room // prod(n for name, n in sizes.items() if name != longest))
+    dims = [
+        dim.replace(shard_size=sizes[dim.name] * (schema.samples if dim.kind == "channel" else 1))
+        if dim.name in sizes
+        else dim
+        for dim in loops
+    ]
+    return schema.replace(dimensions=(*dims, y, x))
+
+
+def _fastest_axes(spec: ArraySpec, loops: Sequence[Dimension]) -> list[int]:
+    """Return the axes but y and x, the one that the acquisition runs through fastest first."""
+    strides = {stride.name: stride.axis for stride in spec.axis_strides}
+    by_loop = [strides[loop.name] for loop in reversed(loops) if loop.name in strides]
+    return list(dict.fromkeys((*by_loop, *reversed(range(len(spec.frame_step))))))
 
 
 def auto_chunk_shape(
@@ -194,6 +297,10 @@ def _chosen(spec: ArraySpec, chunks: Mapping[str, int], shards: Mapping[str, int
         for axis in spec.axes
     )
     return replace(spec, axes=tuple(axes))
+
+
+def _without_shards(spec: ArraySpec) -> ArraySpec:
+    return replace(spec, axes=tuple(replace(axis, shard_size=None) for axis in spec.axes))
 
 
 def _sizes(what: str, sizes: Mapping[str, int] | None) -> dict[str, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from pymmcore_ome.errors import OutsidePlanError, PlanFullError, SchemaError
 from pymmcore_ome.schema import (
@@ -25,6 +26,10 @@ from pymmcore_ome.schema import (
 from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec
 from .layout import ImageMaker, Layout, layout_of
 from .naming import image_name, name_of
+
+#: How far a stage may stand from where an even stack has its plane.
+_STAGE_STEP_UM: Final = 0.05
+_UNEVEN: Final = 0.05
 
 
 class FoundPlace(NamedTuple):
@@ -309,6 +314,7 @@ class GrowingRouter:
         self._maker = ImageMaker(self._schema, layout.images, layout.named)
         self._numbers: dict[tuple[tuple[str, int], ...], int] = {}
         self._channels: list[dict[int, str]] = []
+        self._heights: list[dict[int, float]] = []
 
     @property
     def specs(self) -> list[ArraySpec]:
@@ -356,7 +362,7 @@ class GrowingRouter:
         found : FoundPlace
         about : mapping
             The frame's metadata; ``pos_name``, ``x_um``, ``y_um``, ``z_um`` describe a new
-            image, ``channel`` an index of the channel axis.
+            image, ``channel`` an index of the channel axis, ``z_um`` one of the z axis.
         """
         address = found.address
         if address is None:
@@ -365,6 +371,9 @@ class GrowingRouter:
         if about.get("channel"):
             number = int(found.at.get("c", 0))
             self._channels[address.image_number].setdefault(number, str(about["channel"]))
+        if about.get("z_um") is not None:
+            heights = self._heights[address.image_number]
+            heights.setdefault(int(found.at.get("z", 0)), float(about["z_um"]))
         return address
 
     def places(self, at: Mapping[str, int]) -> list[FrameAddress]:
@@ -388,6 +397,7 @@ class GrowingRouter:
             position=image.position,
             sizes=dict(zip(image.axis_names, shape, strict=True)),
             channels=self._channels[number],
+            heights=self._heights[number],
             camera=image.spec.camera,
         )
 
@@ -415,6 +425,7 @@ class GrowingRouter:
         image = self._maker.add(found.spec, name, position.label or name, position)
         self._numbers[_selector(selected)] = image.number
         self._channels.append({})
+        self._heights.append({})
         return image
 
     def _plan(self) -> str:
@@ -424,6 +435,11 @@ class GrowingRouter:
         return "{" + ", ".join(shown) + "}, and grows with its images"
 
 
+def all_specs(layout: Layout) -> list[ArraySpec]:
+    """Return the arrays of a layout, those of images that are yet to be made included."""
+    return GrowingRouter(layout).specs if layout.schema.grows else layout.specs
+
+
 def grown_plan(
     schema: StorageSchema,
     *,
@@ -431,6 +447,7 @@ def grown_plan(
     position: Position,
     sizes: Mapping[str, int],
     channels: Mapping[int, str],
+    heights: Mapping[int, float] = MappingProxyType({}),
     camera: int | None,
 ) -> ImageSchema:
     """Return an image of a growing schema as it has become.
@@ -443,6 +460,8 @@ def grown_plan(
         Of its array, by axis.
     channels : mapping of int to str
         Names by number, as far as they are known; cameras and samples left out.
+    heights : mapping of int to float
+        The z of the planes, in micrometers, by number, as far as they are known.
     camera : int or None
         Number of its camera, where cameras have images of their own.
     """
@@ -455,6 +474,8 @@ def grown_plan(
         size = dim.size
         if size is None:
             size = max(1, -(-sizes[dim.name] // steps[dim.name]))
+        if dim.name == "z" and dim.scale is None and (step := _step_of(heights, size)):
+            dim = dim.replace(scale=step, origin=heights[0] or None, unit="micrometer")
         named = channels if dim.kind == "channel" else {}
         if not named:  # an axis may have millions of places
             dims.append(dim.replace(size=size))
@@ -463,6 +484,17 @@ def grown_plan(
         dims.append(Dimension(name=dim.name, coords=coords))
     plan = ImageSchema(at=dict(at), position=position, dimensions=dims)
     return plan if own is None else plan.replace(at={**plan.at, "cam": camera}, camera=own)
+
+
+def _step_of(heights: Mapping[int, float], size: int) -> float | None:
+    """Return the distance of the planes of a stack, to the nanometer; None where it is uneven."""
+    if size < 2 or any(n not in heights for n in range(size)):
+        return None
+    step = (heights[size - 1] - heights[0]) / (size - 1)
+    slack = max(_STAGE_STEP_UM, abs(step) * _UNEVEN)  # stages are read back, not quite as set
+    if any(abs(heights[n] - heights[0] - n * step) > slack for n in range(size)):
+        return None
+    return round(step, 3) or None
 
 
 def new_position(name: str, about: Mapping[str, Any]) -> Position:

@@ -47,6 +47,8 @@ class StoreRecord:
     backend : str
     started, ended : str | None
         ISO 8601, with offset from UTC.
+    recovered : str | None
+        When `recover` closed it; None for a store that its own program closed.
     frames : dict
         ``planned`` (None: unbounded), ``written``, ``skipped``.
     acquisition : dict
@@ -62,10 +64,14 @@ class StoreRecord:
     ended: str | None = None
     frames: Mapping[str, int | None] = field(default_factory=dict)
     acquisition: Mapping[str, Any] = field(default_factory=dict)
+    recovered: str | None = None
 
     def to_attributes(self) -> dict[str, Any]:
         """Return the record as attributes of the root."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        attributes = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.recovered is None:
+            del attributes["recovered"]
+        return attributes
 
     @classmethod
     def from_attributes(cls, attributes: Any) -> StoreRecord | None:
@@ -76,7 +82,8 @@ class StoreRecord:
         if status not in get_args(Status) or not isinstance(schema, Mapping):
             return None
         plain = {
-            key: attributes.get(key) for key in ("version", "backend", "reason", "started", "ended")
+            key: attributes.get(key)
+            for key in ("version", "backend", "reason", "started", "ended", "recovered")
         }
         return cls(
             schema=schema,
@@ -119,6 +126,6 @@ def record_of_xml(xml: bytes) -> Mapping[str, Any] | None:
         return None
     try:
         record = json.loads(unescape(xml[start + len(_START) : end].decode("ascii")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

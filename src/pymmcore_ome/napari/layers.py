@@ -1,6 +1,6 @@
 """A dataset as napari's layers: data, how to show it, and the kind of layer. It imports no napari.
 
-A picture's channels are layers in their colours; pictures that are alike are one stack with a
+A picture's channels are layers in their colors; pictures that are alike are one stack with a
 slider ``p``. Nothing but a few planes, for the contrast, is read before napari asks.
 """
 

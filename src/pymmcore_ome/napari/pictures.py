@@ -194,7 +194,7 @@ Offset = tuple[int, int]
 
 
 def pixel_matrix(image: Image, acquisition: Mapping[str, Any]) -> NDArray[Any] | None:
-    """Return micrometres of stage, (x, y), a pixel to the right and down; None if not known.
+    """Return micrometers of stage, (x, y), a pixel to the right and down; None if not known.
 
     That is the microscope's pixel size affine where it was calibrated, which knows of mirrored
     and turned cameras; else the pixel size, with the stage's axes along the image's.
@@ -249,7 +249,7 @@ def plane_of(offsets: Sequence[Offset], height: int, width: int) -> tuple[int, i
 def _overlap(pixels: NDArray[Any], height: int, width: int) -> bool:
     """Whether any two tiles lie upon each other by more than half, both ways."""
     seen: dict[tuple[int, int], list[NDArray[Any]]] = {}
-    for place in pixels:  # only neighbours can: look in cells of half a tile
+    for place in pixels:  # only neighbors can: look in cells of half a tile
         cell = (int(place[0]) // max(1, height // 2), int(place[1]) // max(1, width // 2))
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):

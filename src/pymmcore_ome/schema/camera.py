@@ -83,7 +83,7 @@ def check_dtype(value: object) -> str:
 
 
 def check_bits(significant_bits: int | None, dtype: str) -> None:
-    """Raise ValueError when more bits carry signal than a pixel has."""
+    """Raise ValueError when a pixel has fewer bits than the declared significant bits."""
     bits = np.dtype(dtype).itemsize * 8
     if significant_bits is not None and significant_bits > bits:
         raise ValueError(f"significant_bits is {significant_bits}, {dtype} has {bits}")

@@ -28,13 +28,13 @@ class Channel(Model):
     fluorophore : str | None
         Name of the dye.
     z_offset_um : float
-        Micrometers from the planes of the z axis up to its own.
+        Micrometers by which its planes are above those of the z axis.
     every : int
         Acquired at every n-th time point only, beginning with the first.
     plane : int | None
-        Acquired at this z index only. None: at every one.
+        Acquired at this z index only. None: at all.
     camera : str | None
-        Name of the camera that acquires it. None: unknown, or the only one.
+        Name of the camera that takes it. None: not known, or the only one.
     """
 
     name: str = Field(min_length=1)

@@ -34,8 +34,8 @@ class Dimension(Model):
         cameras differ in frame size or dtype: then each has images of its own; or any other
         word for an axis of the user's.
     size : int | None
-        Number of coordinates, by default that of `coords`. None without
-        coords: unbounded, it grows with the frames (the first dimension only).
+        Number of coordinates. Taken from `coords` where those are given. None without
+        coords: unbounded, it grows as frames arrive (the first dimension only).
     coords : sequence | None
         For ``p`` and ``g`` names or `Position`; for ``c`` names or `Channel`; for ``cam``
         names or `Camera`; otherwise numbers in `unit` (times, z positions) where steps are
@@ -138,16 +138,16 @@ class Dimension(Model):
         """The positions along ``p`` or ``g``; unnamed ones where only a size was given."""
         if self.kind != "position":
             return ()
-        positions = tuple(c for c in self.coords or () if isinstance(c, Position))
-        return positions or tuple(Position() for _ in range(self.size or 0))
+        found = tuple(c for c in self.coords or () if isinstance(c, Position))
+        return found or tuple(Position() for _ in range(self.size or 0))
 
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The channels along ``c``; numbered ones where only a size was given."""
         if self.kind != "channel":
             return ()
-        channels = tuple(c for c in self.coords or () if isinstance(c, Channel))
-        return channels or tuple(Channel(name=f"Channel {n}") for n in range(self.size or 0))
+        found = tuple(c for c in self.coords or () if isinstance(c, Channel))
+        return found or tuple(Channel(name=f"Channel {n}") for n in range(self.size or 0))
 
 
 def _camera(value: Any) -> Camera:

@@ -32,7 +32,7 @@ class Model(BaseModel):
         if values:  # a plate has thousands of positions, all by name
             names = list(type(self).model_fields)
             if len(values) > len(names):
-                raise SchemaError(f"{type(self).__name__} has {names}, got {len(values)} values.")
+                raise SchemaError(f"{type(self).__name__} takes {names}, got {len(values)} values.")
             fields = {**dict(zip(names, values, strict=False)), **fields}
         try:
             super().__init__(**fields)
@@ -87,7 +87,7 @@ def _readable(error: ValidationError) -> SchemaError:
     """Turn pydantic's report into one sentence a field.
 
     An error that one of our own models raised while it was being validated inside another
-    is returned as it was, so that its type is not lost.
+    is returned unchanged, so that its type is not lost.
     """
     lines = []
     for item in error.errors():

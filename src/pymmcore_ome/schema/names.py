@@ -2,7 +2,7 @@
 
 Pure text. Group names on disk are never made from a user's text except plate rows and
 columns, which the NGFF specification limits to letters and digits (0.5, section 2.4); all
-other names are held to what every file system accepts, so that they may serve as paths.
+other names are held to what every file system takes, so that they may serve as paths.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _RESERVED_REASON = "the store or the operating system keeps this name for itself
 
 
 def unsafe_reason(name: str) -> str | None:
-    """Return why a name may not appear in a store; None when it may."""
+    """Return why a name may not appear in a store, or None when it may."""
     if not name or not name.strip():
         return "it is empty"
     if len(name) > _MAX_LENGTH:
         return f"it has {len(name)} characters, at most {_MAX_LENGTH} are allowed"
     if _PLAIN.fullmatch(name):
         return _RESERVED_REASON if _RESERVED.fullmatch(name) else None
-    if forbidden := next((char for char in name if _is_forbidden(char)), None):
-        return f"it contains {forbidden!r}"
+    if found := next((char for char in name if _is_forbidden(char)), None):
+        return f"it contains {found!r}"
     if name.strip(". ") != name:
         return "it begins or ends with a dot or a space"
     if _RESERVED.fullmatch(name):

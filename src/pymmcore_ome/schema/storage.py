@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, Self
+from math import prod
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
@@ -13,16 +14,19 @@ from .instrument import Instrument
 from .model import Model
 from .position import Plate, Position
 
+#: A hundred times the fields of the largest plates; each takes a group and documents of its own.
+_MAX_IMAGES: Final = 1_000_000
+
 
 class StorageSchema(Model):
     """The images, axes, sizes, channels and plate of one store.
 
-    It declares what exists, and the order of acquisition. It knows no file, no backend and no
+    It describes what exists, and when each frame is expected. It knows no file, no backend and no
     acquisition library. Two forms:
 
     - **a loop nest**: `dimensions` in order of acquisition; every image has the same axes.
     - **images of their own**: `images` lists them, each with its own dimensions, `dimensions`
-      is y and x alone, and `order` is the order of acquisition.
+      is y and x alone, and `order` is the order of arrival.
 
     Parameters
     ----------
@@ -50,9 +54,9 @@ class StorageSchema(Model):
     order : EventOrder | None
         With `images`. None: frames can only be placed by index.
     grows : bool
-        The number of frames is unknown: every dimension may lack a size, an image is made with
-        its first frame, and frames are placed by index. At the end, `images` lists what was
-        stored.
+        The number of frames is unknown: every dimension may lack a size, an image is made
+        when its first frame arrives, and frames are placed by index. `images` then lists
+        what arrived, and is written at the end.
 
     Raises
     ------
@@ -105,6 +109,10 @@ class StorageSchema(Model):
                     f"dimension {dim.name!r} has no size; only the first dimension may be "
                     "unbounded, and neither positions nor cameras"
                 )
+
+        count = prod(dim.size or 1 for dim in self.dimensions if dim.makes_images)
+        if count > _MAX_IMAGES:
+            raise ValueError(f"{count} images are more than {_MAX_IMAGES}, the most in a store")
 
     def _check_images(self) -> None:
         if self.images is None:
@@ -229,9 +237,9 @@ class ImageSchema(Model):
     dimensions : sequence of Dimension
         Its own loops, positions and y, x left out. ``cam`` folds into the channels.
     camera : Camera | None
-        What delivers its frames. None: as the schema declares.
+        What delivers its frames. None: frames are as the schema declares.
     repeats : int
-        How many frames may have the same index. The k-th repeat goes to time ``t + k * T``, T
+        How often an index may be repeated at most. The k-th repeat goes to time ``t + k * T``, T
         being the size of ``t`` (1 without one): a frame never overwrites another.
     """
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, TypedDict, TypeVar, get_args
 
 from pymmcore_ome.backends import FILES, ArrayBackend, Files
 from pymmcore_ome.errors import OptionError, UnknownOptionError
-from pymmcore_ome.layout import Chunks
+from pymmcore_ome.layout import Chunks, Shards
 
 WhenFull = Literal["block", "raise"]
 Durability = Literal["process", "power"]
@@ -33,7 +33,7 @@ class SaveOptionsDict(TypedDict, total=False):
     overwrite: bool
     compression: str | None
     chunks: Chunks
-    shards: Mapping[str, int] | None
+    shards: Shards
     files: Files
     bigtiff: bool
     levels: int | None
@@ -61,14 +61,17 @@ class SaveOptions:
         ``"name"`` or ``"name:level"``; overrides the schema's. OME-Zarr: zstd, gzip, blosc;
         OME-TIFF: zstd, deflate, lzw.
     chunks : mapping of axis name to elements, or ``"auto"``, optional
-        Overrides the schema's, OME-Zarr only. Frames are gathered until a chunk, or a shard,
-        is full, and written at once. An axis that is not named has the schema's size, else one
-        frame. ``"auto"``: whole frames; small ones are gathered along the axes that the
-        acquisition runs through fastest, until a chunk has at least 4 MiB; frames of 2 MiB are
-        chunks of their own. Sizes that the schema declares stay. One frame a chunk where
-        positions change faster, or the order of frames is not a loop nest.
-    shards : mapping of axis name to elements, optional
-        As `chunks`; a shard must be a whole multiple of a chunk. None: no shards.
+        Overrides the schema's, OME-Zarr only. An axis that is not named has the schema's size,
+        else one frame. Chunks of several frames are gathered in memory until they are full, and
+        written by the backend tensorstore unless another is named. ``"auto"``: whole frames;
+        small ones are gathered along the axes that the acquisition runs through fastest, until
+        a chunk has at least 4 MiB; frames of 2 MiB are chunks of their own. Sizes that the
+        schema declares stay. One frame a chunk where positions change faster, or the order of
+        frames is not a loop nest.
+    shards : mapping of axis name to elements, or False, optional
+        Files of several chunks each; a shard must be a whole multiple of a chunk. None: with the
+        backend native, up to 1,024 whole frames and 1 GiB, along the axes that the acquisition
+        runs through fastest; with the others, no shards. False: one file for each chunk.
     files : ``"one"`` | ``"per-position"``
         OME-TIFF: all images in one file, or a folder with one file each.
     bigtiff : bool
@@ -102,7 +105,7 @@ class SaveOptions:
     overwrite: bool = False
     compression: str | None = None
     chunks: Chunks = None
-    shards: Mapping[str, int] | None = None
+    shards: Shards = None
     files: Files = "one"
     bigtiff: bool = True
     levels: int | None = None
@@ -145,7 +148,7 @@ class SaveOptions:
         options : mapping
             Keyword arguments.
         *others : str
-            What the caller takes besides, for the message on a name that is none.
+            What else the caller accepts, for the message about an unknown name.
 
         Raises
         ------

@@ -6,10 +6,7 @@ while earlier ones are written.
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import prod
 from pathlib import Path
@@ -18,6 +15,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from pymmcore_ome.backends.compression import TIFF_LEVELS, parse
+from pymmcore_ome.backends.frame_encoder import COMPRESSED_BATCH_BYTES, FrameEncoder
+from pymmcore_ome.backends.pixel_file import OpenFiles
 from pymmcore_ome.backends.port import (
     ArrayBackend,
     BackendOptions,
@@ -32,11 +31,6 @@ from .file import TiffFile
 from .format import PageKind, TiffCodec, TiffForm
 from .reader import TiffReader
 
-_MAX_OPEN: Final = 128
-_MAX_THREADS: Final = 8
-_TASK_BYTES: Final = 1 << 18  # of small frames that are compressed together
-_COMPRESSED_BATCH_BYTES: Final = 256 << 20  # threads idle at the end of a batch
-_AHEAD_BYTES: Final = 16 << 20  # of frames that are compressed before the ones ahead are written
 _FIRST_PAGES: Final = 64  # of an image whose size nobody knows
 _CLASSIC_LIMIT: Final = 2**32 - 2**24
 _PAGE_BYTES: Final = 400  # at most, of a page's tags
@@ -59,9 +53,8 @@ class TiffBackend(ArrayBackend):
         self._dtypes: list[np.dtype[Any]] = []
         self._kinds: list[tuple[PageKind, TiffCodec, bytes | None]] = []
         self._files: list[TiffFile] = []
-        self._resting: OrderedDict[int, None] = OrderedDict()
-        self._pool: ThreadPoolExecutor | None = None
-        self._most_tasks = 1
+        self._open = OpenFiles()
+        self._encoder = FrameEncoder(self._strips, compresses=False)
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
@@ -82,10 +75,8 @@ class TiffBackend(ArrayBackend):
         self._place, self._options = place, options
         self.pages = PageTable(apart=place.is_folder)
         if parse(options.compression, TIFF_LEVELS) is not None:
-            threads = min(_MAX_THREADS, os.cpu_count() or 1)
-            self._pool = ThreadPoolExecutor(threads, "pymmcore-ome tiff")
-            self._most_tasks = threads + 1
-            self.batch_bytes = _COMPRESSED_BATCH_BYTES
+            self._encoder = FrameEncoder(self._strips, compresses=True)
+            self.batch_bytes = COMPRESSED_BATCH_BYTES
         if not place.is_folder:
             self._files.append(self._new_file(place.path))
         kinds: dict[object, tuple[PageKind, TiffCodec, bytes | None]] = {}
@@ -112,7 +103,7 @@ class TiffBackend(ArrayBackend):
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
         on_disk = 0
         try:
-            for strips in self._compressed(frames):
+            for strips in self._encoder.batches(frames):
                 self._store(frames[on_disk : on_disk + len(strips)], strips)
                 on_disk += len(strips)
         except PartialWriteError as error:
@@ -151,38 +142,6 @@ class TiffBackend(ArrayBackend):
         if missing:
             raise PartialWriteError(min(missing)) from cause
 
-    def _compressed(self, frames: Sequence[FrameWrite]) -> Iterator[list[Any]]:
-        """Yield the strips of frames in order, several at once, compressing ahead."""
-        if self._pool is None:
-            yield self._strips(frames)
-            return
-        tasks = _tasks(frames)
-        waiting: deque[tuple[Future[list[Any]], int]] = deque()
-        ahead_bytes, task = 0, next(tasks, None)
-        while waiting or task is not None:
-            while task is not None and (
-                len(waiting) < self._most_tasks or ahead_bytes < _AHEAD_BYTES
-            ):
-                nbytes = sum([frame.frame.nbytes for frame in task])
-                waiting.append((self._submit(task), nbytes))
-                ahead_bytes += nbytes
-                task = next(tasks, None)
-            strips: list[Any] = []
-            while waiting and (not strips or waiting[0][0].done()):
-                future, nbytes = waiting.popleft()
-                strips += future.result()
-                ahead_bytes -= nbytes
-            yield strips
-
-    def _submit(self, frames: Sequence[FrameWrite]) -> Future[list[Any]]:
-        assert self._pool is not None
-        try:
-            return self._pool.submit(self._strips, frames)
-        except RuntimeError:  # the program ends, and takes no more work for other threads
-            done: Future[list[Any]] = Future()
-            done.set_result(self._strips(frames))
-            return done
-
     def _strips(self, frames: Sequence[FrameWrite]) -> list[Any]:
         """Return the bytes of each frame's strip, little-endian."""
         strips = []
@@ -195,9 +154,12 @@ class TiffBackend(ArrayBackend):
 
     def reader(self, image: int) -> TiffReader:
         layout = self._images[image]
-        file = self._files[0 if len(self._files) == 1 else image]
         return TiffReader(
-            file, layout, layout.shape, layout.axis_names, lambda: self.pages.pages(image)
+            self._file(image),
+            layout,
+            layout.shape,
+            layout.axis_names,
+            lambda: self.pages.pages(image),
         )
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
@@ -221,13 +183,11 @@ class TiffBackend(ArrayBackend):
         return all(file.is_in_place() for file in self._files)
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-        for file in self._files:
-            file.rest()
+        self._encoder.close()
+        self._open.close()
 
     def _add(self, image: ImageLayout, kinds: dict[object, Any]) -> None:
-        """Give pages to an image; those that nobody knows the size of get some to begin with."""
+        """Give pages to an image; one of unknown size gets some to begin with."""
         spec = image.spec
         if spec not in kinds:  # arrays that differ in other axes have pages of one kind, too
             key = (spec.axes[-2:], spec.dtype, spec.samples)
@@ -247,7 +207,7 @@ class TiffBackend(ArrayBackend):
         self._kinds.append(kinds[spec])
 
     def _write_pages(self, first: int) -> None:
-        """Write the pages of all images from the first on, neighbours of one kind together."""
+        """Write the pages of all images from the first on, neighbors of one kind together."""
         assert self._place is not None
         if self._place.is_folder:
             for number in range(first, len(self._images)):
@@ -282,17 +242,15 @@ class TiffBackend(ArrayBackend):
 
     def _new_file(self, path: Path) -> TiffFile:
         path.touch()
-        return TiffFile(path, TiffForm(self._options.bigtiff))
+        return TiffFile(
+            path,
+            TiffForm(self._options.bigtiff),
+            self._open,
+            outlasts_power=self._options.outlasts_power,
+        )
 
     def _file(self, image: int) -> TiffFile:
-        if len(self._files) == 1:
-            return self._files[0]
-        self._resting[image] = None
-        self._resting.move_to_end(image)
-        if len(self._resting) > _MAX_OPEN:
-            oldest, _ = self._resting.popitem(last=False)
-            self._files[oldest].rest()
-        return self._files[image]
+        return self._files[0 if len(self._files) == 1 else image]
 
 
 def _pixels_per_cm(x: Axis, y: Axis) -> tuple[float, float] | None:
@@ -315,13 +273,3 @@ def _classic_refusals(layout: Layout) -> list[str]:
             "bigtiff=False out"
         ]
     return []
-
-
-def _tasks(frames: Sequence[FrameWrite]) -> Iterator[Sequence[FrameWrite]]:
-    """Yield neighbours that are compressed together: a task of its own costs 50 microseconds."""
-    first = nbytes = 0
-    for number, frame in enumerate(frames, 1):
-        nbytes += frame.frame.nbytes
-        if nbytes >= _TASK_BYTES or number == len(frames):
-            yield frames[first:number]
-            first, nbytes = number, 0

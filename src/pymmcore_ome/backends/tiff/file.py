@@ -11,14 +11,15 @@ import bisect
 import os
 import struct
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.disk import write_all, write_at
+from pymmcore_ome.backends.pixel_file import ALIGNMENT, OpenFiles, Patch, PixelFile
+from pymmcore_ome.disk import write_all
 
 from .format import (
     IMAGE_DESCRIPTION,
@@ -32,8 +33,6 @@ from .format import tag_number as _tag
 from .reader import Strip, read_strip
 
 _ROWS_AT_ONCE: Final = 16_384
-_ALIGNMENT: Final = 16
-_BIG_ALIGNMENT: Final = 4096  # of frames that are whole pages of memory: half the copying
 
 
 class TiffFile:
@@ -44,11 +43,27 @@ class TiffFile:
     path : Path
         An empty file.
     form : TiffForm
+    files : OpenFiles
+    outlasts_power : bool
+        Strips are on the disk before a page points at them, also after a power cut.
     """
 
-    def __init__(self, path: Path, form: TiffForm) -> None:
+    def __init__(
+        self,
+        path: Path,
+        form: TiffForm,
+        files: OpenFiles | None = None,
+        *,
+        outlasts_power: bool = False,
+    ) -> None:
         self._path = path
         self._form = form
+        self._file = PixelFile(
+            str(path),
+            files or OpenFiles(),
+            limit=form.check_room,
+            outlasts_power=outlasts_power,
+        )
         self._lock = threading.Lock()
         self._blocks: list[PageBlock] = []
         self._first_pages: list[int] = []
@@ -59,11 +74,8 @@ class TiffFile:
         self._has_placeholder = False
         self._blanks: dict[bytes | None, tuple[int, int]] = {}
         self._constants: dict[bytes, int] = {}
-        self._file: BinaryIO | None = None
-        self._unsynced = False
-        self._end = len(form.header)
-        self._write_at(0, form.header)
-        self._stat = os.fstat(self._opened().fileno())
+        self._file.append_bytes(form.header)
+        self._stat = path.stat()
 
     def add_pages(self, kind: PageKind, count: int, blank: bytes | None) -> None:
         """Add pages that read as 0.
@@ -91,9 +103,10 @@ class TiffFile:
             if count:
                 rest_at = self._add_block(kind, count, strip, described=False)
                 if first_at:
-                    self._write_at(first_at + self._blocks[-2].next_at, self._word(rest_at))
+                    link = first_at + self._blocks[-2].next_at
+                    self._file.patch([(link, self._word(rest_at))])
                 first_at = first_at or rest_at
-            self._write_at(link_at, self._word(first_at))
+            self._file.patch([(link_at, self._word(first_at))])
 
     def add_placeholder(self) -> None:
         """Add a page of one pixel, so that the file is one; the first real pages replace it."""
@@ -106,7 +119,7 @@ class TiffFile:
         Parameters
         ----------
         strips : sequence of (page, buffer)
-            Of different pages. Neighbours are written at once.
+            Of different pages. Neighbors are written at once.
 
         Raises
         ------
@@ -114,20 +127,14 @@ class TiffFile:
             When some could not be written: which of the pages have their strip then is
             unknown, and each may be stored again.
         """
+        pages = [page for page, _ in strips]
+        sizes = [memoryview(strip).nbytes for _, strip in strips]
         with self._lock:
-            pages = [page for page, _ in strips]
-            sizes = [memoryview(strip).nbytes for _, strip in strips]
-            places = self._append_all([strip for _, strip in strips], sizes)
-            first = 0
-            for number in range(1, len(pages) + 1):
-                if number < len(pages) and self._are_neighbours(pages[number - 1], pages[number]):
-                    continue
-                patches = self._block(pages[first]).patches(
-                    pages[first], places[first:number], sizes[first:number]
-                )
-                for at, data in patches:
-                    self._write_at(at, data)
-                first = number
+            self._file.store(
+                [strip for _, strip in strips],
+                sizes,
+                lambda places: self._patches(pages, places, sizes),
+            )
 
     def describe(self, pieces: Iterable[bytes]) -> None:
         """Write the ImageDescription, then point the first page at it.
@@ -140,13 +147,13 @@ class TiffFile:
         if not self._blocks:
             raise ValueError("a TIFF without a page has no ImageDescription")
         with self._lock:
-            at = self._append(b"", _ALIGNMENT)
+            at = self._file.append_bytes(b"", ALIGNMENT)
             for piece in pieces:
-                self._append(piece, 1)
-            self._append(b"\0", 1)
+                self._file.append_bytes(piece)
+            self._file.append_bytes(b"\0")
             tag = np.zeros(1, self._form.entry)
-            tag[0] = (IMAGE_DESCRIPTION, 2, self._end - at, at)
-            self._write_at(self._description_at, tag.tobytes())
+            tag[0] = (IMAGE_DESCRIPTION, 2, self._file.end - at, at)
+            self._file.patch([(self._description_at, tag.tobytes())])
             self._description = tag
 
     @property
@@ -155,7 +162,7 @@ class TiffFile:
         return self._path
 
     def strip(self, file: BinaryIO, page: int) -> Strip:
-        """Return where the pixels of a page are, which is down; never waits for a writer.
+        """Return where the pixels of a page on disk are; never waits for a writer.
 
         Parameters
         ----------
@@ -174,43 +181,39 @@ class TiffFile:
             return False
 
     def sync(self) -> None:
-        """Bring everything written so far down to the disk.
+        """Flush everything written so far to the disk.
 
         Raises
         ------
         OSError
         """
         with self._lock:
-            if self._unsynced:
-                os.fsync(self._opened().fileno())
-                self._unsynced = False
+            self._file.sync()
 
     def rest(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            self._file.close()
 
     def _add_block(
         self, kind: PageKind, count: int, strip: tuple[int, int], described: bool
     ) -> int:
         _, constants = self._form.page(kind, 0, described)
         if constants not in self._constants:
-            self._constants[constants] = self._append(constants, _ALIGNMENT)
+            self._constants[constants] = self._file.append_bytes(constants, ALIGNMENT)
         row, _ = self._form.page(kind, self._constants[constants], described)
         if described and self._description is not None:
             row["tags"][0, _tag(row, IMAGE_DESCRIPTION)] = self._description[0]
         row["tags"][0, _tag(row, STRIP_OFFSETS)]["value"] = strip[0]
         row["tags"][0, _tag(row, STRIP_BYTE_COUNTS)]["value"] = strip[1]
-        at = self._append(b"", _ALIGNMENT)
+        at = self._file.append_bytes(b"", ALIGNMENT)
         size = row.dtype.itemsize
         for first in range(0, count, _ROWS_AT_ONCE):
             rows = np.repeat(row, min(_ROWS_AT_ONCE, count - first))
             rows["next"] = at + size * np.arange(first + 1, first + 1 + len(rows))
             if first + len(rows) == count:
                 rows["next"][-1] = 0
-            self._append(rows.tobytes(), 1)
+            self._file.append_bytes(rows.tobytes())
         self._blocks.append(PageBlock(self._form, self._page_count, at, row))
         self._first_pages.append(self._page_count)
         self._page_count += count
@@ -225,69 +228,43 @@ class TiffFile:
     def _block(self, page: int) -> PageBlock:
         return self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
 
-    def _are_neighbours(self, page: int, other: int) -> bool:
+    def _patches(
+        self, pages: Sequence[int], places: Sequence[int], sizes: Sequence[int]
+    ) -> Iterator[Patch]:
+        """Yield what makes pages point at their strips, neighbors together."""
+        first = 0
+        for number in range(1, len(pages) + 1):
+            if number < len(pages) and self._are_neighbors(pages[number - 1], pages[number]):
+                continue
+            yield from self._block(pages[first]).patches(
+                pages[first], places[first:number], sizes[first:number]
+            )
+            first = number
+
+    def _are_neighbors(self, page: int, other: int) -> bool:
         return other == page + 1 and self._block(other).first_page != other
 
     def _blank(self, kind: PageKind, blank: bytes | None) -> tuple[int, int]:
         """Return offset and size of a strip that reads as 0."""
         if blank is not None:
             if blank not in self._blanks:
-                self._blanks[blank] = (self._append(blank, _ALIGNMENT), len(blank))
+                self._blanks[blank] = (self._file.append_bytes(blank, ALIGNMENT), len(blank))
             return self._blanks[blank]
         at, size = self._blanks.get(None, (0, 0))
         if size < kind.nbytes:
-            at = self._append(b"", _ALIGNMENT)
-            self._end = at + kind.nbytes - 1
-            self._append(b"\0", 1)  # what was never written reads as 0, and takes no room
+            at = self._file.reserve(kind.nbytes)
             self._blanks[None] = (at, kind.nbytes)
         return at, kind.nbytes
 
-    def _append(self, data: Any, alignment: int) -> int:
-        at = self._end + -self._end % alignment
-        nbytes = memoryview(data).nbytes
-        self._form.check_room(at + nbytes)
-        if nbytes:
-            self._write_at(at, data)
-        self._end = at + nbytes
-        return at
-
-    def _append_all(self, strips: Sequence[Any], sizes: Sequence[int]) -> list[int]:
-        """Write strips to the end of the file, as one; return where each is."""
-        places: list[int] = []
-        pieces: list[Any] = []
-        at = self._end
-        for strip, size in zip(strips, sizes, strict=True):
-            gap = -at % (_ALIGNMENT if size % _BIG_ALIGNMENT else _BIG_ALIGNMENT)
-            if pieces and gap:
-                pieces.append(b"\0" * gap)
-            places.append(at + gap)
-            pieces.append(strip)
-            at += gap + size
-        self._form.check_room(at)
-        self._write_at(places[0], *pieces)
-        self._end = at
-        return places
-
     def _word(self, value: int) -> bytes:
         return value.to_bytes(self._form.offset.itemsize, "little")
-
-    def _write_at(self, at: int, *pieces: Any) -> None:
-        """Write pieces one after the other, from a place in the file on."""
-        file = self._opened()
-        self._unsynced = True
-        write_at(file, at, pieces)
-
-    def _opened(self) -> BinaryIO:
-        if self._file is None:
-            self._file = self._path.open("r+b", buffering=0)
-        return self._file
 
 
 _FEW: Final = 4  # pages that are cheaper to point at their strips one by one
 
 
 class PageBlock:
-    """Neighbouring pages of one kind, in one piece of the file.
+    """Neighboring pages of one kind, in one piece of the file.
 
     Parameters
     ----------
@@ -295,7 +272,7 @@ class PageBlock:
     first_page, at : int
         The first of its pages, and where in the file that is.
     row : array of one row
-        What every page of the block says.
+        The tags of every page of the block.
 
     Attributes
     ----------
@@ -303,7 +280,7 @@ class PageBlock:
     form : dtype
         Of the bytes of a page.
     next_at : int
-        From the start of a page to where it tells of the next one.
+        From the start of a page to its pointer to the next one.
     """
 
     def __init__(self, form: TiffForm, first_page: int, at: int, row: NDArray[Any]) -> None:
@@ -334,7 +311,7 @@ class PageBlock:
         Parameters
         ----------
         page : int
-            The first of the pages, which are neighbours of this block.
+            The first of the pages, which are neighbors of this block.
         strips, sizes : sequence of int
             Where each page's strip is, and its bytes.
         """
@@ -357,7 +334,7 @@ class PageBlock:
 
 
 def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write another ImageDescription into a TIFF that nobody is writing to.
+    """Write another ImageDescription into a TIFF that is not being written.
 
     As in `TiffFile`, it goes to the end first; then the first page is pointed at it.
 
@@ -372,13 +349,15 @@ def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
         page_at = int.from_bytes(file.read(form.offset.itemsize), "little")
         file.seek(page_at)
         count = int.from_bytes(file.read(form.count.itemsize), "little")
+        if count * form.entry.itemsize > os.fstat(file.fileno()).st_size:
+            raise ValueError(f"{path} has a page with {count} tags")
         tags = np.frombuffer(file.read(count * form.entry.itemsize), form.entry)
         found = np.flatnonzero(tags["code"] == IMAGE_DESCRIPTION)
         if not len(found):
             raise ValueError(f"{path} has no ImageDescription")
         content = b"".join(pieces) + b"\0"
         end = file.seek(0, os.SEEK_END)
-        at = file.seek(end + -end % _ALIGNMENT)
+        at = file.seek(end + -end % ALIGNMENT)
         if at + len(content) > form.limit:
             raise OSError("a classic TIFF ends at 4 GiB: there is no room for its description")
         write_all(file, content)

@@ -6,6 +6,7 @@ It reads what `TiffFile` writes: pages of one strip. It never writes.
 from __future__ import annotations
 
 import bisect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.backends.selection import Picks, selected_shape, split_selection
-from pymmcore_ome.errors import NotAStoreError
+from pymmcore_ome.errors import MapErrors, NotAStoreError
 from pymmcore_ome.layout import ImageLayout, PageTable
 
 from .format import NONE, STRIP_BYTE_COUNTS, STRIP_OFFSETS, TiffCodec, TiffForm
@@ -66,12 +67,12 @@ class TiffReader:
 
     @classmethod
     def of_notes(cls, pages: Pages, image: ImageLayout, notes: Mapping[str, Any]) -> Self:
-        """Return the reader of an image, by what the file says of it.
+        """Return the reader of an image, from the metadata in the file.
 
         Raises
         ------
         NotAStoreError
-            When it does not say enough.
+            When the metadata are incomplete.
         """
         try:
             shape = tuple(int(size) for size in notes["shape"])
@@ -79,9 +80,9 @@ class TiffReader:
             table = PageTable()
             table.load(image, notes["planes"], notes["runs"])
             numbers = table.pages(0)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise NotAStoreError(
-                f"{pages.path} does not say where image {image.name!r} is: {error!r}."
+                f"{pages.path} does not show where image {image.name!r} is: {error!r}."
             ) from error
         return cls(pages, image, shape, names, lambda: numbers)
 
@@ -124,7 +125,8 @@ class TiffReader:
         with self._pages.path.open("rb") as file:
             for offset in np.ndindex(*map(len, planes)):
                 plane = tuple(of_axis[n] for of_axis, n in zip(planes, offset, strict=True))
-                frame = self._frame(file, int(numbers[plane]), rows)[:, columns]
+                with self._damage(int(numbers[plane])):
+                    frame = self._frame(file, int(numbers[plane]), rows)[:, columns]
                 if samples == 1:
                     block[offset] = frame
                     continue
@@ -134,9 +136,21 @@ class TiffReader:
                         block[(*offset[:axis], n, *offset[axis + 1 :])] = sample
         return block
 
+    def _damage(self, page: int) -> MapErrors:
+        return MapErrors(
+            lambda error: NotAStoreError(
+                f"{self._pages.path} is damaged: page {page} cannot be read: {error}."
+            ),
+            ValueError,
+            OverflowError,
+            LookupError,
+        )
+
     def _frame(self, file: BinaryIO, page: int, rows: slice) -> NDArray[Any]:
         """Return rows of a frame; of one that is not compressed, no others are read."""
         strip = self._pages.strip(file, page)
+        if strip.at + strip.nbytes > os.fstat(file.fileno()).st_size:
+            raise ValueError("its pixels are beyond the end of the file")
         codec = TiffCodec.of_tags(strip.compression, strip.predictor, self.dtype)
         if strip.compression != NONE or strip.predictor != 1:
             file.seek(strip.at)
@@ -150,6 +164,7 @@ class TiffReader:
 
 
 _ROWS_AT_ONCE: Final = 16_384
+_BYTES_AT_ONCE: Final = 16 << 20
 _FIELDS: Final = {
     256: "width", 257: "height", 258: "bits", 259: "compression", 273: "strip_at",
     277: "samples", 279: "nbytes", 317: "predictor", 339: "sample_format",
@@ -171,7 +186,7 @@ class Strip(NamedTuple):
 
 
 class PageSpans(NamedTuple):
-    """What neighbouring pages point at: one number a page in each array."""
+    """What neighboring pages point at: one number a page in each array."""
 
     at: NDArray[np.uint64]
     nbytes: NDArray[np.uint64]
@@ -211,6 +226,7 @@ class TiffPages:
         self._first_pages: list[int] = []
         self._count = 0
         self._next_at = 0
+        self._followed: set[int] = set()
 
     def strip(self, file: BinaryIO, page: int) -> Strip:
         """Return where the pixels of a page are now.
@@ -264,20 +280,30 @@ class TiffPages:
                 raise NotAStoreError(f"{self.path} is not a little-endian TIFF.")
             self._form = TiffForm(big=start == b"II+\0")
             self._next_at = self._form.first_page_at
+        size = self.path.stat().st_size
         while at := self._word(file, self._next_at):
-            self._walk_block(file, at)
+            if at in self._followed or at >= size:
+                raise NotAStoreError(
+                    f"{self.path} is damaged: the chain of its pages leads to {at} of {size} bytes"
+                    f"{', where it was before' if at in self._followed else ''}."
+                )
+            self._followed.add(at)
+            self._walk_block(file, at, size)
 
-    def _walk_block(self, file: BinaryIO, at: int) -> None:
-        """Read neighbouring pages with as many tags as the first of them."""
+    def _walk_block(self, file: BinaryIO, at: int, size: int) -> None:
+        """Read neighboring pages with as many tags as the first of them."""
         form = self._form
         file.seek(at)
         tags = int.from_bytes(file.read(form.count.itemsize), "little")
+        if tags * form.entry.itemsize > size:
+            raise NotAStoreError(f"{self.path} is damaged: its page at {at} has {tags} tags.")
         row = form.row(tags)
+        at_once = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // row.itemsize))
         self._blocks.append((self._count, at, row))
         self._first_pages.append(self._count)
         while True:
             file.seek(at)
-            data = file.read(row.itemsize * _ROWS_AT_ONCE)
+            data = file.read(row.itemsize * at_once)
             rows = np.frombuffer(data, row, count=len(data) // row.itemsize)
             if not len(rows):
                 raise NotAStoreError(f"{self.path} ends in the middle of a page.")

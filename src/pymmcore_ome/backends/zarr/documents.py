@@ -1,14 +1,15 @@
 """The Zarr version 3 array document (`zarr.json`), shared by the Zarr backends.
 
 Writing these documents ourselves makes thousands of arrays in a second: no array needs to
-be opened before its first frame comes.
+be opened before its first frame is written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from pymmcore_ome.backends.compression import zarr_codecs
 from pymmcore_ome.disk import make_folder, write_plainly, write_whole
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ArraySpec, ImageLayout
+
+from .shard import check_shard, end_existing
 
 _SHARDING: Final = "sharding_indexed"
 
@@ -94,11 +97,6 @@ def array_folder(root: Path, image: ImageLayout) -> Path:
     return root / array_key(image)
 
 
-def chunk_key(image: ImageLayout, chunk: Iterable[int]) -> str:
-    """Return the key of a chunk, or shard, in its store (Zarr 3, "default" chunk key encoding)."""
-    return f"{array_key(image)}/c/{'/'.join(map(str, chunk))}"
-
-
 def write_array_documents(
     root: Path, images: Sequence[ImageLayout], compression: str | None, *, at_end: bool = True
 ) -> None:
@@ -121,7 +119,7 @@ def write_array_documents(
 
 
 def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[int]:
-    """Let an array's document say this shape and these axes; return the shape it had.
+    """Write this shape and these axes into an array's document; return the shape it had.
 
     No pixel changes: what was not written reads as 0.
     """
@@ -132,3 +130,68 @@ def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[
     if said != document:
         write_whole(path, json_bytes(said, indent=2))
     return found
+
+
+def _shard_count(document: Mapping[str, Any]) -> tuple[int, bool] | None:
+    """Return the chunks of a shard, and whether its index is at the end; None without shards.
+
+    Raises
+    ------
+    LookupError, TypeError
+        When it is no array document.
+    """
+    codec = document["codecs"][0]
+    if codec["name"] != _SHARDING:
+        return None
+    configuration = codec["configuration"]
+    shard = document["chunk_grid"]["configuration"]["chunk_shape"]
+    inner = configuration["chunk_shape"]
+    count = prod(size // chunk for size, chunk in zip(shard, inner, strict=True))
+    return count, configuration["index_location"] == "end"
+
+
+def finish_array(folder: Path) -> None:
+    """End the shards of an array whose writer died, and let its document name their end.
+
+    Shards that have an index at the end stay as they are, so it can run twice. No pixel changes.
+
+    Raises
+    ------
+    OSError
+        When the disk refuses; the array reads as before.
+    """
+    for part in folder.rglob("*.part"):
+        part.unlink()  # of a file that nobody came to see
+    path = folder / "zarr.json"
+    document = json.loads(path.read_bytes())
+    shards = _shard_count(document)
+    if shards is None or shards[1]:
+        return
+    for file in _chunk_files(folder):
+        end_existing(file, shards[0])
+    document["codecs"][0]["configuration"].update(_index_place(True))
+    write_whole(path, json_bytes(document, indent=2))
+
+
+def shard_problems(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the shards of an array that `Shard` wrote. It reads no pixel."""
+    shards = _shard_count(json.loads((folder / "zarr.json").read_bytes()))
+    if shards is None:
+        return
+    count, at_end = shards
+    for file in _chunk_files(folder):
+        name = file.relative_to(folder).as_posix()
+        try:
+            check = check_shard(file, count, is_ended=at_end)
+        except OSError as error:
+            yield f"shard {name} cannot be read: {error}"
+            continue
+        if check.beyond_end:
+            yield f"shard {name} was cut short: {check.beyond_end} chunks are beyond its end"
+        if check.differs:
+            yield f"shard {name} has no index at its end, or one that differs from its start"
+
+
+def _chunk_files(folder: Path) -> Iterator[Path]:
+    for above, _, names in os.walk(folder / "c"):
+        yield from (Path(above) / name for name in names)

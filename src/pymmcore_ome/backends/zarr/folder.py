@@ -92,7 +92,7 @@ class ZarrFolder(ArrayBackend):
         write_array_documents(self._root, [image], self._compression, at_end=self.index_at_end)
 
     def sync(self) -> None:
-        """Every write is down on the disk when it is done, or that was not asked for."""
+        """Every write is already on the disk where that was requested."""
 
     def is_in_place(self) -> bool:
         # thousands of images: pathlib would take longer than the system
@@ -124,7 +124,12 @@ class ZarrBackend(ZarrFolder):
     def close(self) -> None:
         self._open.clear()
 
-    def _array(self, image: int) -> Any:
+    def folder(self, image: ImageLayout) -> Path:
+        """Return the folder of an image's array, whose document exists."""
+        return array_folder(self._root, image)
+
+    def array(self, image: int) -> Any:
+        """Return what `open_array` returned for an image; opens it if it is not open."""
         array = self._open.get(image)
         if array is None:
             array = self.open_array(self._images[image])

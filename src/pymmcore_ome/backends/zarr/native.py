@@ -8,9 +8,7 @@ Chunks of several frames are not for it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from io import FileIO
 from itertools import product
@@ -20,7 +18,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.backends.compression import ChunkCodec
+from pymmcore_ome.backends.compression import ChunkCodec, parse
+from pymmcore_ome.backends.frame_encoder import COMPRESSED_BATCH_BYTES, FrameEncoder
 from pymmcore_ome.backends.pixel_file import OpenFiles, create_file
 from pymmcore_ome.backends.port import (
     BackendOptions,
@@ -30,14 +29,12 @@ from pymmcore_ome.backends.port import (
 )
 from pymmcore_ome.backends.selection import Picks, selected_shape
 from pymmcore_ome.disk import StoreLocation, make_folder, sync_folder, write_whole
-from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, all_specs
 
 from .documents import array_content, array_key
 from .folder import ZarrFolder, grown
 from .shard import ENTRY_BYTES, Shard
 
-_MAX_THREADS: Final = 8
-_SLICES: Final = 4  # of a batch, for each thread that compresses
 _MOST_FOLDERS: Final = 4096
 
 Piece = tuple[int, tuple[int, ...], int, Any, int]  # image, file, chunk in it, bytes, their number
@@ -50,6 +47,7 @@ class NativeBackend(ZarrFolder):
     name: ClassVar[str] = "native"
     reads_at_once: ClassVar[bool] = True
     takes_frames: ClassVar[bool] = True
+    shards_by_default: ClassVar[bool] = True
     outlasts_power: ClassVar[bool] = True
     index_at_end: ClassVar[bool] = False  # until the store is closed
 
@@ -64,15 +62,13 @@ class NativeBackend(ZarrFolder):
         self._made: set[str] = set()
         self._shapes: dict[int, tuple[int, ...]] = {}  # of images that grow
         self._grown: set[int] = set()  # whose documents do not say so yet
-        self._pool: ThreadPoolExecutor | None = None
-        self._threads = min(_MAX_THREADS, os.cpu_count() or 1)
+        self._encoder = FrameEncoder(self._cut, compresses=False)
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
         reasons = super().refusals(layout, options)
-        for spec in dict.fromkeys(image.spec for image in layout.images):
-            gathered = _gathered_axes(spec)
-            if gathered:
+        for spec in all_specs(layout):
+            if gathered := spec.gathered_axes:
                 reasons.append(
                     f"{cls.name} writes each frame at once, and chunks of several frames along "
                     f"{', '.join(gathered)} have to be gathered first: use the backend tensorstore"
@@ -80,13 +76,11 @@ class NativeBackend(ZarrFolder):
                 break
         return reasons
 
-    @classmethod
-    def gathers(cls, layout: Layout) -> bool:
-        """Whether chunks of a layout have several frames, which this backend refuses."""
-        return any(_gathered_axes(spec) for spec in {image.spec for image in layout.images})
-
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
         super().create(place, layout, options)
+        if parse(options.compression, self.compressions) is not None:
+            self._encoder = FrameEncoder(self._cut, compresses=True)
+            self.batch_bytes = COMPRESSED_BATCH_BYTES
         self._know(self._images)
 
     def add(self, image: ImageLayout) -> None:
@@ -96,7 +90,7 @@ class NativeBackend(ZarrFolder):
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
         written = 0
         try:
-            for pieces in self._pieces(frames):
+            for pieces in self._encoder.batches(frames):
                 self._store(pieces, written)
                 written += len(pieces)
         except PartialWriteError:
@@ -151,9 +145,7 @@ class NativeBackend(ZarrFolder):
                 raise problem
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-            self._pool = None
+        self._encoder.close()
         self._files.close()
 
     # -- frames to pieces
@@ -164,30 +156,6 @@ class NativeBackend(ZarrFolder):
                 self._by_spec[image.spec] = FrameCuts(image.spec, self._compression)
             self._cuts.append(self._by_spec[image.spec])
             self._folders.append(f"{self._root}/{array_key(image)}")
-
-    def _pieces(self, frames: Sequence[FrameWrite]) -> Iterator[list[list[Piece]]]:
-        """Yield the pieces of each frame: all at once, or in slices that others compress."""
-        if self._compression is None or len(frames) == 1:
-            yield [self._cuts[frame.image].pieces(frame) for frame in frames]
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, "pymmcore-ome native")
-        step = max(1, len(frames) // (_SLICES * self._threads))
-        slices = [frames[first : first + step] for first in range(0, len(frames), step)]
-        cut = self._cut
-        try:
-            futures: list[Future[list[list[Piece]]]] = [
-                self._pool.submit(cut, part) for part in slices
-            ]
-        except RuntimeError:  # the program ends, and takes no more work for other threads
-            yield from map(cut, slices)
-            return
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
 
     def _cut(self, frames: Sequence[FrameWrite]) -> list[list[Piece]]:
         return [self._cuts[frame.image].pieces(frame) for frame in frames]
@@ -295,17 +263,6 @@ class NativeBackend(ZarrFolder):
         write_whole(f"{self._folders[image]}/zarr.json", content, sync=self._outlasts_power)
 
 
-def _gathered_axes(spec: ArraySpec) -> list[str]:
-    """Return the axes along which a chunk does not lie within one frame."""
-    return [
-        name
-        for name, chunk, step in zip(
-            spec.axis_names, spec.chunk_shape, spec.frame_step, strict=False
-        )
-        if step % chunk
-    ]
-
-
 class _Tile(NamedTuple):
     """A part of a frame that is a chunk by itself: which one, and the pixels it has."""
 
@@ -382,7 +339,7 @@ class FrameCuts:
         return tuple(file), number
 
     def chunks_within(self, file: Sequence[int]) -> int:
-        """Return how many chunks of a file lie within the array; along an axis that grows, all."""
+        """Return how many chunks of a file are within the array; along an axis that grows, all."""
         return prod(
             per_file
             if axis.size is None
@@ -423,9 +380,9 @@ class FrameCuts:
 
 
 class NativeReader:
-    """Reads the frames of one image that are down, by the index at the start of its shards.
+    """Reads the frames of one image that are on disk, by the index at the start of its shards.
 
-    From any thread, beside the writer and after it. It keeps nothing open.
+    From any thread, during the writing and after it. It keeps nothing open.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.backends.selection import Picks, split_selection
-from pymmcore_ome.errors import NotAStoreError
+from pymmcore_ome.errors import MapErrors, NotAStoreError
 
+_UNREADABLE: Final = (
+    ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 _ENDLESS: Final = 1 << 40
+_MAX_CHUNK_BYTES: Final = 2 << 30
+_MAX_CHUNKS: Final = 1 << 22  # of a shard
 
 
 class ZarrReader:
@@ -41,7 +47,11 @@ class ZarrReader:
             self.shape = tuple(int(size) for size in found["shape"])
             self.dtype: np.dtype[Any] = np.dtype(found["data_type"])
             self.dimension_names = tuple(found.get("dimension_names") or ())
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if min(self.shape, default=0) < 0:
+                raise ValueError(f"its shape is {self.shape}")
+            if document is None:
+                _check_chunks(found, self.shape, self.dtype.itemsize)
+        except _UNREADABLE as error:
             raise NotAStoreError(f"{path} is not a Zarr array document: {error}.") from error
         self._folder = folder
         self._document = document
@@ -61,7 +71,11 @@ class ZarrReader:
     def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
         """Read a block; see `PlaneReader`."""
         near = (*(_as_slice(pick) for pick in picks), rows, columns)
-        return np.asarray(self._opened().oindex[near].read().result())
+        damage = MapErrors(
+            lambda error: NotAStoreError(f"{self._folder} cannot be read: {error}."), ValueError
+        )
+        with damage:
+            return np.asarray(self._opened().oindex[near].read().result())
 
     def _opened(self) -> Any:
         if self._array is None:
@@ -80,8 +94,22 @@ class ZarrReader:
         return self._array
 
 
+def _check_chunks(document: Mapping[str, Any], shape: tuple[int, ...], itemsize: int) -> None:
+    """Refuse chunks that no memory can hold: tensorstore ends the process."""
+    chunk = outer = document["chunk_grid"]["configuration"]["chunk_shape"]
+    for codec in document["codecs"]:
+        if codec["name"] == "sharding_indexed":
+            chunk = codec["configuration"]["chunk_shape"]
+    if len(chunk) != len(shape) or len(outer) != len(shape) or min(*chunk, *outer, 1) < 1:
+        raise ValueError(f"its chunks are {outer} and {chunk}")
+    chunks = prod(-(-size // part) for size, part in zip(outer, chunk, strict=True))
+    frame_bytes = prod(shape[-2:]) * itemsize
+    if prod(chunk) * itemsize > max(_MAX_CHUNK_BYTES, 8 * frame_bytes) or chunks > _MAX_CHUNKS:
+        raise ValueError(f"its chunks of {chunk}, {chunks} in a shard, are too large")
+
+
 def _as_slice(pick: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Return neighbours as a slice, which is read faster."""
+    """Return neighbors as a slice, which is read faster."""
     if not len(pick):
         return slice(0, 0)
     first, last = int(pick[0]), int(pick[-1])

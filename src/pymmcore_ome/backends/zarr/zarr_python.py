@@ -32,7 +32,7 @@ class _Arrays:
 
 
 class ZarrPythonBackend(ZarrBackend):
-    """Writes Zarr version 3 arrays through zarr-python; a write is down when it returns.
+    """Writes Zarr version 3 arrays through zarr-python; a write is on disk when it returns.
 
     It leaves zarr's settings as they are.
     """
@@ -45,7 +45,7 @@ class ZarrPythonBackend(ZarrBackend):
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture | None:
-        arrays: _Arrays = self._array(image)
+        arrays: _Arrays = self.array(image)
         target = arrays.plain
         if zarrs_settings() and _fills_units(self._images[image], start, block.shape):
             if arrays.through_zarrs is None:
@@ -55,7 +55,7 @@ class ZarrPythonBackend(ZarrBackend):
         return None
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
-        arrays: _Arrays = self._array(image)
+        arrays: _Arrays = self.array(image)
         arrays.plain.resize(grown(arrays.plain.shape, shape))
         arrays.through_zarrs = None
         return False

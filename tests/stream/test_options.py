@@ -9,10 +9,11 @@ from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pymmcore_ome as po
-from pymmcore_ome import StorageSchema, errors
+from pymmcore_ome import Dimension, StorageSchema, errors
 from pymmcore_ome.stream import SaveOptions, SaveOptionsDict
 
 TAKERS: dict[str, Callable[..., Any]] = {
@@ -84,3 +85,25 @@ def test_output_shows_what_it_was_made_with(tmp_path: Path, name: str) -> None:
         "unready": "record", "cameras": (camera,),
     }  # fmt: skip
     assert getattr(output, name) == made_with[name]
+
+
+def test_chunks_of_a_schema_are_hints_that_a_tiff_does_not_need(tmp_path: Path) -> None:
+    dims = [
+        Dimension(name="t", size=6, chunk_size=2, shard_size=4),
+        Dimension(name="y", size=4, chunk_size=2), Dimension(name="x", size=5),
+    ]  # fmt: skip
+    schema = StorageSchema(dimensions=dims, dtype="uint8")
+    path = tmp_path / "a.ome.tiff"
+    with po.open_stream(path, schema) as stream:
+        for number in range(6):
+            stream.append(np.full((4, 5), number, "uint8"))
+    assert po.validate(path, pixels=True) == []
+    assert po.open_dataset(path).images[0].shape == (6, 4, 5)
+    with pytest.raises(errors.OptionError, match="whole frames"):  # an option is no hint
+        po.open_stream(tmp_path / "b.ome.tiff", schema, chunks={"t": 2})
+
+
+def test_tile_needs_row_and_column() -> None:
+    for half in ({"grid_row": 1}, {"grid_column": 1}):
+        with pytest.raises(errors.SchemaError, match="grid_row and grid_column"):
+            po.Position(name="a", **half)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ class Position(Model):
     label : str | None
         The user's own text for it, unrestricted, written to the documents. None: the name.
     x_um, y_um, z_um : float | None
-        Stage coordinates in micrometres. None: not known.
+        Stage coordinates in micrometers. None: not known.
     plate_row, plate_column : str | None
         The well, by the row's and column's names, e.g. ``"A"`` and ``"1"``.
     grid_row, grid_column : int | None
@@ -64,9 +64,11 @@ class Position(Model):
         return value if value is None else check_alphanumeric(value, "Plate row or column")
 
     @model_validator(mode="after")
-    def _well_is_whole(self) -> Self:
+    def _well_and_tile_are_whole(self) -> Self:
         if (self.plate_row is None) != (self.plate_column is None):
             raise ValueError("plate_row and plate_column must be given together")
+        if (self.grid_row is None) != (self.grid_column is None):
+            raise ValueError("grid_row and grid_column must be given together")
         return self
 
     @classmethod

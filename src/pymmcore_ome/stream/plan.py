@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
@@ -25,7 +26,7 @@ from pymmcore_ome.layout import (
     with_default_shards,
 )
 from pymmcore_ome.metadata import documents_of
-from pymmcore_ome.schema import StorageSchema
+from pymmcore_ome.schema import Dimension, StorageSchema
 
 from .options import SaveOptions
 
@@ -60,7 +61,7 @@ class StorePlan:
 
     @property
     def pixel_files(self) -> int | None:
-        """Files that hold pixels, when every frame comes; None when unbounded."""
+        """Files that hold pixels, when every frame arrives; None when unbounded."""
         if self.layout.frame_count is None:
             return None
         if self.place.format == "ome-tiff":
@@ -72,6 +73,20 @@ class StorePlan:
             )
             for image in self.layout.images
         )
+
+
+def _without_hints(schema: StorageSchema) -> StorageSchema:
+    """Return a schema without the chunks and shards that it would like to have in OME-Zarr."""
+
+    def plain(dims: Iterable[Dimension]) -> list[Dimension]:
+        return [dim.replace(chunk_size=None, shard_size=None) for dim in dims]
+
+    images = schema.images or ()
+    dims = (*schema.dimensions, *(dim for image in images for dim in image.dimensions))
+    if not any(dim.chunk_size or dim.shard_size for dim in dims):
+        return schema
+    own = [image.replace(dimensions=plain(image.dimensions)) for image in images]
+    return schema.replace(dimensions=plain(schema.dimensions), images=own or None)
 
 
 def plan_store(
@@ -101,6 +116,8 @@ def plan_store(
         schema = schema.replace(compression=options.compression)
     place = StoreLocation.of_new(target, format_, options.files)
     is_tiff = format_ == "ome-tiff"
+    if is_tiff:
+        schema = _without_hints(schema)
     # a page is a frame
     chunks = None if is_tiff and options.chunks == "auto" else options.chunks
     layout = with_chunks(layout_of(schema, is_tiff), chunks, options.shards)

@@ -46,7 +46,7 @@ def time_dimension(plan: Any) -> Dimension | None:
 
 
 def z_dimension(plan: Any, channels: Sequence[useq.Channel] = ()) -> Dimension | None:
-    """Return the z dimension in micrometres, or None when the plan has no plane.
+    """Return the z dimension in micrometers, or None when the plan has no plane.
 
     Its origin is the first plane, relative to the position for a relative plan, plus the
     offset of the first channel. Each channel keeps its own offset beside that.
@@ -84,8 +84,8 @@ def position_of(position: Any, *, keep_xy: bool = True, keep_z: bool = True) -> 
         z_um=position.z if keep_z else None,
         plate_row=None if row is None or column is None else row_name(row),
         plate_column=None if row is None or column is None else str(column + 1),
-        grid_row=position.grid_row,
-        grid_column=position.grid_col,
+        grid_row=None if position.grid_col is None else position.grid_row,
+        grid_column=None if position.grid_row is None else position.grid_col,
     )
 
 

@@ -110,7 +110,7 @@ def _check_chunks(document: Mapping[str, Any], shape: tuple[int, ...], itemsize:
 
 
 def _as_slice(pick: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Return neighbours as a slice, which is read faster."""
+    """Return neighbors as a slice, which is read faster."""
     if not len(pick):
         return slice(0, 0)
     first, last = int(pick[0]), int(pick[-1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -95,11 +95,6 @@ def array_key(image: ImageLayout) -> str:
 def array_folder(root: Path, image: ImageLayout) -> Path:
     """Return the folder of an image's full-resolution array."""
     return root / array_key(image)
-
-
-def chunk_key(image: ImageLayout, chunk: Iterable[int]) -> str:
-    """Return the key of a chunk, or shard, in its store (Zarr 3, "default" chunk key encoding)."""
-    return f"{array_key(image)}/c/{'/'.join(map(str, chunk))}"
 
 
 def write_array_documents(

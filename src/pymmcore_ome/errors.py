@@ -3,14 +3,14 @@
 ::
 
     PymmcoreOmeError
-    ├── SchemaError (ValueError)             what is to be stored is described wrongly
+    ├── SchemaError (ValueError)             the schema is invalid
     │   ├── UnsafeNameError                  a name that could leave the store or break it
     │   └── SequenceError                    a useq sequence that cannot be stored
     ├── OptionError (ValueError)             an unknown format, backend, suffix, compression
     │   └── UnknownOptionError (TypeError)   a keyword that is no option
     ├── StorePathError (OSError)             the path cannot be used
     │   ├── StoreExistsError (FileExistsError)  something is there, and overwrite is off
-    │   └── NotAStoreError                   what is there is not a store of ours
+    │   └── NotAStoreError                   not a store of this package
     ├── FrameError (ValueError)              a frame that does not fit its camera
     ├── PlacementError (LookupError)         a frame that has no place
     │   ├── OutsidePlanError (IndexError)    its index is outside the plan
@@ -23,7 +23,7 @@
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
     │   └── StalledError (TimeoutError)      the disk has stopped accepting data
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
-        ├── MissingFramesError               planned frames did not come, and missing is "raise"
+        ├── MissingFramesError               planned frames are missing, and missing is "raise"
         └── RunningError (ValueError)        another run is under way
 
 A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
@@ -38,7 +38,7 @@ from typing import NamedTuple
 
 
 class Option(NamedTuple):
-    """An option that a message tells people of; as text, it is the keyword of Python."""
+    """An option that a message names; as text, it is the keyword of Python."""
 
     name: str
     value: object = ...
@@ -61,8 +61,7 @@ class PymmcoreOmeError(Exception):
     Parameters
     ----------
     *parts : str or Option
-        The message, one after the other. What to set is told by an `Option`, where those at a
-        terminal call it otherwise.
+        The message, one after the other; an `Option` where a terminal has another name for it.
     """
 
     def __init__(self, *parts: str | Option) -> None:
@@ -77,7 +76,7 @@ class PymmcoreOmeError(Exception):
 
 
 class SchemaError(PymmcoreOmeError, ValueError):
-    """What is to be stored is described wrongly; nothing was created."""
+    """The schema is invalid; nothing was created."""
 
 
 class UnsafeNameError(SchemaError):
@@ -105,7 +104,7 @@ class StoreExistsError(StorePathError, FileExistsError):
 
 
 class NotAStoreError(StorePathError):
-    """What is at the path is not a store that this package wrote."""
+    """The path is not a store that this package wrote."""
 
 
 class FrameError(PymmcoreOmeError, ValueError):
@@ -129,7 +128,7 @@ class RepeatedFrameError(PlacementError):
 
 
 class OutOfOrderError(PlacementError):
-    """A frame that comes after frames stored behind it, for a backend that cannot go back."""
+    """A frame that lies before frames already stored, for a backend that cannot go back."""
 
 
 class UnreadableFrameError(PymmcoreOmeError, LookupError):

@@ -57,7 +57,7 @@ def interrupted(
         )
 
     def answers() -> int:
-        return err.read_text(encoding="utf-8", errors="replace").lower().count("cancelling")
+        return err.read_text(encoding="utf-8", errors="replace").lower().count("canceling")
 
     with process:
         try:

@@ -140,9 +140,9 @@ def test_validate_says_what_was_checked_of_either_format(
         for number in range(12):
             stream.append(encoded_frame(number, (6, 8)))
     found = command("validate", name, cwd=tmp_path)
-    assert found.stdout == "Valid: documents, arrays, frame table and plan agree.\n"
+    assert found.stdout == "Valid: documents, arrays, frame table, and plan agree.\n"
     found = command("validate", name, "--pixels", cwd=tmp_path)
-    assert found.stdout == "Valid: documents, arrays, pixels, frame table and plan agree.\n"
+    assert found.stdout == "Valid: documents, arrays, pixels, frame table, and plan agree.\n"
 
 
 def test_dry_run_says_what_would_be_stored_and_makes_nothing(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_dry_run_says_what_would_be_stored_and_makes_nothing(tmp_path: Path) -> 
     done = command(*words, "--dry-run", "--chunks", "auto", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for said in ("plate 96-well", "6 wells with 24 fields", "48 of 524.3 kB", "25.2 MB",
-                 "DAPI, FITC", "at least", "free", "Nothing was run"):  # fmt: skip
+                 "DAPI, FITC", "at least", "free", "Nothing was acquired or written"):  # fmt: skip
         assert said in done.stdout
     assert re.search(r"H( +·){10}( +●){2}$", done.stdout, re.MULTILINE)
     told = json.loads(command(*words, "--dry-run", "--json", cwd=tmp_path).stdout)
@@ -170,7 +170,7 @@ def test_strict_refuses_what_is_only_warned_of_otherwise(
     (tmp_path / "odd.yaml").write_text(
         "axis_order: c\nchannels: [DAPI]\nz_plan: {range: 2, step: 1}"
     )
-    for name, expected in (("huge", "5.2 TB"), ("odd", "leaves 'z' out")):
+    for name, expected in (("huge", "5.2 TB"), ("odd", "does not contain 'z'")):
         words = ("run", f"{name}.yaml", "--config", "demo", "--output", "a.zarr", "--dry-run")
         for strict, code in (((), 0), (("--strict",), 1)):
             monkeypatch.setattr(sys, "argv", ["pymmcore-ome", *words, *strict])
@@ -311,9 +311,9 @@ def test_third_ctrl_c_waits_for_nothing_and_the_store_is_recovered(
 
     monkeypatch.chdir(tmp_path)
     for command_, expected in (
-        ("info", "its program died"),
+        ("info", "interrupted; repair it with"),
         ("recover", "recovered"),
-        ("recover", "nothing to recover"),
+        ("recover", "Nothing to recover"),
         ("info", "recovered"),
     ):
         monkeypatch.setattr(sys, "argv", ["pymmcore-ome", command_, "a.ome.zarr"])

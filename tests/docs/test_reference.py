@@ -30,11 +30,11 @@ def test_command_page_names_every_option(name: str) -> None:
 def test_command_page_names_every_exit_code() -> None:
     from pymmcore_ome.cli.interrupts import CANCELED
     from pymmcore_ome.cli.run import FRAMES_MISSING
-    from pymmcore_ome.cli.stores import FRAMES_NOT_AS_ASKED
+    from pymmcore_ome.cli.stores import SETTINGS_NOT_APPLIED
 
     page = (REFERENCE / "command.md").read_text(encoding="utf-8")
     codes = re.findall(r"^\| (\d+) \|", page.partition("## Exit codes")[2], re.MULTILINE)
-    assert codes == [str(n) for n in (0, 1, 2, FRAMES_MISSING, FRAMES_NOT_AS_ASKED, CANCELED)]
+    assert codes == [str(n) for n in (0, 1, 2, FRAMES_MISSING, SETTINGS_NOT_APPLIED, CANCELED)]
 
 
 def test_python_pages_name_everything_public() -> None:

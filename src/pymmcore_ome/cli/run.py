@@ -14,18 +14,18 @@ from pymmcore_ome.errors import AcquisitionError, how_to_install
 
 from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
 from .interrupts import CANCELED
-from .stores import FRAMES_NOT_AS_ASKED, checked, show_store
-from .terminal import err, out, print_json, print_warning, quoted, show
+from .stores import SETTINGS_NOT_APPLIED, checked, show_store
+from .terminal import err, out, print_content, print_json, print_warning, quoted
 
 if TYPE_CHECKING:
     from pymmcore_ome.stream import Summary
 
-#: Exit code of a run that was saved, and to which planned frames did not come.
+#: Exit code of a run that was saved but lacks planned frames.
 FRAMES_MISSING: Final = 3
 
 
 def demo(
-    name: Annotated[str, typer.Argument(help="Which demo; --list shows all.")] = "demo",
+    name: Annotated[str, typer.Argument(help="The name of a demo; see --list.")] = "demo",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -36,7 +36,7 @@ def demo(
     as_format: AsFormat = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the demos.")] = False,
 ) -> None:
-    """Run a real acquisition on the demo camera, save it, validate it, show it."""
+    """Run an acquisition on the demo camera, and save, validate, and show it."""
     from .microscope import demo_microscope, demo_sequences
 
     demos = demo_sequences()
@@ -52,7 +52,7 @@ def demo(
     from .microscope import load_core
     from .plan_text import short
     from .sequence_file import load_sequence
-    from .show import print_problems
+    from .store_text import print_problems
 
     path = Path(f"{name}.ome.zarr") if output is None else output
     target = Output(path, format=as_format, overwrite=overwrite)
@@ -68,7 +68,7 @@ def demo(
     print_problems(out, problems, warnings)
     _print_contact_sheet(summary, overwrite=overwrite)
     _print_hints(path, summary, is_zarr=target.format == "ome-zarr")
-    raise typer.Exit(_exit_code(summary, is_as_asked=not warnings) or (1 if problems else 0))
+    raise typer.Exit(_exit_code(summary, is_applied=not warnings) or (1 if problems else 0))
 
 
 def run(
@@ -101,15 +101,15 @@ def run(
     ] = None,
     files: Annotated[str, typer.Option(help='"one", or "per-position": OME-TIFF only.')] = "one",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be stored; run nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be stored, without acquiring.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse to start where there would be a warning.")
+        bool, typer.Option("--strict", help="Turn warnings before the start into errors.")
     ] = False,
     unready: Annotated[
         str,
         typer.Option(
-            help='"refuse" what the microscope lacks, or "record": try it, and mark the frames.'
+            help='If the microscope lacks something: "refuse", or "record" to run and flag frames.'
         ),
     ] = "refuse",
     as_json: AsJson = False,
@@ -141,31 +141,29 @@ def run(
         files=files, unready=unready,  # type: ignore[arg-type]
     )  # fmt: skip
     plan = load_sequence(sequence)
-    _doubt(left_out(plan.model_copy(deep=True)), strict)
+    _warn(left_out(plan.model_copy(deep=True)), strict)
     target.check()
     core = load_core(config)
     expected = forecast(core, plan, target)
     if dry_run and as_json:
         print_json(plan_json(expected))
     elif dry_run:
-        show(plan_text(expected, out))
-        out.print("Nothing was run, nothing was written.", style="bold")
-    _doubt(too_little_space(expected), strict)
+        print_content(plan_text(expected, out))
+        out.print("Nothing was acquired or written.", style="bold")
+    _warn(too_little_space(expected), strict)
     if dry_run:
         return
     err.print(f"{short(expected)}. Ctrl-C cancels.", soft_wrap=True)
     summary = acquire(core, plan, target, err, expected.duration_s)
     _report(summary, as_json)
-    raise typer.Exit(
-        _exit_code(summary, is_as_asked=not store_warnings(open_dataset(summary.path)))
-    )
+    raise typer.Exit(_exit_code(summary, is_applied=not store_warnings(open_dataset(summary.path))))
 
 
-def _doubt(reasons: Iterable[str], strict: bool) -> None:
-    """Warn of what may go wrong, or refuse it."""
+def _warn(reasons: Iterable[str], strict: bool) -> None:
+    """Print warnings, or raise the first one as an error."""
     for reason in reasons:
         if strict:
-            raise AcquisitionError(f"{reason} Without --strict, this is only a warning.")
+            raise AcquisitionError(f"{reason} Remove --strict to run anyway.")
         print_warning(reason)
 
 
@@ -187,14 +185,14 @@ def _report(summary: Summary, as_json: bool) -> None:
     show_store(summary.path, as_json=False)
 
 
-def _exit_code(summary: Summary, *, is_as_asked: bool) -> int:
+def _exit_code(summary: Summary, *, is_applied: bool) -> int:
     if summary.status == "canceled":
         return CANCELED
     if summary.status != "complete":
         return 1
     if summary.frames_missing:
         return FRAMES_MISSING
-    return 0 if is_as_asked else FRAMES_NOT_AS_ASKED
+    return 0 if is_applied else SETTINGS_NOT_APPLIED
 
 
 def _print_contact_sheet(summary: Summary, *, overwrite: bool) -> None:
@@ -221,7 +219,7 @@ def _print_contact_sheet(summary: Summary, *, overwrite: bool) -> None:
 
 
 def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
-    """Say how to open a store, in commands that work as they are printed."""
+    """Print commands that open a store, which work as printed."""
     from pymmcore_ome.dataset import open_dataset
 
     name = path.as_posix()
@@ -239,4 +237,4 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
         out.print(Text(f"  {hint}"), soft_wrap=True)
     if not find_spec("napari"):
         how = how_to_install("napari")
-        out.print(Text(f"napari comes with:  {how}", style="dim"), soft_wrap=True)
+        out.print(Text(f"To install napari:  {how}", style="dim"), soft_wrap=True)

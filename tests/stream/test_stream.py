@@ -52,7 +52,7 @@ def test_append_by_index_in_any_order_leaves_holes_where_frames_are_missing(
     check_pixels(path, small_schema, {n: n for n in order})
     frames = po.open_dataset(path).frames()
     assert [f["event_index"] for f in frames] == [router.index_of(n) for n in order]
-    assert [(f["image"], f["index"]) for f in frames] == [router.by_arrival(n)[:2] for n in order]
+    assert [(f["image"], f["index"]) for f in frames] == [router.by_number(n)[:2] for n in order]
     assert po.open_dataset(path).status == "complete"
     assert "8 of 12 planned frames are missing" in po.validate(path)[0]
 
@@ -159,7 +159,7 @@ def test_unbounded_axis_grows_as_frames_come(tmp_path: Path, order: str) -> None
     assert po.validate(path) == []
     dataset = po.open_dataset(path)
     for n in range(18):
-        image, index, number = router.by_arrival(n)
+        image, index, number = router.by_number(n)
         np.testing.assert_array_equal(read_by_zarr(path, image)[index], encoded_frame(n, SHAPE))
         np.testing.assert_array_equal(dataset.images[number][index], encoded_frame(n, SHAPE))
     axis = dataset.images[0].axes.index(order[0])

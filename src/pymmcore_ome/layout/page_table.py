@@ -92,7 +92,7 @@ class PageTable:
         if (numbers < 0).any():
             raise ValueError("some planes have no page")
         self._specs.append(image.spec)
-        self._in_order.append(False)  # it may be so, which nobody needs to know
+        self._in_order.append(False)  # perhaps it is, which makes no difference to a reader
         self._numbers.append(numbers.reshape(tuple(planes)).astype(np.uint32))
 
     def grow(self, image: int, shape: Sequence[int]) -> int:
@@ -102,9 +102,9 @@ class PageTable:
         planes = self._specs[image].plane_shape(shape)
         larger = np.zeros(planes, np.uint32)
         is_new = np.ones(planes, bool)
-        known = tuple(slice(size) for size in old.shape)
-        larger[known] = old
-        is_new[known] = False
+        before = tuple(slice(size) for size in old.shape)
+        larger[before] = old
+        is_new[before] = False
         count = int(is_new.sum())
         larger[is_new] = self._new_pages(image if self._apart else 0, count)
         self._numbers[image] = larger

@@ -42,7 +42,7 @@ class FoundPlace(NamedTuple):
     address : FrameAddress | None
         None: in an image that is made when the place is taken.
     spec : ArraySpec
-        The array of that image, which says what a frame of it looks like.
+        The array of that image.
     index : tuple of int
         In a store that grows: in storage order, without y and x.
     selected : mapping
@@ -82,7 +82,7 @@ class FrameRouter:
 
     def __init__(self, schema: StorageSchema | Layout) -> None:
         if not isinstance(schema, (StorageSchema, Layout)):
-            raise SchemaError(f"FrameRouter takes a StorageSchema, got {schema!r:.80}.")
+            raise SchemaError(f"FrameRouter needs a StorageSchema, got {schema!r:.80}.")
         self.layout = schema if isinstance(schema, Layout) else layout_of(schema)
         layout = self.layout
         self._order = layout.order
@@ -115,7 +115,7 @@ class FrameRouter:
         Raises
         ------
         PlanFullError
-            When the schema says what exists, but not in which order it comes.
+            When the schema has no order of frames.
         """
         if self._order is None:
             raise PlanFullError("The schema has no order of frames; place them with at=.")
@@ -146,7 +146,7 @@ class FrameRouter:
         return found.address
 
     def places(self, at: Mapping[str, int]) -> list[FrameAddress]:
-        """Return the places of an index: one, or several where it comes several times.
+        """Return the places of an index: one, or several where the plan repeats it.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class FrameRouter:
     def by_index(self, at: Mapping[str, int]) -> FrameAddress:
         """Return the place of an index such as `event.index`; missing axes are 0.
 
-        For an index that comes several times, the place of the first.
+        The first place where the plan repeats the index.
 
         Raises
         ------
@@ -195,10 +195,10 @@ class FrameRouter:
             self._check_unknown(at, spec)
         return FrameAddress(image.path, tuple(index), number)
 
-    def by_arrival(self, number: int) -> FrameAddress:
+    def by_number(self, number: int) -> FrameAddress:
         """Return the place of the frame with this number in the plan, counted from 0.
 
-        For an index that comes several times, the place of the first; iterate for all.
+        The first place where the plan repeats the index; iterate for all.
 
         Raises
         ------
@@ -218,7 +218,7 @@ class FrameRouter:
         return self._order.index_of(number)
 
     def repeats(self, address: FrameAddress) -> int:
-        """How often the index of this place may come."""
+        """Return how many frames may have the index of this place."""
         return self._images[address.image_number].spec.repeats
 
     def repeated(self, address: FrameAddress, repeat: int) -> FrameAddress:
@@ -227,7 +227,7 @@ class FrameRouter:
         Raises
         ------
         OutsidePlanError
-            When the index comes less often.
+            When the plan has fewer frames of this index.
         """
         if repeat == 0:
             return address
@@ -322,7 +322,7 @@ class GrowingRouter:
         return self._specs
 
     def frames(self) -> Iterator[tuple[dict[str, int], FrameAddress]]:
-        """Raise: nobody knows which frames come.
+        """Raise: a store that grows has no plan.
 
         Raises
         ------
@@ -381,7 +381,7 @@ class GrowingRouter:
         return []
 
     def final_schema(self, shapes: list[tuple[int, ...]]) -> StorageSchema:
-        """Return the schema with every image as it came to be, for the store to keep."""
+        """Return the schema with every image as it has become, for the store to keep."""
         plans = [
             self._grown(image, shape)
             # an image whose first frame could not be written has no array, and no plan
@@ -436,7 +436,7 @@ class GrowingRouter:
 
 
 def all_specs(layout: Layout) -> list[ArraySpec]:
-    """Return the arrays of a layout, those of images that are still to come included."""
+    """Return the arrays of a layout, those of images that are yet to be made included."""
     return GrowingRouter(layout).specs if layout.schema.grows else layout.specs
 
 
@@ -450,7 +450,7 @@ def grown_plan(
     heights: Mapping[int, float] = MappingProxyType({}),
     camera: int | None,
 ) -> ImageSchema:
-    """Return an image of a growing schema as it came to be.
+    """Return an image of a growing schema as it has become.
 
     Parameters
     ----------

@@ -149,7 +149,7 @@ class Contract:
         with open_stream(path, schema, backend=self.backend) as stream:
             for number in range(11):
                 address = stream.append(encoded_frame(number, SHAPE))
-                assert address[1:] == router.by_arrival(number)[1:]
+                assert address[1:] == router.by_number(number)[1:]
                 numbers[address.image, address.index] = number
         self.check(path, schema, numbers)
         assert validate(path) == []

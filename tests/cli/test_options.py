@@ -10,7 +10,7 @@ import typer
 
 from conftest import ROOT
 from pymmcore_ome.cli.app import app
-from pymmcore_ome.cli.arguments import option_name
+from pymmcore_ome.cli.arguments import option_name, shards
 from pymmcore_ome.errors import Option, OptionError, PymmcoreOmeError, StoreExistsError
 
 #: What no error of the command can tell of: no command sets it.
@@ -64,3 +64,9 @@ def test_error_with_an_option_is_an_error_like_any_other(kind: type[PymmcoreOmeE
         kind, "a is there: overwrite=True", "a is there: --overwrite",
     )  # fmt: skip
     assert str(kind()) == ""
+
+
+def test_no_shards_are_an_option_too() -> None:
+    assert shards("none") is False
+    assert shards(None) is None
+    assert shards("t=100, z=5") == {"t": 100, "z": 5}

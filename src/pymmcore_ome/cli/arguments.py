@@ -79,6 +79,16 @@ def sizes(text: str | None) -> dict[str, int] | None:
     return found
 
 
+def shards(text: str | None) -> dict[str, int] | Literal[False] | None:
+    """Return False for ``none``, and else `sizes`.
+
+    Raises
+    ------
+    typer.BadParameter
+    """
+    return False if text == "none" else sizes(text)
+
+
 def chunks(text: str | None) -> dict[str, int] | Literal["auto"] | None:
     """Return ``auto`` unchanged, otherwise `sizes`.
 

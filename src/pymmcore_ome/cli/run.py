@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pymmcore_ome.errors import AcquisitionError, how_to_install
 
-from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
+from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, shards
 from .interrupts import CANCELED
 from .stores import SETTINGS_NOT_APPLIED, checked, show_store
 from .terminal import err, out, print_content, print_json, print_warning, quoted
@@ -88,7 +88,7 @@ def run(
     overwrite: Overwrite = False,
     as_format: AsFormat = None,
     backend: Annotated[
-        str | None, typer.Option(help="tensorstore, zarr-python, acquire-zarr, or tiff.")
+        str | None, typer.Option(help="native, tensorstore, zarr-python, acquire-zarr, or tiff.")
     ] = None,
     compression: Annotated[
         str | None, typer.Option(help="By name and level, such as zstd:3.")
@@ -97,7 +97,10 @@ def run(
         str | None, typer.Option("--chunks", help='"auto", or such as t=10,y=256,x=256.')
     ] = None,
     shard_sizes: Annotated[
-        str | None, typer.Option("--shards", help="Such as t=100; whole multiples of a chunk.")
+        str | None,
+        typer.Option(
+            "--shards", help='Such as t=100, in multiples of a chunk; "none": a file each chunk.'
+        ),
     ] = None,
     files: Annotated[str, typer.Option(help='"one", or "per-position": OME-TIFF only.')] = "one",
     dry_run: Annotated[
@@ -125,7 +128,7 @@ def run(
             "Option --output is missing: where to write, such as  --output exp.ome.zarr  or  "
             "--output exp.ome.tiff."
         )
-    chosen_chunks, chosen_shards = chunks(chunk_sizes), sizes(shard_sizes)
+    chosen_chunks, chosen_shards = chunks(chunk_sizes), shards(shard_sizes)
     from pymmcore_ome.acquisition import Output, forecast
     from pymmcore_ome.dataset import open_dataset, store_warnings
 

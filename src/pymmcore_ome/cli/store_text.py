@@ -119,7 +119,6 @@ def tree(root: str, layout: Layout, shapes: Sequence[tuple[int, ...]]) -> Tree:
         at = grown.add(title)
     lines = list(_image_lines(layout.images, shapes))
     for line in lines[:_MAX_IMAGES]:
-        line.no_wrap, line.overflow = True, "ellipsis"
         at.add(line)
     if len(lines) > _MAX_IMAGES:
         what = "more image" if plate is None else "more line"

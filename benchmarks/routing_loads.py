@@ -31,5 +31,5 @@ def run(load: Load, contender: str, folder: Path) -> Figures:
             router.by_index(index)
     else:
         for number in range(len(indices)):
-            router.by_arrival(number)
+            router.by_number(number)
     return Figures(frames=len(indices), write_s=time.perf_counter() - began)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import zarr
 from pymmcore_plus import CMMCorePlus, mda
 
 import pymmcore_ome as po
+from conftest import HANG_S
 
 #: The cameras of demo_configs/two_cameras.cfg, in the order of their frames.
 CAMERAS = ("Left", "Right")
@@ -31,6 +35,37 @@ needs_camera_counts = pytest.mark.skipif(
     reason="this pymmcore-plus tells of the active camera alone how many frames it brings; "
     "install 0.18 or newer",
 )
+
+
+def wait_until(holds: Callable[[], object], process: subprocess.Popen[Any] | None = None) -> None:
+    """Return when something is so; fail where the process that shall do it has ended, or hangs."""
+    end = time.monotonic() + HANG_S
+    while not holds():
+        assert process is None or process.poll() is None, "the process ended before"
+        assert time.monotonic() < end, "it does not come to be"
+        time.sleep(0.005)
+
+
+def lines_in(*files: Path) -> int:
+    """Return how many whole lines files have that another program writes, 0 where there is none."""
+    count = 0
+    for file in files:
+        with suppress(FileNotFoundError):  # or which is being renamed
+            count += file.read_bytes().count(b"\n")
+    return count
+
+
+def delete(store: Path) -> None:
+    """Delete a store into which a library may be making a file at this moment."""
+
+    def is_gone() -> bool:
+        if store.is_dir():
+            shutil.rmtree(store, ignore_errors=True)
+        else:
+            store.unlink(missing_ok=True)
+        return not store.exists()
+
+    wait_until(is_gone)
 
 
 def read_by_zarr(store: Path, image: str) -> np.ndarray:

@@ -1,33 +1,33 @@
-"""Every refusal of the package, as a tree of exceptions.
+"""All exceptions of the package, as a tree.
 
 ::
 
     PymmcoreOmeError
-    ├── SchemaError (ValueError)             what is to be stored is described wrongly
+    ├── SchemaError (ValueError)             an invalid description of the store
     │   ├── UnsafeNameError                  a name that could leave the store or break it
     │   └── SequenceError                    a useq sequence that cannot be stored
     ├── OptionError (ValueError)             an unknown format, backend, suffix, compression
     │   └── UnknownOptionError (TypeError)   a keyword that is no option
     ├── StorePathError (OSError)             the path cannot be used
-    │   ├── StoreExistsError (FileExistsError)  something is there, and overwrite is off
-    │   └── NotAStoreError                   what is there is not a store of ours
+    │   ├── StoreExistsError (FileExistsError)  something exists there, and overwrite is off
+    │   └── NotAStoreError                   not a store that this package wrote
     ├── FrameError (ValueError)              a frame that does not fit its camera
     ├── PlacementError (LookupError)         a frame that has no place
     │   ├── OutsidePlanError (IndexError)    its index is outside the plan
     │   ├── PlanFullError (IndexError)       one frame more than the plan has
-    │   ├── RepeatedFrameError               its place already holds a frame
+    │   ├── RepeatedFrameError               its index already holds a frame
     │   └── OutOfOrderError                  its backend has written past its place
-    ├── UnreadableFrameError (LookupError)   a live view: acquired, and not readable yet
+    ├── UnreadableFrameError (LookupError)   a live view: acquired, but not readable yet
     ├── BufferFullError (BufferError)        no room for a frame, and when_full is "raise"
-    ├── StreamClosedError (RuntimeError)     the stream was closed before
+    ├── StreamClosedError (RuntimeError)     the stream is closed
     ├── WriteError (OSError)                 pixels or documents did not reach the disk
     │   └── StalledError (TimeoutError)      the disk has stopped accepting data
     └── AcquisitionError (RuntimeError)      the acquisition cannot be saved as it is
-        ├── MissingFramesError               planned frames did not come, and missing is "raise"
+        ├── MissingFramesError               planned frames are missing, and missing is "raise"
         └── RunningError (ValueError)        another run is under way
 
-A refusal (all but `WriteError`) changes nothing: what was written before stays readable, and
-the caller may go on. After a `WriteError` the stream is over.
+A refusal (all but `WriteError`) changes nothing: frames written before stay readable, and the
+caller may continue. After a `WriteError`, the stream has ended.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from typing import NamedTuple
 
 
 class Option(NamedTuple):
-    """An option that a message tells people of; as text, it is the keyword of Python."""
+    """An option that a message names; as text, it is the Python keyword."""
 
     name: str
     value: object = ...
@@ -61,23 +61,23 @@ class PymmcoreOmeError(Exception):
     Parameters
     ----------
     *parts : str or Option
-        The message, one after the other. What to set is told by an `Option`, where those at a
-        terminal call it otherwise.
+        The parts of the message. An `Option` stands for a setting whose name at a terminal
+        differs.
     """
 
     def __init__(self, *parts: str | Option) -> None:
         self._parts = parts
         super().__init__("".join(map(str, parts)))
 
-    def told(self, call: Callable[[Option], str]) -> str:
-        """Return the message with each option as the caller calls it."""
+    def message(self, name: Callable[[Option], str]) -> str:
+        """Return the message with the name that `name` returns for each option."""
         return "".join(
-            call(part) if isinstance(part, Option) else str(part) for part in self._parts
+            name(part) if isinstance(part, Option) else str(part) for part in self._parts
         )
 
 
 class SchemaError(PymmcoreOmeError, ValueError):
-    """What is to be stored is described wrongly; nothing was created."""
+    """An invalid description of the store; nothing was created."""
 
 
 class UnsafeNameError(SchemaError):
@@ -101,15 +101,15 @@ class StorePathError(PymmcoreOmeError, OSError):
 
 
 class StoreExistsError(StorePathError, FileExistsError):
-    """Something is at the path already, and it must not be overwritten."""
+    """Something exists at the path and must not be overwritten."""
 
 
 class NotAStoreError(StorePathError):
-    """What is at the path is not a store that this package wrote."""
+    """The path is not a store that this package wrote."""
 
 
 class FrameError(PymmcoreOmeError, ValueError):
-    """A frame whose shape or dtype is not its camera's; it was rejected."""
+    """A frame whose shape or dtype is not that of its camera; it was rejected."""
 
 
 class PlacementError(PymmcoreOmeError, LookupError):
@@ -125,11 +125,11 @@ class PlanFullError(PlacementError, IndexError):
 
 
 class RepeatedFrameError(PlacementError):
-    """A frame whose place already holds another frame."""
+    """A frame whose index already holds another frame."""
 
 
 class OutOfOrderError(PlacementError):
-    """A frame that comes after frames stored behind it, for a backend that cannot go back."""
+    """A frame that precedes frames already written, with a backend that cannot go back."""
 
 
 class UnreadableFrameError(PymmcoreOmeError, LookupError):
@@ -137,23 +137,23 @@ class UnreadableFrameError(PymmcoreOmeError, LookupError):
 
 
 class BufferFullError(PymmcoreOmeError, BufferError):
-    """There is no room for a frame, and `when_full="raise"`; the frame was rejected."""
+    """The buffer is full, and the stream does not wait; the frame was rejected."""
 
 
 class StreamClosedError(PymmcoreOmeError, RuntimeError):
-    """The stream was closed, or ended by an error, before."""
+    """The stream is closed, or an error ended it."""
 
 
 class WriteError(PymmcoreOmeError, OSError):
-    """Pixels or documents did not reach the disk; the stream is over."""
+    """Pixels or documents did not reach the disk; the stream has ended."""
 
 
 class StalledError(WriteError, TimeoutError):
-    """The disk has stopped accepting data. Buffered frames will be written if it recovers."""
+    """The disk has stopped accepting data. Buffered frames are written if it recovers."""
 
 
 class AcquisitionError(PymmcoreOmeError, RuntimeError):
-    """An acquisition that cannot be saved the way it was asked."""
+    """An acquisition that cannot be run or saved as requested."""
 
 
 class MissingFramesError(AcquisitionError):
@@ -161,7 +161,7 @@ class MissingFramesError(AcquisitionError):
 
 
 class RunningError(AcquisitionError, ValueError):
-    """A run was started while another one is under way."""
+    """A run was started while another one is running."""
 
 
 class MapErrors:

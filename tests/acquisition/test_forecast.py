@@ -11,8 +11,11 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import SMALL
 from helpers import needs_setup
 from pymmcore_ome.acquisition import check_ready, forecast
+
+FRAME_BYTES = SMALL[0] * SMALL[1] * 2
 
 DURATIONS: list[tuple[dict[str, Any], float]] = [
     ({"channels": [{"config": "DAPI", "exposure": 20}]}, 0.02),
@@ -46,7 +49,7 @@ def test_long_sequence_is_not_walked(core: CMMCorePlus, tmp_path: Path) -> None:
     )
     found = forecast(core, sequence, po.Output(tmp_path / "a.ome.zarr", chunks={"t": 100}))
     assert found.frames == 10_000_000
-    assert found.pixel_bytes == 10_000_000 * 512 * 512 * 2
+    assert found.pixel_bytes == 10_000_000 * FRAME_BYTES
     assert found.plan.pixel_files == 100_000
     assert found.duration_s == pytest.approx(10_000)
 
@@ -60,13 +63,13 @@ def test_setup_roi_is_the_size_of_the_frames(core: CMMCorePlus, tmp_path: Path) 
     assert found.plan.layout.images[0].shape == (1, 32, 64)
     left, right = (image.position.x_um or 0.0 for image in found.plan.layout.images)
     assert right - left == pytest.approx(64 * 0.325)
-    assert core.getROI() == [0, 0, 512, 512]
+    assert core.getROI() == [0, 0, *SMALL]
 
 
 def test_disk_that_is_too_small_is_told(
     core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need = 3 * 512 * 512 * 2
+    need = 3 * FRAME_BYTES
     sequence = useq.MDASequence(time_plan={"interval": 0, "loops": 3})
     output = po.Output(tmp_path / "a.ome.zarr", overwrite=True)
     room = sys.modules["pymmcore_ome.acquisition.run_forecast"]
@@ -88,7 +91,7 @@ def test_number_of_pixel_files_is_that_on_disk(core: CMMCorePlus, tmp_path: Path
     for number, (name, options) in enumerate(
         [
             ("a.ome.zarr", {}),
-            ("b.ome.zarr", {"chunks": {"t": 2, "y": 256}, "shards": {"t": 4, "y": 512}}),
+            ("b.ome.zarr", {"chunks": {"t": 2, "y": 24}, "shards": {"t": 4, "y": 48}}),
             ("c.ome.tiff", {}),
             ("d.ome.tiff", {"files": "per-position"}),
         ]

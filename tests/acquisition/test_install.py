@@ -15,6 +15,7 @@ from psygnal import SignalInstance
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import HANG_S, SMALL
 from helpers import SkipEvent, index_of, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
@@ -251,7 +252,7 @@ def test_roi_changed_in_the_middle_is_refused_and_what_was_written_is_safe(
 
     def crop(*_: Any) -> None:
         if len(delivered) == 3:
-            core.setROI(0, 0, 64, 64)
+            core.setROI(0, 0, 64, 32)
 
     with po.install(core), listening(core) as delivered:
         core.mda.events.frameReady.connect(crop)
@@ -301,7 +302,7 @@ def test_grid_moves_the_stage_as_without_us(core: CMMCorePlus, tmp_path: Path) -
         core.mda.run(saved, output=tmp_path / "a.ome.zarr")
     places = [(event.x_pos, event.y_pos) for _, event, _ in delivered]
     assert places[:4] == places[4:]
-    assert max(x for x, _ in places) - min(x for x, _ in places) == pytest.approx(512 * 0.325)
+    assert max(x for x, _ in places) - min(x for x, _ in places) == pytest.approx(SMALL[0] * 0.325)
     images = po.open_dataset(tmp_path / "a.ome.zarr").images
     np.testing.assert_allclose([(i.position.x_um, i.position.y_um) for i in images], places[:4])
 
@@ -317,7 +318,7 @@ def test_second_run_waits_until_the_first_has_finished(core: CMMCorePlus, tmp_pa
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(HANG_S)
     for n in range(2):
         assert po.validate(tmp_path / f"{n}.ome.zarr") == []
 
@@ -336,10 +337,10 @@ def test_output_without_install_keeps_its_error_and_cancels_the_run(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
     output = po.Output(tmp_path / "a.ome.zarr", backend=FullDisk, buffer_bytes=1, core=core)
-    sequence = SEQUENCE.replace(time_plan={"interval": 0, "loops": 50})
+    endless = SEQUENCE.replace(time_plan={"interval": 0, "loops": 5000})
     with listening(core) as delivered:
-        core.mda.run(sequence, output=output)
-    assert len(delivered) < 600
+        core.mda.run(endless, output=output)
+    assert len(delivered) < 60_000
     with pytest.raises(errors.WriteError, match="No space left"):
         output.result()
     assert po.open_dataset(tmp_path / "a.ome.zarr").status == "failed"

@@ -15,7 +15,7 @@ from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
 from corpus import CORPUS
-from helpers import index_of, listening, read_by_zarr
+from helpers import index_of, listening, read_by_zarr, wait_until
 from oracle import expected_places
 from pymmcore_ome import errors
 
@@ -204,8 +204,6 @@ def test_run_without_any_event_leaves_an_empty_store(core: CMMCorePlus, tmp_path
 
 
 def test_growing_store_can_be_read_while_it_is_written(tmp_path: Path) -> None:
-    import time
-
     path = tmp_path / "a.ome.zarr"
     dims = [po.Dimension(name=name) for name in "tcz"]
     frame = [po.Dimension(name="y", size=2), po.Dimension(name="x", size=3)]
@@ -215,8 +213,7 @@ def test_growing_store_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     places = [{"t": 4}, {"p": 7, "c": 2}, {"z": 1, "t": 1}, {"p": 7, "g": 1}, {"angle": 1, "t": 2}]
     for number, at in enumerate(places):
         stream.append(np.full((2, 3), number + 1, "uint16"), at=at)
-    while stream.progress.frames_written < 5:
-        time.sleep(0.01)
+    wait_until(lambda: stream.progress.frames_written == 5)
     for _ in range(2):
         images = po.open_dataset(path).images
         assert [i.shape[:3] for i in images] == [(5, 1, 2), (1, 3, 1), (1, 1, 1), (3, 1, 1)]

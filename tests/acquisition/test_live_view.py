@@ -13,11 +13,11 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from helpers import index_of, listening
 from pymmcore_ome import errors
 from pymmcore_ome.stream import ArrayView
 
-GUARD_S = 120.0
 SEQUENCE = useq.MDASequence(
     axis_order="tpcz",
     time_plan={"interval": 0, "loops": 3},
@@ -35,14 +35,13 @@ SEQUENCE = useq.MDASequence(
 def test_thread_sees_each_frame_as_it_was_delivered(
     core: CMMCorePlus, tmp_path: Path, backend: str, options: dict[str, Any]
 ) -> None:
-    core.setROI(0, 0, 64, 48)
     seen: dict[tuple[int, ...], np.ndarray] = {}
     wrong: list[tuple[int, ...]] = []
     views: list[ArrayView] = []
-    done = threading.Event()
+    done, has_seen = threading.Event(), threading.Event()
 
     def look() -> None:
-        while not done.is_set():
+        while not done.wait(0.001):
             for place in np.ndindex(views[0].shape[:-2]):
                 if not views[0].is_acquired(place):
                     assert not views[0][place].any() or views[0].is_acquired(place)
@@ -54,10 +53,15 @@ def test_thread_sees_each_frame_as_it_was_delivered(
                     continue
                 if not np.array_equal(seen.setdefault(place, pixels), pixels):
                     wrong.append(place)
+                has_seen.set()
 
     def start(*_: Any) -> None:
         views.append(core.mda.get_view() or output.view())
         reader.start()
+
+    def wait(*_: Any) -> None:
+        if len(delivered) == 12:  # of 36: the thread sees some of them while others come
+            assert has_seen.wait(HANG_S)
 
     sequence = SEQUENCE
     if backend == "acquire-zarr":
@@ -71,16 +75,17 @@ def test_thread_sees_each_frame_as_it_was_delivered(
     core.mda.events.sequenceStarted.connect(start)
     try:
         with po.install(core), listening(core) as delivered:
+            core.mda.events.frameReady.connect(wait)
             core.mda.run(sequence, output=output)
     finally:
+        core.mda.events.frameReady.disconnect(wait, missing_ok=True)
         core.mda.events.sequenceStarted.disconnect(start)
         done.set()
-    reader.join(GUARD_S)
+    reader.join(HANG_S)
     assert not reader.is_alive()
     expected = {_place(views[0], event): pixels for pixels, event, _ in delivered}
     assert len(expected) == 36
     assert wrong == []
-    assert seen, "the thread saw nothing of the run"
     for place, pixels in seen.items():
         np.testing.assert_array_equal(pixels, expected[place])
     for place, pixels in expected.items():  # and when it is over
@@ -95,7 +100,6 @@ def _place(view: ArrayView, event: Any) -> tuple[int, ...]:
 def test_frame_is_in_the_view_when_frame_ready_tells_of_it(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
-    core.setROI(0, 0, 64, 48)
     found: list[bool] = []
 
     def on_frame(image: np.ndarray, event: Any, meta: Any) -> None:
@@ -187,7 +191,7 @@ def test_view_of_an_event_driven_run_is_there_before_its_first_frame(
     view, (shape, dtype, plane) = started[0]
     assert (shape, dtype, plane) == ((1, 1, 1, 1, 12, 16), np.uint16, (1, 1, 1, 12, 16))
     assert view.shape == (2, 3, 2, 1, 12, 16)
-    assert grew.acquire(timeout=GUARD_S)
+    assert grew.acquire(timeout=HANG_S)
     for pixels, event, _ in delivered:
         np.testing.assert_array_equal(view[_place(view, event)], pixels)
     assert not view.is_acquired({"p": 0, "t": 2})

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pymmcore_ome as po
-from conftest import DEMO
+from conftest import DEMO, HANG_S
 
 BINDINGS = {"PyQt6": "pyqt6", "PySide6": "pyside6"}
 PROLOGUE = f"""
@@ -54,13 +54,13 @@ core.mda.events.frameReady.connect(lambda *payload: seen.append(payload))
 with po.install(core):
     thread = core.run_mda(SEQUENCE, output="a.ome.zarr")
     spin(thread)
-    (summary,) = thread.result(60)
+    (summary,) = thread.result()
 assert summary.frames_written == 24 and len(seen) == 24, (summary, len(seen))
 """,
     "installed, main thread waits": """
 with po.install(core):
     thread = core.run_mda(SEQUENCE, output="a.ome.zarr")
-    (summary,) = thread.result(60)
+    (summary,) = thread.result()
 assert summary.frames_written == 24, summary
 """,
     "installed, disk full": """
@@ -103,7 +103,7 @@ def test_run_in_a_qt_application(binding: str, case: str, tmp_path: Path) -> Non
         pytest.skip(f"{binding} is not there; pip install -e '.[gui-test]'")
     ended = subprocess.run(
         [sys.executable, "-c", PROLOGUE + CASES[case] + "\nprint('to the end', flush=True)"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_API": BINDINGS[binding]},
     )  # fmt: skip
     assert "to the end" in ended.stdout, ended.stdout + ended.stderr

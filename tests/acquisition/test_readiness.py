@@ -11,7 +11,7 @@ from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.mda import MDAEngine
 
 import pymmcore_ome as po
-from conftest import DEMO
+from conftest import DEMO, HANG_S
 from helpers import listening, marks_of, needs_setup
 from pymmcore_ome import errors
 from pymmcore_ome.acquisition import forecast, readiness
@@ -72,7 +72,7 @@ def test_run_that_cannot_be_what_it_says_is_refused_before_anything_moves(
             installation.failed.connect(told.append)
             with pytest.raises(errors.AcquisitionError, match=words) as raised:
                 if threaded:
-                    core.run_mda(events, output=tmp_path / "a.ome.zarr").result(60)
+                    core.run_mda(events, output=tmp_path / "a.ome.zarr").result(HANG_S)
                 else:
                     core.mda.run(events, output=tmp_path / "a.ome.zarr")
     finally:
@@ -101,7 +101,7 @@ def test_output_without_install_stops_a_run_that_cannot_be_what_it_says(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
     output = po.Output(tmp_path / "a.ome.zarr", core=core)
-    sequence = useq.MDASequence(channels=["Cy7"], time_plan={"interval": 0.01, "loops": 500})
+    sequence = useq.MDASequence(channels=["Cy7"], time_plan={"interval": 0.01, "loops": 50_000})
     core.mda.engine.use_hardware_sequencing = False
     try:
         with listening(core) as delivered:
@@ -110,7 +110,7 @@ def test_output_without_install_stops_a_run_that_cannot_be_what_it_says(
         core.mda.engine.use_hardware_sequencing = True
     with pytest.raises(errors.AcquisitionError, match="no channel 'Cy7'"):
         output.result()
-    assert len(delivered) < 500
+    assert len(delivered) < 50_000
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
-from helpers import SkipEvent, listening, needs_skip_event, read_by_zarr
+from helpers import SkipEvent, delete, listening, needs_skip_event, read_by_zarr
 from pymmcore_ome import errors
 
 SEQUENCE = useq.MDASequence(time_plan={"interval": 0, "loops": 6})  # in one camera burst
@@ -78,17 +78,15 @@ def test_slot_that_works_in_place_cannot_change_what_is_stored(
 
 
 def test_store_deleted_in_the_middle_of_a_run_is_raised(core: CMMCorePlus, tmp_path: Path) -> None:
-    import shutil
-
-    def delete(*_: Any) -> None:
+    def delete_it(*_: Any) -> None:
         if len(delivered) == 3:
-            shutil.rmtree(tmp_path / "a.ome.zarr")
+            delete(tmp_path / "a.ome.zarr")
 
     with po.install(core), listening(core) as delivered:
-        core.mda.events.frameReady.connect(delete)
+        core.mda.events.frameReady.connect(delete_it)
         with pytest.raises(errors.WriteError):
             core.mda.run(SEQUENCE, output=tmp_path / "a.ome.zarr")
-        core.mda.events.frameReady.disconnect(delete)
+        core.mda.events.frameReady.disconnect(delete_it)
 
 
 def test_missing_frames_are_told_in_the_status_and_the_log(
@@ -140,10 +138,10 @@ def test_output_without_install_on_an_existing_path_stops_its_own_core(
 ) -> None:
     (tmp_path / "a.ome.zarr").mkdir()
     output = po.Output(tmp_path / "a.ome.zarr", core=core)
-    endless = useq.MDASequence(time_plan={"interval": 0.01, "loops": 500})
+    endless = useq.MDASequence(time_plan={"interval": 0.01, "loops": 50_000})
     with listening(core) as delivered:
         core.mda.run(endless, output=output)
-    assert len(delivered) < 500
+    assert len(delivered) < 50_000
     with pytest.raises(errors.StoreExistsError):
         output.result()
 

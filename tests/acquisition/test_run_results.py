@@ -12,6 +12,7 @@ import zarr
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from helpers import listening
 from pymmcore_ome import errors
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
@@ -51,7 +52,7 @@ def test_thread_of_a_run_returns_what_was_stored(core: CMMCorePlus, tmp_path: Pa
     with po.install(core) as installation:
         told = Told(installation, output)
         thread = core.run_mda(SEQUENCE, output=[tmp_path / "a.ome.zarr", output])
-        first, second = thread.result(120)
+        first, second = thread.result(HANG_S)
     assert (first.frames_written, second.frames_written) == (6, 6)
     assert first.path == tmp_path / "a.ome.zarr"
     assert told.heard == [("Output saved", second), ("Installation saved", (first, second))]
@@ -59,7 +60,7 @@ def test_thread_of_a_run_returns_what_was_stored(core: CMMCorePlus, tmp_path: Pa
 
 def test_thread_of_a_run_without_our_outputs_has_an_empty_result(core: CMMCorePlus) -> None:
     with po.install(core):
-        assert core.run_mda(SEQUENCE).result(120) == ()
+        assert core.run_mda(SEQUENCE).result(HANG_S) == ()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -75,7 +76,8 @@ def test_failed_write_reaches_result_signals_and_excepthook(
         told = Told(installation, output)
         thread = core.run_mda(endless, output=output)
         with pytest.raises(errors.WriteError, match="No space left") as caught:
-            thread.result(300)
+            thread.result(HANG_S)
+        thread.join(HANG_S)
     assert hooked == [caught.value]
     assert told.heard == [("Output failed", caught.value), ("Installation failed", caught.value)]
     assert thread.error is caught.value
@@ -95,7 +97,7 @@ def test_refused_path_reaches_result_and_signals_before_anything_moves(
     with po.install(core) as installation, listening(core) as delivered:
         told = Told(installation, output)
         with pytest.raises(errors.StoreExistsError):
-            core.run_mda(SEQUENCE, output=output).result(120)
+            core.run_mda(SEQUENCE, output=output).result(HANG_S)
     assert [name for name, _ in told.heard] == ["Output failed", "Installation failed"]
     assert not delivered
 
@@ -114,7 +116,7 @@ def test_result_of_a_run_that_goes_on_times_out(core: CMMCorePlus, tmp_path: Pat
         with pytest.raises(errors.RunningError, match="under way"):
             core.run_mda(SEQUENCE)
         core.mda.cancel()
-        (summary,) = thread.result(120)
+        (summary,) = thread.result(HANG_S)
     assert summary.status == "canceled"
 
 
@@ -147,8 +149,8 @@ def test_output_without_install_tells_how_it_ended(core: CMMCorePlus, tmp_path: 
 def test_dimension_overrides_are_chunks_and_shards_of_our_paths(
     core: CMMCorePlus, tmp_path: Path
 ) -> None:
-    overrides = {"t": {"chunk_size": 1, "shard_size_chunks": 3}, "y": {"chunk_size": 256}}
-    with po.install(core, chunks={"x": 128}):
+    overrides = {"t": {"chunk_size": 1, "shard_size_chunks": 3}, "y": {"chunk_size": 24}}
+    with po.install(core, chunks={"x": 16}):
         core.mda.run(SEQUENCE, output=tmp_path / "a.ome.zarr", dimension_overrides=overrides)
         with pytest.raises(errors.OptionError, match="chunk_size"):
             core.mda.run(SEQUENCE, output="b.ome.zarr", dimension_overrides={"t": {"size": 1}})
@@ -157,8 +159,8 @@ def test_dimension_overrides_are_chunks_and_shards_of_our_paths(
                 SEQUENCE, output="b.ome.zarr", dimension_overrides={"t": {"shard_size_chunks": 1}}
             )
     array = zarr.open_array(tmp_path / "a.ome.zarr" / "0")
-    assert array.chunks == (1, 256, 128)
-    assert array.shards == (3, 512, 512) or array.shards == (3, 256, 128)
+    assert array.chunks == (1, 24, 16)
+    assert array.shards == (3, 48, 64) or array.shards == (3, 24, 16)
     assert po.validate(tmp_path / "a.ome.zarr", pixels=True) == []
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import HANG_S
+
 SCRIPT = """
 import sys
 import useq
@@ -35,7 +37,7 @@ def statuses(way: str, times: int, folder: Path, status: int = 0) -> list[int]:
     return [
         subprocess.run(
             [sys.executable, folder / "script.py", way, folder / f"{n}.ome.zarr", str(status)],
-            check=False, capture_output=True, timeout=120,
+            check=False, capture_output=True, timeout=HANG_S,
         ).returncode
         for n in range(times)
     ]  # fmt: skip

@@ -161,7 +161,7 @@ def test_arithmetic_and_walk_lead_to_the_same_places(
     assert list(grid) == list(walked)
     assert len(grid) == len(walked)
     for number, address in enumerate(grid):
-        assert grid.by_arrival(number) == walked.by_arrival(number) == address
+        assert grid.by_number(number) == walked.by_number(number) == address
     if len(grid) == 0:
         return
     seen = {address.image_number for address in grid}
@@ -234,7 +234,7 @@ def test_a_regular_sequence_is_laid_out_without_walking_it() -> None:
     )  # fmt: skip
     router = FrameRouter(schema_of(sequence))
     assert len(router) == 1_200_000
-    assert router.by_arrival(1_199_999).index == (99_999, 1, 2)
+    assert router.by_number(1_199_999).index == (99_999, 1, 2)
 
 
 def test_plan_that_axis_order_leaves_out_lends_no_coordinates() -> None:

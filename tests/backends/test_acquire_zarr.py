@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,8 @@ import pytest
 import zarr
 
 import pymmcore_ome as po
+from conftest import HANG_S
+from helpers import delete, wait_until
 from pymmcore_ome import errors
 from pymmcore_ome.backends.zarr.acquire import AcquireArray
 from pymmcore_ome.backends.zarr.documents import write_array_documents
@@ -100,7 +100,7 @@ while open(table, "rb").read().count(b"\\n") < 6:
     time.sleep(0.01)
 os._exit(9)
 """
-    ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=120)
+    ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=HANG_S)
     assert ended.returncode == 9
     dataset = po.open_dataset(path)
     assert dataset.status == "incomplete"
@@ -123,10 +123,8 @@ def test_store_that_is_deleted_is_a_failure_and_stays_deleted(tmp_path: Path) ->
     path = tmp_path / "a.ome.zarr"
     stream = po.open_stream(path, loops({"t": 9}), backend=BACKEND)
     stream.append(encoded_frame(0, SHAPE))
-    while stream.progress.frames_written < 1:
-        time.sleep(0.01)
-    while path.exists():  # its library may be making a file at this moment
-        shutil.rmtree(path, ignore_errors=True)
+    wait_until(lambda: stream.progress.frames_written == 1)
+    delete(path)
     with pytest.raises(errors.WriteError, match="deleted"):
         stream.close()
     assert not (path / "0").exists()

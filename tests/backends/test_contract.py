@@ -13,19 +13,17 @@ import pymmcore_ome as po
 from pymmcore_ome import errors
 from pymmcore_ome.backends import find_backend, registry
 from pymmcore_ome.backends.tiff.backend import TiffBackend
-from pymmcore_ome.backends.zarr import tensorstore, zarr_python
+from pymmcore_ome.backends.zarr import zarr_python
 from pymmcore_ome.backends.zarr.acquire import AcquireZarrBackend
 from pymmcore_ome.backends.zarr.native import NativeBackend
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.backends.zarr.zarr_python import ZarrPythonBackend
 from pymmcore_ome.testing.backend_contract import (
-    SHAPE,
     SequentialZarrContract,
     TiffContract,
     ZarrContract,
     loops,
 )
-from pymmcore_ome.testing.frames import encoded_frame
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -36,16 +34,6 @@ class TestNative(ZarrContract):
 
 class TestTensorstore(ZarrContract):
     backend = TensorstoreBackend
-
-
-class TestTensorstoreWithLargeFrames(ZarrContract):
-    """Frames of the contract are small, and would go into their files without an array."""
-
-    backend = TensorstoreBackend
-
-    @pytest.fixture(autouse=True)
-    def none_is_small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tensorstore, "_SMALL_BYTES", 0)
 
 
 class TestZarrPython(ZarrContract):
@@ -83,19 +71,6 @@ class BrokenBackend(TensorstoreBackend):
     def write(self, image: int, start: tuple[int, ...], block: Any) -> Any:
         last = self._images[image].shape[0] - 1
         return super().write(image, (min(start[0] + 1, last), *start[1:]), block)
-
-
-def test_small_frames_are_written_without_opening_an_array(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[Any] = []
-    monkeypatch.setattr(TensorstoreBackend, "open_array", lambda *args: opened.append(args))
-    contract = ZarrContract()
-    contract.backend = TensorstoreBackend  # type: ignore[misc]
-    path, schema = tmp_path / "a.ome.zarr", loops({"p": 3, "t": 2})
-    contract.check(path, schema, contract.write(path, schema))
-    assert opened == []
-    assert (path / "2/0/c/1/0/0").read_bytes() == encoded_frame(5, SHAPE).tobytes()
 
 
 def test_contract_notices_a_backend_that_misplaces(tmp_path: Path) -> None:

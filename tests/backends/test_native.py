@@ -15,8 +15,17 @@ import pytest
 import tensorstore as ts
 import zarr
 
-from pymmcore_ome import StorageSchema
-from pymmcore_ome.backends import BackendOptions, FrameWrite, PartialWriteError, pixel_file
+import pymmcore_ome as po
+from pymmcore_ome import Dimension, StorageSchema, errors
+from pymmcore_ome.backends import (
+    BackendOptions,
+    FrameWrite,
+    PartialWriteError,
+    default_backend,
+    finish_array,
+    pixel_file,
+    shard_problems,
+)
 from pymmcore_ome.backends.zarr import native, shard
 from pymmcore_ome.backends.zarr.native import NativeBackend
 from pymmcore_ome.disk import StoreLocation
@@ -274,3 +283,126 @@ def test_store_that_was_deleted_is_not_made_anew(tmp_path: Path) -> None:
     backend.close()
     assert not path.exists()
     assert not backend.is_in_place()
+
+
+# ------------------------------------------------------- what a crash leaves, and what is damaged
+
+
+def left_behind(path: Path, **sizes: Any) -> tuple[Any, list[Path]]:
+    """Write some frames and leave the store as a crash would; return pixels and shards."""
+    schema = loops(NEST)
+    backend = opened(path, schema, **sizes)
+    expected = np.zeros((*NEST.values(), *SHAPE), "uint16")
+    for index, frame in list(frames_of(schema))[:15]:
+        backend.write_frames([FrameWrite(0, index, frame)])
+        expected[index] = frame
+    backend._files.close()
+    return expected, [f for f in sorted((path / "0/c").rglob("*")) if f.is_file()]
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if "shards" in WAYS[way]])
+def test_array_of_a_crash_is_finished_and_may_be_finished_again(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "a.ome.zarr"
+    expected, files = left_behind(path, **WAYS[way])
+    # killed while it appended: half a chunk that nothing points at, and a file without a name
+    with files[0].open("ab") as file:
+        file.write(b"torn")
+    (files[0].parent / "9.part").write_bytes(b"half")
+    # killed while it finished: the index is there, the document is not
+    if way == "shards":
+        shard.end_existing(files[-1], 12)
+    finish_array(path / "0")
+    sizes = [file.stat().st_size for file in files]
+    assert list(shard_problems(path / "0")) == []
+    assert _index_location(path) == ("end", ["bytes", "crc32c"])
+    finish_array(path / "0")
+    assert [file.stat().st_size for file in files] == sizes
+    assert list(path.rglob("*.part")) == []
+    for read in READERS:
+        np.testing.assert_array_equal(read(path), expected)
+
+
+def test_finished_array_without_its_document_is_finished_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    expected, files = left_behind(path, **WAYS["zstd"])
+    started = (path / "0/zarr.json").read_bytes()
+    finish_array(path / "0")
+    sizes = [file.stat().st_size for file in files]
+    (path / "0/zarr.json").write_bytes(started)
+    for read in READERS:
+        np.testing.assert_array_equal(read(path), expected)
+    finish_array(path / "0")
+    assert [file.stat().st_size for file in files] == sizes, "the index was appended twice"
+
+
+def test_damaged_shards_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    _, files = left_behind(path, **WAYS["shards"])
+    assert list(shard_problems(path / "0")) == []
+    finish_array(path / "0")
+    content = files[0].read_bytes()
+    key = files[0].relative_to(path / "0").as_posix()
+
+    files[0].write_bytes(content[:-1])
+    (problem,) = shard_problems(path / "0")
+    assert problem == f"shard {key} has no index at its end, or one that differs from its start"
+
+    files[0].write_bytes(content[:400])
+    problems = list(shard_problems(path / "0"))
+    assert "was cut short" in problems[0]
+    assert "chunks are beyond its end" in problems[0]
+
+    files[0].write_bytes(content[:5])
+    (problem,) = shard_problems(path / "0")
+    assert "cannot be read" in problem
+
+
+def test_validate_names_a_damaged_shard(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    with po.open_stream(path, loops({"t": 3})) as stream:
+        for number in range(3):
+            stream.append(encoded_frame(number, SHAPE))
+    assert po.validate(path) == []
+    file = path / "0/c/0/0/0"
+    file.write_bytes(file.read_bytes()[:-10])
+    (problem,) = po.validate(path)
+    assert problem.startswith("image at the root: shard c/0/0/0 has no index at its end")
+
+
+def test_chunks_of_several_frames_are_written_by_tensorstore(tmp_path: Path) -> None:
+    layout = with_chunks(layout_of(loops({"t": 4})), {"t": 2}, None)
+    assert default_backend("ome-zarr", layout).name == "tensorstore"
+    assert default_backend("ome-zarr", layout_of(loops({"t": 4}))).name == "native"
+    with pytest.raises(errors.OptionError, match="along t have to be gathered first"):
+        po.open_stream(tmp_path / "a.ome.zarr", loops({"t": 4}), backend="native", chunks={"t": 2})
+    with po.open_stream(tmp_path / "a.ome.zarr", loops({"t": 4}), chunks={"t": 2}) as stream:
+        stream.append(encoded_frame(1, SHAPE))
+    assert po.open_dataset(tmp_path / "a.ome.zarr").record.backend == "tensorstore"
+
+
+@pytest.mark.parametrize("shards", [None, False])
+def test_default_is_one_file_and_false_a_file_a_frame(tmp_path: Path, shards: Any) -> None:
+    path = tmp_path / "a.ome.zarr"
+    with po.open_stream(path, loops({"t": 7, "c": 2}), shards=shards) as stream:
+        for number in range(14):
+            stream.append(encoded_frame(number, SHAPE))
+    files = [file for file in (path / "0/c").rglob("*") if file.is_file()]
+    assert len(files) == (1 if shards is None else 14)
+    found = np.asarray(zarr.open_array(path / "0", mode="r"))
+    np.testing.assert_array_equal(
+        found.reshape(14, *SHAPE), [encoded_frame(number, SHAPE) for number in range(14)]
+    )
+
+
+def test_event_driven_runs_have_few_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    dims = (*(Dimension(name=name) for name in "tcz"), *loops({"t": 1}).dimensions[-2:])
+    schema = StorageSchema(dimensions=dims, dtype="uint16", grows=True)
+    with po.open_stream(path, schema) as stream:
+        for number in range(200):
+            stream.append(encoded_frame(number, SHAPE), at={"t": number // 2, "c": number % 2})
+    image = po.open_dataset(path).images[0]
+    assert image.shape == (100, 2, 1, *SHAPE)
+    assert len([file for file in (path / "0/0/c").rglob("*") if file.is_file()]) == 2
+    np.testing.assert_array_equal(image[57, 1, 0], encoded_frame(115, SHAPE))
+    assert po.validate(path) == []

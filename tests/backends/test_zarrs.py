@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import zarr
 import zarrs
 
 import pymmcore_ome as po
+from helpers import wait_until
 from pymmcore_ome.backends.zarr import zarr_python
 from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import loops
@@ -86,8 +86,7 @@ def test_zarrs_never_rewrites_a_chunk_that_holds_listed_frames(
     )
     with stream:
         stream.append(encoded_frame(0, SHAPE))
-        while stream.progress.frames_written < 1:
-            time.sleep(0.001)
+        wait_until(lambda: stream.progress.frames_written == 1)
         before = tmp_path / "before"
         os.link(chunk, before)  # what a reader that opened it then still reads
         old = before.read_bytes()

@@ -6,14 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from conftest import HANG_S
+from helpers import wait_until
+
 PROGRAM: Final = ("-m", "pymmcore_ome")
-#: Far longer than anything here takes, so that a test that hangs ends.
-_GUARD_S: Final = 120
 
 
 def command(
@@ -26,7 +26,7 @@ def command(
             env.pop(name, None)
     return subprocess.run(
         [sys.executable, *program, *map(str, words)], cwd=cwd, env=env, capture_output=True,
-        encoding="utf-8", timeout=_GUARD_S, check=False,
+        encoding="utf-8", timeout=HANG_S, check=False,
     )  # fmt: skip
 
 
@@ -55,17 +55,17 @@ def interrupted(
             env={**os.environ, "PYTHONUTF8": "1"},
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if on_windows else 0,
         )
-    _wait(process, lambda: after.exists() and after.stat().st_size > 0)
-    for answered in range(times):
-        _wait(process, lambda n=answered: err.read_text().lower().count("cancelling") >= n)
-        if process.poll() is None:
-            process.send_signal(ctrl_c)
-    code = process.wait(_GUARD_S)
+
+    def answers() -> int:
+        return err.read_text(encoding="utf-8", errors="replace").lower().count("canceling")
+
+    with process:
+        try:
+            wait_until(lambda: after.exists() and after.stat().st_size > 0, process)
+            for answered in range(times):
+                wait_until(lambda n=answered: answers() >= n or process.poll() is not None)
+                process.send_signal(ctrl_c)  # to none, if it has ended
+            code = process.wait(HANG_S)
+        finally:
+            process.kill()
     return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
-
-
-def _wait(process: subprocess.Popen[bytes], is_so: Callable[[], bool]) -> None:
-    guard = time.monotonic() + _GUARD_S
-    while not is_so() and process.poll() is None:
-        assert time.monotonic() < guard, "nothing happened"
-        time.sleep(0.02)

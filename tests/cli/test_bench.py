@@ -49,7 +49,7 @@ def test_bench_without_a_camera_tries_the_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--path", "nowhere"), "is no folder"),
+        (("--path", "nowhere"), "is not a folder"),
         (("--config", "nowhere.cfg"), "does not exist"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -40,6 +41,10 @@ def test_demo_runs_saves_validates_and_tells_how_to_open(demo_store: Path) -> No
         assert words in said
     assert po.open_dataset(demo_store).status == "complete"
     assert po.validate(demo_store) == []
+    sheet = demo_store.with_name("demo.ome.zarr.png")
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert f"python -m webbrowser {sheet.as_uri()}" in said
+    assert "Rows: left, right. Columns: DAPI, FITC." in said
     again = command("demo", cwd=demo_store.parent)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr
@@ -136,9 +141,9 @@ def test_validate_says_what_was_checked_of_either_format(
         for number in range(12):
             stream.append(encoded_frame(number, (6, 8)))
     found = command("validate", name, cwd=tmp_path)
-    assert found.stdout == "Valid: documents, arrays, frame table and plan agree.\n"
+    assert found.stdout == "Valid: documents, arrays, frame table, and plan agree.\n"
     found = command("validate", name, "--pixels", cwd=tmp_path)
-    assert found.stdout == "Valid: documents, arrays, pixels, frame table and plan agree.\n"
+    assert found.stdout == "Valid: documents, arrays, pixels, frame table, and plan agree.\n"
 
 
 def test_dry_run_says_what_would_be_stored_and_makes_nothing(tmp_path: Path) -> None:
@@ -146,7 +151,7 @@ def test_dry_run_says_what_would_be_stored_and_makes_nothing(tmp_path: Path) -> 
     done = command(*words, "--dry-run", "--chunks", "auto", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for said in ("plate 96-well", "6 wells with 24 fields", "48 of 524.3 kB", "25.2 MB",
-                 "DAPI, FITC", "at least", "free", "Nothing was run"):  # fmt: skip
+                 "DAPI, FITC", "at least", "free", "Nothing was acquired or written"):  # fmt: skip
         assert said in done.stdout
     assert re.search(r"H( +·){10}( +●){2}$", done.stdout, re.MULTILINE)
     told = json.loads(command(*words, "--dry-run", "--json", cwd=tmp_path).stdout)
@@ -166,7 +171,7 @@ def test_strict_refuses_what_is_only_warned_of_otherwise(
     (tmp_path / "odd.yaml").write_text(
         "axis_order: c\nchannels: [DAPI]\nz_plan: {range: 2, step: 1}"
     )
-    for name, expected in (("huge", "5.2 TB"), ("odd", "leaves 'z' out")):
+    for name, expected in (("huge", "5.2 TB"), ("odd", "does not contain 'z'")):
         words = ("run", f"{name}.yaml", "--config", "demo", "--output", "a.zarr", "--dry-run")
         for strict, code in (((), 0), (("--strict",), 1)):
             monkeypatch.setattr(sys, "argv", ["pymmcore-ome", *words, *strict])
@@ -307,9 +312,9 @@ def test_third_ctrl_c_waits_for_nothing_and_the_store_is_recovered(
 
     monkeypatch.chdir(tmp_path)
     for command_, expected in (
-        ("info", "its program died"),
+        ("info", "interrupted; repair it with"),
         ("recover", "recovered"),
-        ("recover", "nothing to recover"),
+        ("recover", "Nothing to recover"),
         ("info", "recovered"),
     ):
         monkeypatch.setattr(sys, "argv", ["pymmcore-ome", command_, "a.ome.zarr"])
@@ -343,7 +348,43 @@ def test_terminals_that_know_few_letters_get_what_they_know(demo_store: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert "+-- 0  left" in done.stdout
-    assert "0.325 \\xb5m" in done.stdout
+    assert "0.325 um" in done.stdout
+    (unknown,) = command(
+        "info", "nichts-ä.zarr", cwd=demo_store.parent, PYTHONUTF8="0", PYTHONIOENCODING="ascii"
+    ).stderr.splitlines()
+    assert "nichts-\\xe4.zarr" in unknown
+
+
+def test_permission_error_states_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a system reports it; an administrator, as in many a container, may do everything."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("pymmcore_ome.dataset.open_dataset", refuse)
+    monkeypatch.setattr(sys, "argv", ["pymmcore-ome", "info", str(tmp_path / "a.ome.zarr")])
+    assert ended() == 1
+    shown = capsys.readouterr().err
+    assert f"No permission to access {tmp_path / 'a.ome.zarr'}. Choose another path" in shown
+    assert "Errno" not in shown
+
+
+def test_shell_completes_commands(tmp_path: Path) -> None:
+    words = {"COMP_WORDS": "pymmcore-ome val", "COMP_CWORD": "1"}
+    done = command(cwd=tmp_path, _PYMMCORE_OME_COMPLETE="complete_bash", **words)
+    assert done.stdout.split() == ["validate"]
+    assert "--install-completion" in command("--help", cwd=tmp_path).stdout
+
+
+def test_narrow_terminal_wraps_and_cuts_nothing(demo_store: Path) -> None:
+    done = command("info", demo_store, cwd=demo_store.parent, COLUMNS="40")
+    text = "".join(done.stdout.replace("│", "").split())
+    for words in ("(t:3,c:2,z:5,y:512,x:512)uint16", "x200,y50,z2µm", "t:0.2s,z:1µm,y:0.325µm"):
+        assert words in text
+    assert "…" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 40
 
 
 def test_version_is_that_of_the_package(

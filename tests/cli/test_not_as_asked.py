@@ -14,7 +14,7 @@ import pytest
 import pymmcore_ome as po
 from helpers import needs_setup
 from pymmcore_ome.cli.app import ended
-from pymmcore_ome.cli.stores import FRAMES_NOT_AS_ASKED
+from pymmcore_ome.cli.stores import SETTINGS_NOT_APPLIED
 
 from .processes import command
 
@@ -62,7 +62,7 @@ def test_info_says_how_many_frames_and_which_settings(
     image = "image right" if store.suffix == ".tiff" else "image 1 (right)"
     assert run(monkeypatch, "info", store) == 0
     text = capsys.readouterr().out
-    assert "4 frames were taken all the same" in text
+    assert "4 frames were acquired with settings that failed to apply" in text
     assert f"{STUCK}: 4 frames: {image} t 1 c 0, {image} t 1 c 1, {image} t 2 c 0, …" in text
     assert f"{DARK}: 1 frame: {image} t 1 c 1\n" in text
     assert run(monkeypatch, "info", store, "--json") == 0
@@ -76,12 +76,12 @@ def test_info_says_how_many_frames_and_which_settings(
 def test_validate_warns_with_an_exit_code_of_its_own(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "validate", store, "--pixels") == FRAMES_NOT_AS_ASKED
+    assert run(monkeypatch, "validate", store, "--pixels") == SETTINGS_NOT_APPLIED
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Valid: documents, arrays, pixels, frame table and plan agree."
+    assert lines[0] == "Valid: documents, arrays, pixels, frame table, and plan agree."
     assert [line.partition(": ")[0] for line in lines[1:]] == ["warning", "warning"]
     assert f"4 frames were acquired with a setting that failed to apply: {STUCK}: " in lines[1]
-    assert run(monkeypatch, "validate", store, "--json") == FRAMES_NOT_AS_ASKED
+    assert run(monkeypatch, "validate", store, "--json") == SETTINGS_NOT_APPLIED
     told = json.loads(capsys.readouterr().out)
     assert (told["valid"], told["problems"], len(told["warnings"])) == (True, [], 2)
 
@@ -107,10 +107,10 @@ def test_many_settings_are_told_in_few_lines(
             stream.append(np.ones((4, 4), "uint8"), metadata=mark)
     assert run(monkeypatch, "info", "m.ome.zarr") == 0
     told = capsys.readouterr().out
-    assert "30 frames were taken all the same" in told
+    assert "30 frames were acquired with settings that failed to apply" in told
     assert told.count("end of travel") == 6
     assert "… and 24 more settings" in told
-    assert run(monkeypatch, "validate", "m.ome.zarr") == FRAMES_NOT_AS_ASKED
+    assert run(monkeypatch, "validate", "m.ome.zarr") == SETTINGS_NOT_APPLIED
     told = capsys.readouterr().out
     assert told.count("end of travel") == 10
     assert "20 more settings failed to apply" in told
@@ -173,7 +173,7 @@ def test_run_in_which_a_stage_sticks_ends_with_a_code_of_its_own(
         "run", "two.yaml", "--config", "demo", "--output", "a.ome.zarr", *["--json"] * as_json,
         cwd=tmp_path, program=("-c", STAGE_STICKS),
     )  # fmt: skip
-    assert done.returncode == FRAMES_NOT_AS_ASKED, done.stderr
+    assert done.returncode == SETTINGS_NOT_APPLIED, done.stderr
     assert "end of travel" in done.stdout
     assert "Warning: " in done.stderr
     if as_json:
@@ -193,7 +193,7 @@ def test_unready_record_runs_what_would_be_refused(tmp_path: Path) -> None:
     assert "--unready record" in refused.stderr
     assert not (tmp_path / "a.ome.zarr").exists()
     done = command(*words, "--unready", "record", cwd=tmp_path)
-    assert done.returncode == FRAMES_NOT_AS_ASKED, done.stderr
+    assert done.returncode == SETTINGS_NOT_APPLIED, done.stderr
     assert "Camra" in (po.open_dataset(tmp_path / "a.ome.zarr").record.reason or "")
     wrong = command(*words, "--unready", "maybe", cwd=tmp_path)
     assert wrong.returncode == 1
@@ -210,5 +210,5 @@ def test_autofocus_that_failed_is_a_warning_of_no_frame(
     for _ in range(12):
         stream.append(np.ones((6, 8), "uint16"))
     stream.close(reason="fullFocus() failed: out of range")
-    assert run(monkeypatch, "validate", tmp_path / "a.ome.zarr") == FRAMES_NOT_AS_ASKED
+    assert run(monkeypatch, "validate", tmp_path / "a.ome.zarr") == SETTINGS_NOT_APPLIED
     assert "warning: fullFocus() failed: out of range\n" in capsys.readouterr().out

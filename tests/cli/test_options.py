@@ -10,7 +10,7 @@ import typer
 
 from conftest import ROOT
 from pymmcore_ome.cli.app import app
-from pymmcore_ome.cli.arguments import called
+from pymmcore_ome.cli.arguments import option_name, shards
 from pymmcore_ome.errors import Option, OptionError, PymmcoreOmeError, StoreExistsError
 
 #: What no error of the command can tell of: no command sets it.
@@ -34,8 +34,8 @@ def test_every_option_that_an_error_tells_of_is_one_of_the_command() -> None:
     run = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
     flags = {option for param in run.params for option in param.opts}
     for name in found - OF_PYTHON_ALONE:
-        assert called(Option(name)) == f"--{name}"
-        assert called(Option(name)) in flags
+        assert option_name(Option(name)) == f"--{name}"
+        assert option_name(Option(name)) in flags
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_option_is_told_as_its_face_calls_it(
 ) -> None:
     error = OptionError("Take overwrite=True.zarr, or ", option, ".")
     assert str(error) == f"Take overwrite=True.zarr, or {in_python}."
-    assert error.told(called) == f"Take overwrite=True.zarr, or {at_a_terminal}."
+    assert error.message(option_name) == f"Take overwrite=True.zarr, or {at_a_terminal}."
 
 
 @pytest.mark.parametrize("kind", [StoreExistsError, PymmcoreOmeError])
@@ -60,7 +60,13 @@ def test_error_with_an_option_is_an_error_like_any_other(kind: type[PymmcoreOmeE
     error = kind("a is there: ", Option("overwrite", True))
     assert error.args == ("a is there: overwrite=True",)
     again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again), again.told(called)) == (
+    assert (type(again), str(again), again.message(option_name)) == (
         kind, "a is there: overwrite=True", "a is there: --overwrite",
     )  # fmt: skip
     assert str(kind()) == ""
+
+
+def test_no_shards_are_an_option_too() -> None:
+    assert shards("none") is False
+    assert shards(None) is None
+    assert shards("t=100, z=5") == {"t": 100, "z": 5}

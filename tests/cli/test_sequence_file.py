@@ -19,10 +19,10 @@ REFUSED = [
     ("a.yaml", "channels: [a\nz: {", ["a.yaml, line 2", "not YAML", "  z: {\n   ^"]),
     ("a.yaml", "a: 1\n\tb: 2", ["a.yaml, line 2", "not YAML"]),
     ("a.json", '{"channels": ["DAPI",]}', ["a.json, line 1", "not JSON"]),
-    ("a.yaml", "", ["holds no sequence"]),
-    ("a.yaml", "- 1", ["holds no sequence"]),
-    ("a.yaml", "1: 2", ["1 is no name"]),
-    ("a.yaml", "channels: [D]\n\nchannels: [F]\n", ["line 3", "'channels' is there twice"]),
+    ("a.yaml", "", ["has no sequence"]),
+    ("a.yaml", "- 1", ["has no sequence"]),
+    ("a.yaml", "1: 2", ["MDASequence has no such field"]),
+    ("a.yaml", "channels: [D]\n\nchannels: [F]\n", ["channels: is set twice, in lines 1 and 3"]),
     ("a.yaml", "# hi\nchanels: [D]\n", ["line 2", "chanels", "did you mean 'channels'?"]),
     (
         "a.yaml",
@@ -32,12 +32,25 @@ REFUSED = [
     (
         "a.yaml",
         "axis_order: tz\nz_plan: {range: nine}",
-        ["line 2: z_plan.range", "'nine'", "z_plan.step: is missing"],
+        [
+            "line 2: z_plan: is none of these:",
+            "ZRangeAround: range: Input should be a valid number",
+            "(got 'nine'); step: missing",
+            "ZTopBottom: top: missing",
+        ],
     ),
-    ("a.json", '{\n\t"z_plan": {"range": 3}}', ["line 2: z_plan.step: is missing"]),
+    (
+        "a.json",
+        '{\n\t"z_plan": {"range": 3}}',
+        ["line 2: z_plan: is none of these", "ZRangeAround: step: missing\n"],
+    ),
     ("a.yaml", "time_plan:\n- {interval: 1, loops: 2}\n- {interval: 1}", ["line 3: time_plan[1]"]),
     ("a.yaml", "channels:\n- config: D\n- config: F\n  exposure: -3", ["line 4: channels[1].exp"]),
-    ("a.yaml", "grid_plan: {rows: 2, columns: two}", ["grid_plan.columns", "'two'"]),
+    (
+        "a.yaml",
+        "grid_plan: {rows: 2, columns: two}",
+        ["grid_plan.rows", "GridRowsColumns: columns: ", "'two'"],
+    ),
     ("a.yaml", "stage_positions:\n- {x: 0, y: left}", ["line 2: stage_positions[0].y", "'left'"]),
     (
         "a.yaml",
@@ -45,13 +58,21 @@ REFUSED = [
         ["line 5: stage_positions[0].sequence.channels[0].exposure"],
     ),
     ("a.yaml", "axis_order: tq", ["line 1: axis_order", "t, p, g, c, z", "got 'tq'"]),
-    ("a.yaml", "channels:\n- {confg: D}", ["channels.config: is missing; is 'confg' meant"]),
+    (
+        "a.yaml",
+        "channels:\n- {confg: D}",
+        ["channels[0].config: missing (did you write 'confg'"],
+    ),
     (
         "a.yaml",
         "time_plan: {interval: 0.1, loop: 3}",
-        ["time_plan.loops: is missing; is 'loop' meant to be it?"],
+        ["TIntervalLoops: loops: missing (did you write 'loop' instead?)"],
     ),
-    ("a.yaml", "time_plan: {interval: 5s, loops: 3}", ["time_plan.interval: expected seconds"]),
+    (
+        "a.yaml",
+        "time_plan: {interval: 5s, loops: 3}",
+        ["Loops: interval: expected seconds"],
+    ),
     (
         "a.yaml",
         "stage_positions:\n  plate: 24-wel\n  a1_center_xy: [0, 0]\n  selected_wells: [[0], [0]]",
@@ -74,7 +95,22 @@ REFUSED = [
     (
         "a.yaml",
         "stage_positions: {plate: 24-well, a1_centre_xy: [0, 0]}",
-        ["stage_positions.a1_center_xy: is missing; is 'a1_centre_xy' meant to be it?"],
+        ["a1_center_xy: missing (did you write 'a1_centre_xy' instead?)"],
+    ),
+    (
+        "a.yaml",
+        "chanels: [D]\nz_plan: {range: 3}\nchannels: [{config: D, expsure: 3}, {exposure: a}]\n"
+        "stage_positions: [{x: 0, sequence: {axis_ordr: tc}}]\nz_plan: {range: 3}",
+        [
+            "a.yaml has 7 problems:",
+            "line 1: chanels",
+            "z_plan: is set twice",
+            "z_plan: is none of these",
+            "line 3: channels[0].expsure",
+            "line 3: channels[1].exposure",
+            "line 3: channels[1].config: missing",
+            "line 4: stage_positions[0].sequence.axis_ordr",
+        ],
     ),
     ("a.yaml", "stage_positions: {x: 0, y: 0}", ["expected a list of positions", "or a plate"]),
 ]

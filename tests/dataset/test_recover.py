@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -59,17 +59,26 @@ STORES = [
 ]
 
 
+@contextmanager
+def killed_in_the_end(arguments: list[str]) -> Iterator[None]:
+    """Start a writer, wait until it has written, and kill it in the end."""
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == "written"
+            yield
+        finally:
+            process.kill()
+
+
 def killed(path: Path, kind: str, options: dict[str, str]) -> None:
     """Write a store in a process that is killed before it closes it."""
     arguments = [sys.executable, "-c", WRITE, str(path), kind, repr(options)]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "written"
-    with pytest.raises(errors.StoreExistsError, match="being written"):
+    with (
+        killed_in_the_end(arguments),
+        pytest.raises(errors.StoreExistsError, match="being written"),
+    ):
         po.recover(path)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
 
 
 def pixels_hash(path: Path) -> str:
@@ -161,19 +170,13 @@ def test_half_a_line_of_the_frame_table_is_cut(tmp_path: Path, small_schema: obj
 def test_two_programs_cannot_write_to_one_path(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tiff"
     arguments = [sys.executable, "-c", WRITE, str(path), "bounded", "{}"]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "written"
-    before = path.read_bytes()
     from pymmcore_ome.testing.backend_contract import loops
 
-    with pytest.raises(errors.StoreExistsError, match="another program"):
-        po.open_stream(path, loops({"t": 2}), overwrite=True)
-    assert path.read_bytes() == before
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    time.sleep(0)
+    with killed_in_the_end(arguments):
+        before = path.read_bytes()
+        with pytest.raises(errors.StoreExistsError, match="another program"):
+            po.open_stream(path, loops({"t": 2}), overwrite=True)
+        assert path.read_bytes() == before
     po.open_stream(path, loops({"t": 2}), overwrite=True).close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from ome_types import from_xml
 
 import pymmcore_ome as po
+from helpers import lines_in, wait_until
 from pymmcore_ome import Dimension, Plate, Position, StorageSchema
 from pymmcore_ome.disk import read_description
 from pymmcore_ome.testing import encoded_frame
@@ -168,10 +168,7 @@ def test_recovered_store_says_what_a_closed_one_says(
             frame = encoded_frame(number, SHAPE)
         stream.append(frame, at=at, metadata=metadata)
     table = po.open_dataset(path).location.table
-    guard = time.monotonic() + 60
-    while not table.exists() or table.read_bytes().count(b"\n") < len(events):
-        assert time.monotonic() < guard, "the frames were not listed"
-        time.sleep(0.01)
+    wait_until(lambda: lines_in(table) == len(events))
     killed = copy(path, tmp_path / "killed")
     stream.close()
 
@@ -194,8 +191,7 @@ def test_growing_store_that_is_being_written_has_the_shapes_it_will_have(tmp_pat
     """The samples of a pixel are not counted twice."""
     stream = po.open_stream(tmp_path / "a.ome.zarr", growing(rgb=True), checkpoint_s=0.05)
     stream.append(np.zeros((*SHAPE, 3), "uint16"), at={"t": 0})
-    while stream.progress.frames_written < 1:
-        time.sleep(0.01)
+    wait_until(lambda: stream.progress.frames_written == 1)
     image = po.open_dataset(tmp_path / "a.ome.zarr").images[0]
     assert image.shape == image.layout.shape == (1, 3, 1, *SHAPE)
     stream.close()

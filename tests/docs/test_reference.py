@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 
 import pytest
 import typer
 import useq
+import yaml
 
 import pymmcore_ome as po
 from conftest import ROOT
@@ -30,11 +32,11 @@ def test_command_page_names_every_option(name: str) -> None:
 def test_command_page_names_every_exit_code() -> None:
     from pymmcore_ome.cli.interrupts import CANCELED
     from pymmcore_ome.cli.run import FRAMES_MISSING
-    from pymmcore_ome.cli.stores import FRAMES_NOT_AS_ASKED
+    from pymmcore_ome.cli.stores import SETTINGS_NOT_APPLIED
 
     page = (REFERENCE / "command.md").read_text(encoding="utf-8")
     codes = re.findall(r"^\| (\d+) \|", page.partition("## Exit codes")[2], re.MULTILINE)
-    assert codes == [str(n) for n in (0, 1, 2, FRAMES_MISSING, FRAMES_NOT_AS_ASKED, CANCELED)]
+    assert codes == [str(n) for n in (0, 1, 2, FRAMES_MISSING, SETTINGS_NOT_APPLIED, CANCELED)]
 
 
 def test_python_pages_name_everything_public() -> None:
@@ -64,6 +66,29 @@ def test_sequence_file_page_names_every_field() -> None:
     ]  # fmt: skip
     fields = {name for plan in plans for name in plan.model_fields}
     assert sorted(name for name in fields if f"`{name}`" not in page) == []
+
+
+def test_versions_agree() -> None:
+    root = REFERENCE.parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    (newest, *_) = re.findall(
+        r"^## ([\w.]+)", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert project["version"] == citation["version"] == newest
+    assert project["license"] == citation["license"]
+
+
+def test_platforms_page_lists_every_dependency() -> None:
+    page = (REFERENCE / "platforms.md").read_text(encoding="utf-8")
+    project = tomllib.loads((REFERENCE.parents[1] / "pyproject.toml").read_text())["project"]
+    needed = project["dependencies"] + [
+        package
+        for extra in ("acquire", "zarr", "zarrs", "gui", "napari", "demo", "tables")
+        for package in project["optional-dependencies"][extra]
+    ]
+    names = {re.split(r"[\[><=! ]", package)[0] for package in needed} - {"pymmcore-ome"}
+    assert sorted(name for name in names if f"| {name} |" not in page) == []
 
 
 def test_picture_of_the_rooms_shows_what_its_source_says() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pymmcore_ome as po
-from conftest import ROOT
+from conftest import HANG_S, ROOT
 
 SCRIPTS = sorted((ROOT / "docs" / "how-to").glob("*.py"))
 #: What each leaves behind: frames by store.
@@ -27,7 +27,7 @@ def run(script: Path, folder: Path) -> str:
     """Run a script; return what it printed."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", script],
-        cwd=folder, capture_output=True, text=True, timeout=300,
+        cwd=folder, capture_output=True, text=True, timeout=HANG_S,
     )  # fmt: skip
     # pymmcore-plus itself may abort a process at its very end, after all is done (its log thread)
     assert ended.returncode == 0 or "exception not rethrown" in ended.stderr, ended.stderr

@@ -1,7 +1,10 @@
 """Kills writers at random instants: `python kill_loop.py FOLDER WAY TRIALS SEED`.
 
-Imports once, then forks a writer a trial, so that a trial costs a tenth of a second. Prints a
-line a trial: the store's name, and how many frames the writer had been told were written.
+Imports once, then forks a writer a trial, so that a trial costs a tenth of a second. A kill waits
+until the store lists a number of frames, drawn at random, so that it comes as late on any machine;
+and then for some milliseconds, so that it comes at any instant. Every fourth comes at any instant
+of the opening. Prints a line a trial: the store's name, how many frames were listed before the
+kill, and how many the writer knew to be written.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 
 TIMES = 1500
+MOST_LISTED = 60
 
 
 def write(path: Path, way_name: str, unbounded: bool, told: int) -> None:
@@ -31,7 +35,19 @@ def write(path: Path, way_name: str, unbounded: bool, told: int) -> None:
         t, p = divmod(number, 3)
         stream.append(frame(number), at={"t": t, "p": p}, metadata={"delta_t_s": number})
         os.write(told, struct.pack("<q", stream.progress.frames_written))
+        if number > 2 * MOST_LISTED:
+            time.sleep(0.001)  # a fast machine would write more than is worth reading back
     time.sleep(600)  # until it is killed
+
+
+def wait_until_listed(path: Path, frames: int, child: int) -> int:
+    """Return how many frames the store lists, once they are as many as that."""
+    from faults.ways import frames_listed
+
+    while (listed := frames_listed(path)) < frames:
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the writer ended by itself"
+        time.sleep(0.002)
+    return listed
 
 
 def main() -> None:
@@ -55,7 +71,10 @@ def main() -> None:
             write(path, way, trial % 2 == 1, told)
             os._exit(0)
         os.close(told)
-        time.sleep(chance.uniform(0.0, 0.25))
+        listed = 0
+        if trial % 4 != 3:
+            listed = wait_until_listed(path, chance.randint(1, MOST_LISTED), child)
+        time.sleep(chance.uniform(0.0, 0.02))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         data = b""
@@ -64,7 +83,7 @@ def main() -> None:
         os.close(from_writer)
         whole = len(data) // 8
         down = struct.unpack(f"<{whole}q", data[: whole * 8])[-1] if whole else -1
-        print(path.name, down, sep="\t", flush=True)
+        print(path.name, listed, down, sep="\t", flush=True)
 
 
 if __name__ == "__main__":

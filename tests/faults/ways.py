@@ -10,6 +10,7 @@ import tifffile
 import zarr
 
 import pymmcore_ome as po
+from helpers import lines_in
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.testing import decoded_number, encoded_frame
 
@@ -53,6 +54,26 @@ def schema(times: int | None, positions: int = 3) -> StorageSchema:
 
 def frame(number: int) -> np.ndarray:
     return encoded_frame(number, SHAPE)
+
+
+def tables_of(path: Path) -> tuple[Path, Path]:
+    """Return the frame table of a store, and that of frames that nobody knows to be on disk."""
+    is_file = path.suffix == ".tiff" and not path.is_dir()
+    table = path.with_name(f"{path.name}.frames.jsonl") if is_file else path / "frames.jsonl"
+    return table, table.with_name(f"{table.name}.unconfirmed")
+
+
+def frames_listed(path: Path) -> int:
+    """Return how many frames a store lists that is being written.
+
+    Of acquire-zarr, which tells of no frame that is on disk, as many as there are whole chunks and
+    lines of the other table: its frames need not be the same.
+    """
+    table, unconfirmed = tables_of(path)
+    if not unconfirmed.exists():
+        return lines_in(table)
+    chunks = [file.stat().st_size for file in path.glob("*/0/c/*/0/0")]
+    return min(lines_in(unconfirmed), sum(size > 2 * SHAPE[0] * SHAPE[1] for size in chunks))
 
 
 def assert_listed_frames_are_right(path: Path, positions: int = 3) -> int:

@@ -11,13 +11,12 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from pymmcore_ome import errors
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.gui.acquisition_run import AcquisitionRun
 
 from .conftest import sequence_of
-
-GUARD_S = 60
 
 
 class FullDisk(TensorstoreBackend):
@@ -34,7 +33,7 @@ class FullDisk(TensorstoreBackend):
 
 def ended(run: AcquisitionRun, signal: threading.Event) -> None:
     run.start()
-    assert signal.wait(GUARD_S)
+    assert signal.wait(HANG_S)
 
 
 def test_run_saves_and_tells_of_its_end(core: CMMCorePlus, tmp_path: Path) -> None:
@@ -87,7 +86,7 @@ def test_a_second_run_is_refused_while_the_first_goes_on(core: CMMCorePlus, tmp_
     core.mda.events.sequenceStarted.connect(began.set)
     first = AcquisitionRun(core, sequence_of(100_000), None, over.set)
     first.start()
-    assert began.wait(GUARD_S)
+    assert began.wait(HANG_S)
     with pytest.raises(errors.AcquisitionError, match="running"):
         AcquisitionRun(core, sequence_of(), None).start()
     first.cancel()
@@ -137,7 +136,7 @@ def test_a_pause_that_the_runner_forgets_is_asked_for_again(
         is_canceled = wait_until_event(event)
         if len(frames) == 2:
             is_there.set()
-            assert go_on.wait(GUARD_S)
+            assert go_on.wait(HANG_S)
         return is_canceled
 
     def keep(pixels: Any, event: useq.MDAEvent, meta: Any) -> None:
@@ -147,7 +146,7 @@ def test_a_pause_that_the_runner_forgets_is_asked_for_again(
     core.mda.events.frameReady.connect(keep)
     run = AcquisitionRun(core, sequence_of(100_000), None, over.set)
     run.start()
-    assert is_there.wait(GUARD_S)
+    assert is_there.wait(HANG_S)
     run.set_paused(True)
     assert core.mda.is_paused()  # so it says, and takes one frame more
     assert run.look().phase == "pausing"

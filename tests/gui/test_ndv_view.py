@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DEMO
+from conftest import DEMO, HANG_S
 
 from .qt import need_qt
 
@@ -42,7 +42,7 @@ panel.editor.setValue(useq.MDASequence(
     time_plan={{"interval": 0, "loops": 30}}, channels=[{{"config": "FITC", "exposure": 1}}]))
 panel.show()
 panel.run_bar.run.click()
-until = time.monotonic() + 60
+until = time.monotonic() + 200
 while (panel.is_running or " t 29 " not in panel.view.caption) and time.monotonic() < until:
     app.processEvents()
 print("caption", panel.view.caption)
@@ -65,7 +65,7 @@ def test_ndv_shows_the_newest_frame_as_it_came(tmp_path: Path) -> None:
     environment = {**os.environ, "QT_QPA_PLATFORM": "xcb"}
     done = subprocess.run(
         ["xvfb-run", "-a", "-s", "-screen 0 1280x1024x24", sys.executable, str(script)],
-        capture_output=True, text=True, env=environment, timeout=120, check=False,
+        capture_output=True, text=True, env=environment, timeout=HANG_S, check=False,
     )  # fmt: skip
     assert "view NdvView" in done.stdout, done.stderr
     assert "caption Position left · FITC · t 29 · Camera" in done.stdout

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT
+from conftest import HANG_S, ROOT
 
 from .qt import need_qt
 
@@ -55,7 +55,7 @@ def test_pictures_can_be_taken_anew(tmp_path: Path) -> None:
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_API": "pyqt6"}
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(tmp_path)],
-        capture_output=True, text=True, env=environment, timeout=300, check=False,
+        capture_output=True, text=True, env=environment, timeout=HANG_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     sizes = {p.name: (p.width, p.height) for p in _pictures(tmp_path)}

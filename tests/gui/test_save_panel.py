@@ -155,7 +155,7 @@ def test_disk_is_measured_at_a_click_and_a_folder_that_is_not_there_says_so(
     panel.set_settings(panel.settings.replace(folder=tmp_path))
     qtbot.mouseClick(panel.measure, Qt.MouseButton.LeftButton)
     wait_until(lambda: (panel.estimate.disk_bytes_per_s or 0) > 0)
-    assert "the disk takes" in panel._rate.text().lower()
+    assert "the disk writes" in panel._rate.text().lower()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -132,7 +132,7 @@ def test_estimate_says_what_an_acquisition_takes(small_core: CMMCorePlus, tmp_pa
     assert found.outruns_disk
     assert not found.lacks_space
     assert "2 images · 12 frames · 73.7 kB" in found.size_line
-    assert found.rate_line == "The camera brings up to 6.1 MB/s, the disk takes 2.0 MB/s."
+    assert found.rate_line == "The camera delivers up to 6.1 MB/s, the disk writes 2.0 MB/s."
     assert len(found.warnings) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -193,7 +193,7 @@ def test_estimate_of_a_sequence_without_events_says_so(
     found = estimate_of(
         SaveSettings(folder=tmp_path), PlannedRun.of(small_core, useq.MDASequence())
     )
-    assert "takes no frame" in (found.problem or "")
+    assert "acquires no frame" in (found.problem or "")
 
 
 def test_estimate_without_a_camera_says_so(tmp_path: Path) -> None:
@@ -223,11 +223,15 @@ def test_estimate_warns_of_a_disk_that_is_too_small() -> None:
     ("error", "title", "words"),
     [
         (errors.WriteError("Frame 3 was lost."), "Frames could not be written", "Frame 3 was lost"),
-        (errors.StalledError("Stalled."), "The disk takes nothing", "Stalled."),
-        (errors.StoreExistsError("It exists."), "It cannot be saved there", "It exists."),
+        (errors.StalledError("Stalled."), "The disk has stopped accepting data", "Stalled."),
+        (
+            errors.StoreExistsError("It exists."),
+            "The acquisition cannot be saved there",
+            "It exists.",
+        ),
         (RuntimeError("Camera not connected"), "The microscope", "switched on"),
         (MemoryError("buffer"), "Memory is full", "faster disk"),
-        (KeyError("x"), "nobody foresaw", "report this"),
+        (KeyError("x"), "unexpected error", "report this"),
     ],
 )
 def test_advice_says_what_to_do(error: Exception, title: str, words: str) -> None:
@@ -239,11 +243,11 @@ def test_advice_says_what_to_do(error: Exception, title: str, words: str) -> Non
 def test_advice_on_a_full_disk_says_so_first() -> None:
     error = errors.WriteError("Frame 3 could not be written.")
     error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
-    assert advice_on(error).text.startswith("The disk is full: make room")
+    assert advice_on(error).text.startswith("The disk is full. Free some space")
     again = errors.WriteError(
         f"It could not be: No space left on device. {what_to_do(error.__cause__)}."
     )
-    assert advice_on(again).text.lower().count("make room") == 1
+    assert advice_on(again).text.lower().count("free some space") == 1
 
 
 def test_newest_frame_holds_one_and_says_what_it_is() -> None:

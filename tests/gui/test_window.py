@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
-from conftest import DEMO
+from conftest import DEMO, HANG_S
 from pymmcore_ome.gui import SaveSettings
 
 from .conftest import GUARD_MS, sequence_of
@@ -112,18 +112,21 @@ def test_what_nobody_caught_is_a_message_and_not_the_end(
     def fail() -> None:
         sys.excepthook(KeyError, KeyError("lost"), None)  # what Qt does with a slot's exception
 
-    def note() -> None:
-        said.append(shown().panel.messages.text)
-
-    def close() -> None:
+    def steps() -> Iterator[None]:
+        for act, word in ((fail_in_thread, "ZeroDivisionError"), (fail, "lost")):
+            act()
+            while word not in shown().panel.messages.text:
+                yield
+            said.append(word)
         shown().close()
 
-    for number, step in enumerate((fail_in_thread, note, fail, note, close)):
-        QTimer.singleShot(100 * number, step)
+    waiting, timer = steps(), QTimer()
+    timer.timeout.connect(lambda: next(waiting, None))
+    timer.start(20)
     settings = SaveSettings(folder=tmp_path)
     assert show_window(lambda: qt_core, settings, measures_disk=False) == 0
-    assert "ZeroDivisionError" in said[0]
-    assert "lost" in said[1]
+    timer.stop()
+    assert said == ["ZeroDivisionError", "lost"]
 
 
 def test_a_window_is_gone_when_it_is_closed_whatever_thread_lives_on(
@@ -187,5 +190,5 @@ def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     return subprocess.run(
         [sys.executable, *arguments],
-        capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False,
+        capture_output=True, text=True, cwd=folder, env=environment, timeout=HANG_S, check=False,
     )  # fmt: skip

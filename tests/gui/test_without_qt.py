@@ -7,13 +7,15 @@ import sys
 
 import pytest
 
+from conftest import HANG_S
+
 NO_QT = "import sys; sys.modules['qtpy'] = None; "  # an import of it then fails
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", NO_QT + code],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=HANG_S, check=False,
     )  # fmt: skip
 
 

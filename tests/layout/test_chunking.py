@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from pymmcore_ome import Channel, Dimension, FrameRouter, ImageSchema, StorageSchema
 from pymmcore_ome.errors import OptionError
-from pymmcore_ome.layout import Layout, layout_of, with_chunks
+from pymmcore_ome.layout import (
+    Layout,
+    layout_of,
+    schema_with_default_shards,
+    with_chunks,
+    with_default_shards,
+)
 from pymmcore_ome.layout.chunking import auto_chunk_shape
 
 
@@ -150,3 +156,73 @@ def test_frames_of_an_auto_chunk_come_in_a_row_and_it_is_as_large_as_it_may(
     sizes = zip(image.spec.block_shape[:-2], image.shape, strict=False)
     for shape in product(*(range(unit, size + 1, unit) for unit, size in sizes)):
         assert prod(shape) * 4 <= prod(chunk) or not comes_in_a_row(layout, shape)
+
+
+def sharded(sizes: dict[str, Any], side: int = 256, **fields: Any) -> dict[str, int] | None:
+    """Return the default shard size of every axis but y and x; None without shards."""
+    spec = with_default_shards(layout_of(schema(sizes, side, **fields))).images[0].spec
+    if spec.shard_shape is None:
+        return None
+    assert spec.shard_shape[-2:] == spec.shape[-2:]
+    return dict(zip(spec.axis_names[:-2], spec.shard_shape, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("loops", "side", "expected"),
+    [
+        ({"t": 100}, 256, {"t": 100}),
+        ({"t": 1024}, 256, {"t": 1024}),
+        ({"t": 20_000}, 256, {"t": 1000}),  # 20 shards that are alike, not 19 and a rest
+        ({"t": None}, 256, {"t": 1024}),
+        ({"t": None, "z": 10, "c": 3}, 256, {"t": 34, "c": 3, "z": 10}),
+        ({"t": 100, "z": 3}, 256, {"t": 100, "z": 3}),
+        ({"t": 10_000, "p": 5, "z": 3}, 256, {"t": 334, "z": 3}),
+        ({"c": 4, "t": 3000}, 256, {"t": 1000, "c": 1}),  # one channel after the other
+        ({"t": 2, "z": 5000}, 256, {"t": 1, "z": 1000}),
+        ({"t": 1000}, 8192, {"t": 4}),  # 256 MiB a frame
+        ({"p": 3456}, 256, None),  # one frame an image: nothing to put together
+        ({"t": 3}, 32_768, None),  # 4 GiB a frame
+    ],
+)
+def test_default_shards_are_boxes_of_what_comes_fastest(
+    loops: dict[str, Any], side: int, expected: dict[str, int] | None
+) -> None:
+    assert sharded(loops, side) == expected
+
+
+@given(
+    sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=3),
+    order=st.permutations("tcz"),
+    side=st.sampled_from([1, 64, 2048, 20_000]),
+    rgb=st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+def test_default_shards_are_bounded_and_never_larger_than_the_image(
+    sizes: list[int], order: list[str], side: int, rgb: bool
+) -> None:
+    plan = schema(dict(zip(order, sizes, strict=False)), side, dtype="uint8", rgb=rgb)
+    spec = with_default_shards(layout_of(plan)).images[0].spec
+    shard = spec.write_shape
+    assert all(size <= whole for size, whole in zip(shard, spec.shape, strict=True))
+    assert all(size % step == 0 for size, step in zip(shard, spec.frame_step, strict=False))
+    frames = prod(shard[:-2]) // spec.samples if spec.shard_shape else 1
+    assert frames <= 1024
+    assert frames * spec.nbytes <= max(1 << 30, spec.nbytes)
+
+
+def test_default_shards_leave_what_was_chosen() -> None:
+    plan = schema({"t": Dimension(name="t", size=100, shard_size=7)})
+    assert sharded({"t": Dimension(name="t", size=100, shard_size=7)}) == {"t": 7}
+    layout = with_chunks(layout_of(plan), None, False)
+    assert layout.images[0].spec.shard_shape is None
+
+
+def test_tiles_have_shards_of_whole_frames() -> None:
+    layout = with_chunks(layout_of(schema({"t": 100}, 100)), {"y": 30, "x": 64}, None)
+    assert with_default_shards(layout).images[0].spec.shard_shape == (100, 120, 128)
+
+
+def test_images_that_are_not_known_yet_get_shards_that_are_long_in_time() -> None:
+    plan = schema({"t": None, "c": None, "z": None}, grows=True)
+    sizes = {d.name: d.shard_size for d in schema_with_default_shards(plan).dimensions}
+    assert sizes == {"t": 64, "c": 4, "z": 4, "y": None, "x": None}

@@ -77,7 +77,7 @@ def test_ome_storage_order_is_t_c_z_whatever_the_acquisition_order() -> None:
     schema = StorageSchema(dimensions=[*dims, *YX], dtype="uint8")
     router = FrameRouter(schema)
     assert router.layout.images[0].axis_names == ("t", "c", "z", "y", "x")
-    assert router.by_arrival(1).index == (0, 1, 0)
+    assert router.by_number(1).index == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_one_frame_too_many_is_refused(small_schema: StorageSchema) -> None:
     router = FrameRouter(small_schema)
     assert len(router) == 12
     with pytest.raises(PlanFullError, match="the plan has 12 frames"):
-        router.by_arrival(12)
+        router.by_number(12)
 
 
 def test_unbounded_plan_goes_on() -> None:
     dims = [Dimension(name="t"), Dimension(name="c", size=2), *YX]
     router = FrameRouter(StorageSchema(dimensions=dims, dtype="uint8"))
-    assert router.by_arrival(2_000_001).index == (1_000_000, 1)
+    assert router.by_number(2_000_001).index == (1_000_000, 1)
     with pytest.raises(TypeError):
         len(router)
 
@@ -138,9 +138,9 @@ def test_taken_planes_grow_with_an_unbounded_axis_that_is_not_stored_first() -> 
     layout = layout_of(StorageSchema(dimensions=dims, dtype="uint8"))
     router, taken = FrameRouter(layout), TakenPlanes(layout.images[0].spec)
     for number in range(200):
-        taken.take(router.by_arrival(number).index, number)
-    assert [taken.frame_number(router.by_arrival(n).index) for n in range(200)] == list(range(200))
-    assert taken.frame_number(router.by_arrival(5000).index) is None
+        taken.take(router.by_number(number).index, number)
+    assert [taken.frame_number(router.by_number(n).index) for n in range(200)] == list(range(200))
+    assert taken.frame_number(router.by_number(5000).index) is None
 
 
 @given(

@@ -21,7 +21,7 @@ from conftest import DEMO
 #: Set where the window must be there: what would be skipped then fails.
 ALL = "PYMMCORE_OME_NAPARI"
 HOW = "pip install -e '.[test,napari-tests]' and a display (on Linux: xvfb-run -a python -m pytest)"
-HANG_S = 40.0
+HANG_S = 120.0
 
 
 def missing() -> str | None:

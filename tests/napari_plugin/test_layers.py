@@ -16,6 +16,7 @@ import yaml
 import zarr
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from pymmcore_ome.dataset import Image
 from pymmcore_ome.napari import get_reader, layers_of, pictures
 
@@ -369,4 +370,4 @@ def test_napari_is_imported_only_when_something_is_shown() -> None:
         "po.napari.get_reader('none.ome.zarr'); "
         "assert not {'napari', 'qtpy', 'superqt'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG_S)

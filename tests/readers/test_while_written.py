@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 import pymmcore_ome as po
+from helpers import wait_until
 
 from .compare import check_pixels, read
 from .corpus import DATA_SETS, WAYS, Way
@@ -32,24 +32,16 @@ pytestmark = [
 ]
 
 
-def wait_until_down(stream: po.Stream, frames: int) -> None:
-    """Return when so many frames are on disk."""
-    end = time.monotonic() + 60
-    while stream.progress.frames_written < frames:
-        assert time.monotonic() < end, "frames do not reach the disk"
-        time.sleep(0.005)
-
-
 @pytest.mark.parametrize(("reader", "way"), cases("holes"))
 def test_holes_and_no_order_open_before_the_end(
     reader: Reader, way: Way, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     reader.load()
     data, path = DATA_SETS["holes"], tmp_path / f"a{way.suffix}"
-    with po.open_stream(path, data.schema, **way.options) as stream:
+    with po.open_stream(path, data.schema, checkpoint_s=0.02, **way.options) as stream:
         for first, last in ((0, 0), (0, 5), (5, 11)):
             data.append(stream, first, last)
-            wait_until_down(stream, last)
+            wait_until(lambda last=last: stream.progress.frames_written >= last)
             found = read(reader, path, request)
             assert len(found) == len(data.pictures)
             for image, picture in zip(found.values(), data.pictures, strict=True):
@@ -64,10 +56,10 @@ def test_growing_images_open_before_the_end(
     """A reader may see more time points than came, all of them blank."""
     reader.load()
     data, path = DATA_SETS["growing"], tmp_path / f"a{way.suffix}"
-    with po.open_stream(path, data.schema, **way.options) as stream:
+    with po.open_stream(path, data.schema, checkpoint_s=0.02, **way.options) as stream:
         for first, last in ((0, 0), (0, 1), (1, 10), (10, 74)):
             data.append(stream, first, last)
-            wait_until_down(stream, last)
+            wait_until(lambda last=last: stream.progress.frames_written >= last)
             found = read(reader, path, request)
             assert len(found) == len(data.pictures)
             for image, picture in zip(found.values(), data.pictures, strict=True):

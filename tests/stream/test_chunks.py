@@ -72,7 +72,7 @@ class Bench:
 
     def append(self, number: int) -> list[tuple[Any, ...]]:
         """Append the frame of the plan with that number; return the blocks it brought."""
-        address = self.router.by_arrival(number)
+        address = self.router.by_number(number)
         rgb = self.layout.schema.rgb
         self.expected[address.image_number, *address.index] = number
         self.bytes_held += NBYTES * (3 if rgb else 1)
@@ -82,7 +82,7 @@ class Bench:
 
     def skip(self, *numbers: int) -> list[tuple[Any, ...]]:
         """Announce that these frames will not come."""
-        addresses = [self.router.by_arrival(number) for number in numbers]
+        addresses = [self.router.by_number(number) for number in numbers]
         return self._take(self.assembler.add(SkippedFrames(addresses)))
 
     def wait(self, seconds: float) -> list[tuple[Any, ...]]:
@@ -407,7 +407,7 @@ def check_pixels(path: Path, plan: StorageSchema, numbers: Iterable[int]) -> Non
     router = FrameRouter(plan)
     places: dict[str, dict[tuple[int, ...], int]] = {}
     for number in numbers:
-        address = router.by_arrival(number)
+        address = router.by_number(number)
         places.setdefault(address.image, {})[address.index] = number
     for image in po.open_dataset(path).images:
         found = read_by_zarr(path, image.path)

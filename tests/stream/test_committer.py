@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.stream import writer as listing
@@ -75,7 +76,7 @@ class _Behind(TensorstoreBackend):
             self.opened.append([image.path for image in po.open_dataset(self.path).images])
 
     def add(self, image: Any) -> None:
-        assert self.ahead.acquire(timeout=60)
+        assert self.ahead.acquire(timeout=HANG_S)
         super().add(image)
 
 

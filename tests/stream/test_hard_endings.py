@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from faults.ways import WAYS, Way
 from helpers import read_by_zarr
 from pymmcore_ome import StorageSchema, errors
@@ -30,7 +31,13 @@ class Slow(TensorstoreBackend):
     name = "slow"
     def write(self, image, start, block):
         time.sleep(0.01)
+        if start[0] == 30 and interrupts:
+            closing.wait()
+            time.sleep(0.05)  # close has begun, and waits for this thread
+            signal.raise_signal(signal.SIGINT)
         return super().write(image, start, block)
+
+closing, interrupts = threading.Event(), len(sys.argv) > 2
 
 dims = [po.Dimension(name=name, size=size) for name, size in (("t", 60), ("y", 4), ("x", 4))]
 stream = po.open_stream(sys.argv[1], po.StorageSchema(dimensions=dims, dtype="uint8"), backend=Slow)
@@ -39,10 +46,10 @@ for n in range(60):
 """
 
 
-def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
+def run(script: str, *words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", script, str(path)],
-        capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", script, *map(str, words)],
+        capture_output=True, text=True, timeout=HANG_S, check=False,
     )  # fmt: skip
 
 
@@ -54,15 +61,15 @@ def check_all_60(path: Path) -> None:
 def test_interrupted_close_can_be_closed_again_and_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.zarr"
     interrupted = """
-threading.Timer(0.15, lambda: signal.raise_signal(signal.SIGINT)).start()
 try:
+    closing.set()
     stream.close()
     print("not interrupted")
 except KeyboardInterrupt:
     print("interrupted")
 print(stream.close().frames_written)
 """
-    done = run(SCRIPT + interrupted, path)
+    done = run(SCRIPT + interrupted, path, "interrupts")
     assert done.stdout.split() == ["interrupted", "60"], done.stderr
     check_all_60(path)
     assert po.open_dataset(path).status == "complete"

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.layout import FrameAddress, Layout, layout_of, with_chunks
 from pymmcore_ome.stream.buffer import QueuedFrame
 from pymmcore_ome.stream.chunks import ChunkAssembler
 from pymmcore_ome.stream.live import ChunkLocks, PendingFrames
-
-GUARD_S = 60.0
 
 
 def layout(**chunks: int) -> Layout:
@@ -46,7 +45,7 @@ def test_writer_waits_for_a_reader_of_the_same_chunk_alone() -> None:
         locks.unlock(0, (4,))
         thread, closed = in_thread(lambda: locks.lock(0, (1,)))
         assert not closed.is_set()
-    thread.join(GUARD_S)
+    thread.join(HANG_S)
     assert closed.is_set()
 
 
@@ -59,7 +58,7 @@ def test_reader_waits_until_every_block_of_its_chunk_is_written() -> None:
     locks.unlock(0, (2,))
     assert not read.is_set()
     locks.unlock(0, (1,))
-    thread.join(GUARD_S)
+    thread.join(HANG_S)
     assert read.is_set()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import numpy as np
 import pytest
 
 import pymmcore_ome as po
-from helpers import read_by_zarr
+from conftest import HANG_S
+from helpers import delete, read_by_zarr, wait_until
 from pymmcore_ome import Dimension, StorageSchema, errors
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.testing import encoded_frame
@@ -52,7 +52,7 @@ def test_append_by_index_in_any_order_leaves_holes_where_frames_are_missing(
     check_pixels(path, small_schema, {n: n for n in order})
     frames = po.open_dataset(path).frames()
     assert [f["event_index"] for f in frames] == [router.index_of(n) for n in order]
-    assert [(f["image"], f["index"]) for f in frames] == [router.by_arrival(n)[:2] for n in order]
+    assert [(f["image"], f["index"]) for f in frames] == [router.by_number(n)[:2] for n in order]
     assert po.open_dataset(path).status == "complete"
     assert "8 of 12 planned frames are missing" in po.validate(path)[0]
 
@@ -159,7 +159,7 @@ def test_unbounded_axis_grows_as_frames_come(tmp_path: Path, order: str) -> None
     assert po.validate(path) == []
     dataset = po.open_dataset(path)
     for n in range(18):
-        image, index, number = router.by_arrival(n)
+        image, index, number = router.by_number(n)
         np.testing.assert_array_equal(read_by_zarr(path, image)[index], encoded_frame(n, SHAPE))
         np.testing.assert_array_equal(dataset.images[number][index], encoded_frame(n, SHAPE))
     axis = dataset.images[0].axes.index(order[0])
@@ -309,8 +309,7 @@ def test_unfinished_store_opens_and_says_so(tmp_path: Path, small_schema: Storag
     path = tmp_path / "a.ome.zarr"
     stream = po.open_stream(path, small_schema)
     stream.append(encoded_frame(0, SHAPE))
-    while stream.progress.frames_written < 1:
-        time.sleep(0.01)
+    wait_until(lambda: stream.progress.frames_written == 1)
     assert po.open_dataset(path).status == "incomplete"
     np.testing.assert_array_equal(po.open_dataset(path).images[0][0, 0], encoded_frame(0, SHAPE))
     stream.close()
@@ -384,7 +383,7 @@ class SlowBackend(TensorstoreBackend):
     gate: threading.Event
 
     def write(self, image: int, start: tuple[int, ...], block: Any) -> Any:
-        assert self.gate.wait(30)
+        assert self.gate.wait(HANG_S)
         return super().write(image, start, block)
 
 
@@ -399,11 +398,12 @@ def test_producer_waits_at_the_budget_and_nothing_is_dropped(
         target=lambda: [stream.append(encoded_frame(n, SHAPE)) for n in range(12)]
     )
     producer.start()
-    producer.join(0.3)
+    wait_until(lambda: stream.progress.frames_appended >= 3)
+    producer.join(0.1)
     assert producer.is_alive(), "the producer must wait at the budget"
     assert stream.progress.bytes_in_flight <= 3 * 96
     gate.set()
-    producer.join(30)
+    producer.join(HANG_S)
     summary = stream.close()
     assert summary.frames_written == 12
     assert stream.progress.blocked_s > 0
@@ -417,7 +417,7 @@ def test_failed_writer_wakes_a_blocked_producer(
 
     class Stuck(SlowBackend):
         def write(self, image: int, start: tuple[int, ...], block: Any) -> Any:
-            assert gate.wait(30)
+            assert gate.wait(HANG_S)
             raise OSError("the disk is gone")
 
     caught: list[BaseException] = []
@@ -432,10 +432,11 @@ def test_failed_writer_wakes_a_blocked_producer(
 
     producer = threading.Thread(target=produce)
     producer.start()
-    producer.join(0.2)
+    wait_until(lambda: stream.progress.frames_appended >= 1)
+    producer.join(0.1)
     assert producer.is_alive()
     gate.set()
-    producer.join(30)
+    producer.join(HANG_S)
     assert not producer.is_alive()
     assert "the disk is gone" in str(caught[0])
     with pytest.raises(errors.WriteError):
@@ -454,13 +455,10 @@ def test_frame_larger_than_the_budget_passes_alone(
 def test_store_deleted_while_writing_is_an_error_not_a_success(
     tmp_path: Path, small_schema: StorageSchema
 ) -> None:
-    import shutil
-
     path = tmp_path / "a.ome.zarr"
     stream = po.open_stream(path, small_schema)
     stream.append(encoded_frame(0, SHAPE))
-    while stream.progress.frames_written < 1:
-        time.sleep(0.01)
-    shutil.rmtree(path)
+    wait_until(lambda: stream.progress.frames_written == 1)
+    delete(path)
     with pytest.raises(errors.WriteError):
         stream.close()

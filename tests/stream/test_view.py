@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import pymmcore_ome as po
+from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema, errors
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.schema import ImageSchema, Position
@@ -24,7 +25,6 @@ from pymmcore_ome.testing import encoded_frame
 
 SHAPE = (6, 8)
 YX = (Dimension(name="y", size=6, scale=0.5), Dimension(name="x", size=8))
-GUARD_S = 60.0  # no test waits so long unless something hangs
 
 WAYS: dict[str, dict[str, Any]] = {
     "native": {"backend": "native"},
@@ -122,7 +122,7 @@ def test_view_never_shows_a_wrong_pixel_to_a_thread_that_reads_meanwhile(
             stream.append(expected[number], at={"t": number // 6, "z": number % 6})
         done.set()
         for reader in readers:
-            reader.join(GUARD_S)
+            reader.join(HANG_S)
             assert not reader.is_alive()
     assert wrong == []
     assert seen
@@ -432,7 +432,7 @@ def test_signals_tell_of_growth_and_of_frames(tmp_path: Path) -> None:
         for number in range(8):
             stream.append(encoded_frame(number, SHAPE))
         for semaphore in (grew, grew, last, last):
-            assert semaphore.acquire(timeout=GUARD_S)
+            assert semaphore.acquire(timeout=HANG_S)
     assert threads
     assert threading.current_thread() not in threads
 
@@ -444,7 +444,7 @@ def test_slot_that_fails_or_hangs_neither_holds_nor_ends_the_acquisition(
 
     def hang(index: tuple[int, ...]) -> None:
         entered.set()
-        release.wait(GUARD_S)
+        release.wait(HANG_S)
 
     def fail(index: tuple[int, ...]) -> None:
         failed.set()
@@ -455,9 +455,9 @@ def test_slot_that_fails_or_hangs_neither_holds_nor_ends_the_acquisition(
         views[0].data_changed.connect(hang)
         views[1].data_changed.connect(fail)
         stream.append(encoded_frame(0, SHAPE))
-        assert entered.wait(GUARD_S)
+        assert entered.wait(HANG_S)
         for number in range(1, 50):
             stream.append(encoded_frame(number, SHAPE))
     assert stream.close().frames_written == 50
     release.set()
-    assert failed.wait(GUARD_S)
+    assert failed.wait(HANG_S)

@@ -135,13 +135,13 @@ def _camera(info: Mapping[str, Any], facts: CoreFacts, of_several: bool = False)
 
 
 def _dtype(info: Mapping[str, Any]) -> str:
-    """Return the pixel type; for colour of three components the summary has it wrong (0.18)."""
-    colour = re.fullmatch(r"RGB(8|16)", str(info.get("pixel_format")))
-    return f"uint{colour[1]}" if colour else str(info["dtype"])
+    """Return the pixel type; for color of three components the summary has it wrong (0.18)."""
+    color = re.fullmatch(r"RGB(8|16)", str(info.get("pixel_format")))
+    return f"uint{color[1]}" if color else str(info["dtype"])
 
 
 def pixel_size_of(summary: Mapping[str, Any] | None) -> float | None:
-    """Return the pixel size in micrometres, or None when it is not set."""
+    """Return the pixel size in micrometers, or None when it is not set."""
     infos = (summary or {}).get("image_infos") or ()
     size = infos[0].get("pixel_size_um") if infos else None
     return float(size) if size else None

@@ -1,7 +1,7 @@
 """`PixelFile`: pixels are appended to a file, then pointed at. One engine for every format.
 
-Bytes go to the end of the file first, then the few bytes near its start that say where they
-are. What a process leaves behind that dies in between is not pointed at, and harms nobody. It
+Bytes go to the end of the file first, then the few bytes near its start that point at
+them. If the process dies in between, nothing points at the new bytes, and they are harmless. It
 knows no format, never moves a byte, and frees none.
 """
 
@@ -240,7 +240,7 @@ def create_file(path: str, buffers: Iterable[Any], *, sync: bool = False) -> Fil
 def spread(
     pieces: Sequence[Any], sizes: Sequence[int], end: int
 ) -> tuple[list[int], list[Any], int]:
-    """Return where pieces come to lie behind an end, what to write there, and the new end.
+    """Return the offsets of pieces appended at an end, what to write there, and the new end.
 
     What is to be written begins at the first of the places, gaps included.
     """

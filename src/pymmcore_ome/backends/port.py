@@ -29,7 +29,7 @@ class WriteFuture(Protocol):
 
 
 class PlaneReader(Protocol):
-    """Reads frames of one image that are down. From any thread; it never writes."""
+    """Reads those frames of one image that are on disk. From any thread; it never writes."""
 
     def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a block of the array, with as many axes as the image.
@@ -83,7 +83,7 @@ class ArrayBackend(ABC):
 
     Life: `refusals` (before anything exists), `create` and `put`, then `write`, `grow`, `add`
     and `put` in any order, then `finish`, `put` for the last documents, and `close`. What
-    documents say is none of its business: it keeps their bytes where the format wants them.
+    documents contain does not concern it: it keeps their bytes where the format wants them.
     """
 
     name: ClassVar[str]
@@ -134,7 +134,7 @@ class ArrayBackend(ABC):
 
     @abstractmethod
     def add(self, image: ImageLayout) -> None:
-        """Make the array of one more image, which nobody knew of before."""
+        """Make the array of one more image, which the layout did not have before."""
 
     def write(
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
@@ -148,13 +148,13 @@ class ArrayBackend(ABC):
         start : tuple of int
             First element in storage order, Y and X included.
         block : array
-            As many axes as the image. Nobody writes to it until the future is done.
+            As many axes as the image. It does not change until the future is done.
 
         Returns
         -------
         WriteFuture or None
-            Done when the pixels are down (`result` raises what went wrong), or None when
-            they are down already.
+            Done when the pixels are on disk (`result` raises what went wrong), or None when
+            they are on disk already.
         """
         raise NotImplementedError
 
@@ -167,14 +167,14 @@ class ArrayBackend(ABC):
         Raises
         ------
         PartialWriteError
-            From the system's error. Says how many of the frames are on disk.
+            From the system's error. It counts the frames that are on disk.
         """
         raise NotImplementedError
 
     def reader(self, image: int) -> PlaneReader | None:
         """Return what reads an image while others, or it, are still being written.
 
-        From any thread, also after `close`. It is asked for frames alone that are down; no
+        From any thread, also after `close`. It is asked only for frames that are on disk; no
         chunk or shard is read while it is written.
 
         Returns
@@ -192,7 +192,7 @@ class ArrayBackend(ABC):
         Returns
         -------
         bool
-            Whether the store's documents have to say so, so that it can be read meanwhile.
+            Whether the store's documents must show the new shape, so that it can be read meanwhile.
         """
 
     @abstractmethod
@@ -206,7 +206,7 @@ class ArrayBackend(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """Bring down everything that is still held: no more pixels come.
+        """Write everything that is still held: there are no more pixels.
 
         Raises
         ------
@@ -216,7 +216,7 @@ class ArrayBackend(ABC):
 
     @abstractmethod
     def is_in_place(self) -> bool:
-        """Whether what was made is still where it was made: not deleted, moved or replaced."""
+        """Whether the store is still where it was made: not deleted, moved or replaced."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which backends there are: ours and those that other packages bring.
+"""Which backends there are: ours and those of other packages.
 
 A package adds one by an entry point in the group ``pymmcore_ome.backends`` whose value is
 an `ArrayBackend` subclass and whose name is what users write in ``backend=``.
@@ -70,13 +70,13 @@ def default_backend(
     format: Format,  # noqa: A002
     layout: Layout,
 ) -> type[ArrayBackend]:
-    """Return the backend that writes a layout where nobody chose one."""
+    """Return the default backend for a layout."""
     gathers = format == "ome-zarr" and any(spec.gathered_axes for spec in all_specs(layout))
     return find_backend(_GATHERING if gathers else None, format)
 
 
 def _how_to_get(name: str) -> str:
-    """Say what to install for a backend that is known and whose library is not there."""
+    """Return what to install for a known backend whose library is missing."""
     if name in _EXTRAS:
         return f" Install it with  {how_to_install(_EXTRAS[name])}"
     return ""

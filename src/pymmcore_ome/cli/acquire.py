@@ -1,4 +1,4 @@
-"""Running an acquisition; Ctrl-C cancels it and leaves a valid store."""
+"""Run an acquisition; Ctrl-C cancels it and leaves a valid store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def acquire(
     console: Console,
     expected_s: float = 0.0,
 ) -> Summary:
-    """Run a sequence on a core into an output; show frames, rate, buffer and time left.
+    """Run a sequence on a core into an output; show frames, rate, buffer, and time left.
 
     The acquisition runs in a thread of its own. Ctrl-C cancels it; frames already acquired are
     written.
@@ -32,14 +32,14 @@ def acquire(
     ----------
     core, sequence, output
     console : Console
-        For the progress: that of standard error.
+        The console of standard error, for the progress.
     expected_s : float
-        How long the run takes at least, for the time left.
+        The minimum duration of the run, for the time left.
 
     Raises
     ------
     PymmcoreOmeError
-        Whatever ended the run.
+        The error that ended the run.
     """
     run = RunThread(lambda: core.mda.run(sequence, output=output), [output], is_quiet=True)
     with install(core), Interrupts() as interrupts, ProgressBar(console, expected_s) as live:
@@ -49,14 +49,14 @@ def acquire(
             while not run.wait(0.1):
                 live.show(output.progress)
                 if interrupts.count > answered:
-                    live.say(
-                        "Cancelling: writing the frames acquired so far..."
+                    live.print_line(
+                        "Canceling: writing the frames acquired so far…"
                         if not answered
-                        else "Still cancelling. Press Ctrl-C again to quit immediately.",
-                        state="Cancelling",
+                        else "Still canceling. Press Ctrl-C again to quit immediately.",
+                        state="Canceling",
                     )
                     answered = interrupts.count
-                if interrupts.count:  # again and again: a run that is just beginning hears nothing
+                if interrupts.count:  # repeatedly: a run that is starting ignores it
                     core.mda.cancel()
         live.show(output.progress)
     if run.error is not None:
@@ -65,15 +65,15 @@ def acquire(
 
 
 def _readable(error: BaseException, output: Output) -> PymmcoreOmeError:
-    """Return what ended a run as an error of ours, which says what was saved."""
+    """Return the error that ended a run as one of ours that states which frames were saved."""
     if isinstance(error, PymmcoreOmeError):
         return error
     progress = output.progress
-    saved = "Nothing was saved."
+    saved = "No frame was saved."
     if progress is not None:
         number = progress.frames_written
         were = "1 frame is" if number == 1 else f"{number} frames are"
-        saved = f"{were} saved in {output.path}, whose status is failed."
+        saved = f"{were} saved in {output.path}, with the status failed."
     return AcquisitionError(
         f"The acquisition ended with an error: {type(error).__name__}: "
         f"{str(error).rstrip('. ')}. {saved}"
@@ -81,7 +81,7 @@ def _readable(error: BaseException, output: Output) -> PymmcoreOmeError:
 
 
 class _Warnings(logging.Handler):
-    """Shows the package's own warnings beside the progress, for as long as its block lasts."""
+    """Shows the package's own warnings above the progress while its block runs."""
 
     def __init__(self, live: ProgressBar) -> None:
         super().__init__(logging.WARNING)
@@ -89,7 +89,7 @@ class _Warnings(logging.Handler):
         self._logger = logging.getLogger("pymmcore-ome")
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._live.say(f"Warning: {record.getMessage()}")
+        self._live.print_line(f"Warning: {record.getMessage()}")
 
     def __enter__(self) -> None:
         self._logger.addHandler(self)

@@ -1,8 +1,8 @@
-"""The command `pymmcore-ome`. Each command is a thin face on the library.
+"""The command `pymmcore-ome`. Each command is a thin layer on the library.
 
-Exit codes: 0 all is well; 1 it could not be done, or is not valid; 2 the command was wrong;
-3 a run was saved, but frames are missing; 4 all frames are there, and some were not taken as
-asked; 130 a run was cancelled.
+Exit codes: 0 success; 1 an error, or an invalid store; 2 a wrong command line; 3 a run was saved,
+but frames are missing; 4 all frames are stored, but some settings could not be applied; 130 a run
+was canceled.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from .bench import bench
 from .gui import gui
 from .run import demo, run
 from .stores import frames, info, recover, validate
-from .terminal import print_error, print_warning
+from .terminal import SPELLED_OUT, print_error, print_warning
 
 app = typer.Typer(
     name="pymmcore-ome",
-    help="Stream Micro-Manager acquisitions into OME-Zarr and OME-TIFF, every frame in its place.",
+    help="Stream Micro-Manager acquisitions into OME-Zarr and OME-TIFF.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -48,7 +47,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Handle the options before a command."""
 
 
 for command in (demo, run, info, validate, recover, frames, bench, gui):
@@ -56,14 +55,14 @@ for command in (demo, run, info, validate, recover, frames, bench, gui):
 
 
 def ended() -> int:
-    """Run the command and return its exit code; errors of ours become one readable message."""
-    for stream in (sys.stdout, sys.stderr):  # an unknown letter is no reason to end
+    """Run the command and return its exit code; errors of the package become one message."""
+    for stream in (sys.stdout, sys.stderr):  # an unknown letter is not an error
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=SPELLED_OUT)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
-            app()
+            app(prog_name="pymmcore-ome")
     except (PymmcoreOmeError, OSError) as error:
         print_error(error)
         return 1
@@ -76,10 +75,10 @@ def main() -> None:
     """Run the command and end the program."""
     code = ended()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # a pipe that nobody reads any more
+        with contextlib.suppress(OSError, ValueError):  # a pipe without a reader
             stream.flush()
     if "pymmcore_plus" in sys.modules:
-        # Python's own end may abort the process in a thread of Micro-Manager (its log), which
-        # would spoil the exit code. Everything is closed and flushed here.
+        # Python's shutdown may abort the process in a logging thread of Micro-Manager, which would
+        # change the exit code. Everything is closed and flushed at this point.
         os._exit(code)
     raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""The options that several commands share, and how their text is read. Nothing heavy is loaded."""
+"""The options that several commands share, and their parsers. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pymmcore_ome.errors import Option
 
 
 def a_path(text: str) -> Path:
-    """Return a path on a disk; a URL would be taken for a folder of that name.
+    """Return a path on a disk; a URL would become a folder of that name.
 
     Raises
     ------
@@ -29,14 +29,14 @@ PathArgument = Annotated[
     Path,
     typer.Argument(help="An OME-Zarr store or an OME-TIFF.", show_default=False, parser=a_path),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing store.")]
 AsFormat = Annotated[
     str | None,
-    typer.Option("--format", help="ome-zarr or ome-tiff, where the path's suffix does not say."),
+    typer.Option("--format", help="ome-zarr or ome-tiff, if the suffix does not determine it."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
-#: The library's options that the command has, by the library's names.
+#: The options of the library that are also options of the command.
 _FLAGS: Final = {
     "backend", "chunks", "compression", "files", "format", "overwrite", "shards", "unready",
 }  # fmt: skip
@@ -44,15 +44,15 @@ _SIZE = re.compile(r"\s*(\w+)\s*[=:]\s*([1-9]\d*)\s*")
 
 
 class Missing(typer.BadParameter):
-    """An option was left out that the command cannot do without; says what it may be."""
+    """A required option is missing; the message states what it can be."""
 
     def format_message(self) -> str:
         """Return the message as it is."""
         return self.message
 
 
-def called(option: Option) -> str:
-    """Return what an option of the library is called at a terminal: ``--overwrite``."""
+def option_name(option: Option) -> str:
+    """Return the name of a library option at a terminal: ``--overwrite``."""
     if option.name not in _FLAGS:
         return str(option)
     has_value = option.value not in (..., True)
@@ -73,14 +73,24 @@ def sizes(text: str | None) -> dict[str, int] | None:
         match = _SIZE.fullmatch(part)
         if match is None or match[1] in found:
             raise typer.BadParameter(
-                f"{text!r} is not axes with sizes, each axis once, such as  t=10,y=256,x=256"
+                f"{text!r}: expected axes with sizes, each axis once, such as  t=10,y=256,x=256"
             )
         found[match[1]] = int(match[2])
     return found
 
 
+def shards(text: str | None) -> dict[str, int] | Literal[False] | None:
+    """Return False for ``none``, and else `sizes`.
+
+    Raises
+    ------
+    typer.BadParameter
+    """
+    return False if text == "none" else sizes(text)
+
+
 def chunks(text: str | None) -> dict[str, int] | Literal["auto"] | None:
-    """Return ``auto`` as it is, and else `sizes`.
+    """Return ``auto`` unchanged, otherwise `sizes`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The command `pymmcore-ome bench`: how fast this disk and this camera go together."""
+"""The command `pymmcore-ome bench`: whether a disk keeps up with a camera."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ if TYPE_CHECKING:
     from .rates import Rate, Source
 
 _LEAST_S = 0.25  # a shorter measurement shows how files are created, not how fast frames are
-_SHARE_TO_SPARE = 1.2  # a camera's rate is held with less, but not for hours
+_SHARE_TO_SPARE = 1.2  # less keeps up with a camera, but not for hours
 
 
 def bench(
     path: Annotated[
-        Path, typer.Option(help="A folder on the disk to try; what is written is removed.")
+        Path, typer.Option(help="A folder on the disk to measure; test files are removed.")
     ] = Path(),
     config: Annotated[
         Path | None,
         typer.Option(
-            help='A Micro-Manager configuration, or "demo": its camera is tried, as it is set.'
+            help='A Micro-Manager configuration, or "demo"; its camera is measured as configured.'
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0.05, help="How long each way is tried, in three turns.")
+        float,
+        typer.Option(min=0.05, help="Duration for each configuration, over three rounds."),
     ] = 2.0,
 ) -> None:
-    """Measure how fast this disk and this camera go together, in under a minute."""
-    from .rates import Rate, camera_source, made_up_source, measured
+    """Measure how fast each backend writes, compared with the camera. Lasts up to a minute."""
+    from .rates import Rate, camera_source, measured, synthetic_source
 
     out = Console(highlight=False)
-    source = made_up_source() if config is None else camera_source(config, seconds)
+    source = synthetic_source() if config is None else camera_source(config, seconds)
     out.print(source.description)
-    with out.status("Trying the disk") as status:
-        raw, found = measured(source, path, seconds, lambda way: status.update(f"Writing {way}"))
+    with out.status("Measuring the disk") as status:
+        raw, found = measured(source, path, seconds, lambda way: status.update(f"Measuring {way}"))
     rates = [(str(way), rate) for way, rate in found]
     out.print(
         f"The disk at {path.resolve()} sustains {raw / 1e6:,.0f} MB/s of raw writes.",
@@ -58,7 +59,7 @@ def bench(
 
 def _table(source: Source, rates: list[tuple[str, Rate]]) -> Table:
     table = Table()
-    table.add_column("written as")
+    table.add_column("configuration")
     columns = ["frames/s", "MB/s", "on disk"]
     if source.frames_per_s is not None:
         columns.append("margin")
@@ -77,7 +78,7 @@ def _table(source: Source, rates: list[tuple[str, Rate]]) -> Table:
 
 def _advice(source: Source, rates: list[tuple[str, Rate]]) -> str:
     if source.frames_per_s is None:
-        return "Give --config to compare with the rate of a camera."
+        return "Set --config to compare with the rate of a camera."
     hold = [
         (name, rate)
         for name, rate in rates
@@ -85,12 +86,12 @@ def _advice(source: Source, rates: list[tuple[str, Rate]]) -> str:
     ]
     if not hold:
         return (
-            "Nothing holds the camera's rate with a margin: a run is held up once its buffer is "
-            "full. Use a faster disk, a smaller ROI, or a longer exposure."
+            "No configuration keeps up with the camera: acquisition will pause whenever the buffer "
+            "fills. Use a faster disk, a smaller ROI, or a longer exposure."
         )
     fastest = max(hold, key=lambda found: found[1].frames_per_s)[0]
     smallest, rate = min(hold, key=lambda found: found[1].stored_share)
-    advice = f"The most margin: {fastest}."
+    advice = f"Fastest: {fastest}."
     if rate.stored_share < 0.95:
-        advice += f" The least room on the disk, and still fast enough: {smallest}."
+        advice += f" Smallest on disk and still fast enough: {smallest}."
     return advice

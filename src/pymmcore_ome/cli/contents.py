@@ -1,4 +1,4 @@
-"""`Contents`: what a store holds and lacks, counted once, for people and for scripts."""
+"""`Contents`: the stored and missing frames of a store, counted once, for people and scripts."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Contents:
-    """What a store holds and lacks. Made by `Contents.of`.
+    """The stored and missing frames of a store. Created by `Contents.of`.
 
     Attributes
     ----------
     dataset : Dataset
     stored, missing : mapping of image path to frames
     first_missing : mapping of image path to the first few indices
-    frames_not_as_asked : int
-    refused : list of Refused
-        The settings that were not as asked.
+    frames_flagged : int
+        Frames acquired with settings that failed to apply.
+    unapplied_settings : list of Refused
     is_being_written : bool
-        By a program that lives.
+        Whether a running program is writing to it.
     """
 
     dataset: Dataset
     stored: Mapping[str, int]
     missing: Mapping[str, int]
     first_missing: Mapping[str, list[Index]]
-    frames_not_as_asked: int
-    refused: list[Refused]
+    frames_flagged: int
+    unapplied_settings: list[Refused]
     is_being_written: bool
 
     @classmethod
     def of(cls, dataset: Dataset) -> Contents:
-        """Count the frames of a store, and those that it lacks."""
+        """Count the stored and the missing frames of a store."""
         table = TableCheck(dataset)
         marked = dataset.not_as_asked()
         missing: Counter[str] = Counter()
@@ -65,16 +65,16 @@ class Contents:
 
     @property
     def frames_stored(self) -> int:
-        """Frames whose pixels are on disk."""
+        """Number of frames whose pixels are on disk."""
         return sum(self.stored.values())
 
     @property
     def frames_missing(self) -> int:
-        """Planned frames that are not."""
+        """Number of planned frames that are not on disk."""
         return sum(self.missing.values())
 
     def wells(self) -> dict[tuple[str, str], Filled]:
-        """Return how each well of the plate is filled."""
+        """Return how complete each well of the plate is."""
         found: dict[tuple[str, str], Filled] = {}
         stored, missing = self._by_well(self.stored), self._by_well(self.missing)
         for image in self.dataset.layout.images:
@@ -109,9 +109,9 @@ class Contents:
                 "planned": dataset.layout.frame_count,
                 "stored": self.frames_stored,
                 "missing": self.frames_missing,
-                "not_as_asked": self.frames_not_as_asked,
+                "not_as_asked": self.frames_flagged,
             },
-            "not_as_asked": [one._asdict() for one in self.refused],
+            "not_as_asked": [one._asdict() for one in self.unapplied_settings],
             "plate": None
             if plate is None
             else {"name": plate.name, "rows": plate.rows, "columns": plate.columns},
@@ -127,7 +127,7 @@ class Contents:
 
 
 def image_to_json(image: ImageLayout, shape: Iterable[int]) -> dict[str, Any]:
-    """Return what an image is as plain values, for a script."""
+    """Return the description of an image as plain values, for a script."""
     at = image.position
     return {
         "path": image.path,
@@ -147,6 +147,6 @@ def image_to_json(image: ImageLayout, shape: Iterable[int]) -> dict[str, Any]:
 
 
 def first_few(indices: Iterable[Index], image: ImageLayout) -> str:
-    """Return a few indices as people read them: ``t 1 c 0, t 1 c 1``."""
+    """Return the first few indices as text: ``t 1 c 0, t 1 c 1``."""
     shown = islice(indices, _MOST_SHOWN)
     return ", ".join(index_name(image, index) or "its only frame" for index in shown)

@@ -1,6 +1,6 @@
-"""The frame table as a flat table: one row a frame, one column a fact. It computes nothing.
+"""The frame table as a flat table: one row for each frame. It computes nothing.
 
-CSV, TSV and JSON need nothing else; Parquet needs pyarrow, an optional extra.
+CSV, TSV, and JSON need no other library; Parquet needs pyarrow, an optional extra.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pymmcore_ome.disk import write_whole
 from pymmcore_ome.errors import OptionError, how_to_install
 from pymmcore_ome.frames import NOT_AS_ASKED
 
-#: What `frames --to` knows; those that may go to a terminal are text.
+#: The formats of `frames --to`; all but Parquet are text.
 FORMATS: Final = ("csv", "tsv", "json", "jsonl", "parquet")
 _FACTS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel", NOT_AS_ASKED)
 Row = dict[str, Any]
 
 
 def format_of(name: str | None, path: Path | None) -> str | None:
-    """Return the format that is asked for, by name or by the suffix of the file to write.
+    """Return the format that is requested by name or by the suffix of the file to write.
 
     Raises
     ------
@@ -36,22 +36,20 @@ def format_of(name: str | None, path: Path | None) -> str | None:
     if asked is not None and asked not in FORMATS:
         if Path(asked).suffix.removeprefix(".").casefold() in FORMATS:
             raise OptionError(
-                f"--to {asked}: --to takes a format ({', '.join(FORMATS)}). Name the file with "
-                f"--output {asked}, whose suffix chooses the format."
+                f"--to {asked} is not a format ({', '.join(FORMATS)}). To write that file, use "
+                f"--output {asked}; its suffix selects the format."
             )
-        raise OptionError(
-            f"Frames are written as {', '.join(FORMATS)}, not as {asked!r}. Choose one with --to."
-        )
+        raise OptionError(f"Unknown format {asked!r}. Set --to to one of {', '.join(FORMATS)}.")
     return asked
 
 
 def flat_rows(dataset: Dataset) -> list[Row]:
-    """Return one row a frame, in order of arrival, all with the same columns.
+    """Return one row for each frame, in order of arrival, all with the same columns.
 
-    ``image`` and ``label``; the place in the array by axis (``t``, ``c``, ``z``); the index of
-    its event (``event_t``, ``event_p``, …); time, exposure, stage coordinates, channel; what was
-    not as asked, or None; and whatever else the frame brought. Device properties are called
-    ``Device-Property``, as in Micro-Manager; what is nested deeper is JSON.
+    ``image`` and ``label``; the index in the array by axis (``t``, ``c``, ``z``); the index of
+    the event (``event_t``, ``event_p``, …); time, exposure, stage coordinates, channel; the
+    settings that failed to apply, or None; and all other metadata of the frame. Device properties
+    are named ``Device-Property``, as in Micro-Manager; nested metadata is JSON.
     """
     images = {image.path: image for image in dataset.images}
     rows: list[Row] = []
@@ -59,7 +57,7 @@ def flat_rows(dataset: Dataset) -> list[Row]:
     events: dict[str, None] = {}
     rest: dict[str, None] = {}
     for frame in dataset.frames():
-        image = images.get(frame["image"])  # a damaged table may name one that is not there
+        image = images.get(frame["image"])  # a damaged table may name an unknown one
         place = {} if image is None else dict(zip(image.axes, frame["index"], strict=False))
         event = {f"event_{axis}": n for axis, n in frame["event_index"].items()}
         more = dict(_more(frame["metadata"]))
@@ -70,7 +68,7 @@ def flat_rows(dataset: Dataset) -> list[Row]:
         row = {"image": frame["image"], "label": None if image is None else image.label}
         facts = {name: frame.get(name) for name in _FACTS}
         facts[NOT_AS_ASKED] = "; ".join(map(str, marked)) if isinstance(marked, list) else marked
-        rows.append({**more, **row, **place, **event, **facts})  # what is ours has its name
+        rows.append({**more, **row, **place, **event, **facts})  # our columns win
     columns = ["image", "label", *axes, *events, *_FACTS]
     columns += [name for name in rest if name not in columns]
     return [{name: row.get(name) for name in columns} for row in rows]
@@ -88,9 +86,9 @@ def _more(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def as_text(dataset: Dataset, form: str) -> str:
-    """Return the frames as CSV, TSV, JSON or JSON Lines.
+    """Return the frames as CSV, TSV, JSON, or JSON Lines.
 
-    JSON has them as `Dataset.frames` gives them, nested; the others are flat.
+    JSON has the nested records of `Dataset.frames`; the other formats are flat.
     """
     if form == "json":
         return json.dumps(dataset.frames(), ensure_ascii=False, indent=1) + "\n"
@@ -123,7 +121,7 @@ def as_parquet(dataset: Dataset) -> bytes:
         from pyarrow import parquet
     except ImportError as error:
         raise OptionError(
-            f"Parquet needs pyarrow:  {how_to_install('tables')}.  --to csv needs nothing."
+            f"Parquet needs pyarrow:  {how_to_install('tables')}.  --to csv works without it."
         ) from error
     rows = flat_rows(dataset)
     columns = {name: _one_kind([row[name] for row in rows]) for name in (rows[0] if rows else ())}
@@ -133,12 +131,12 @@ def as_parquet(dataset: Dataset) -> bytes:
 
 
 def write(dataset: Dataset, form: str, path: Path) -> None:
-    """Write the frames to a file, whole or not at all.
+    """Write the frames to a file, completely or not at all.
 
     Raises
     ------
     OptionError
-        When pyarrow is asked for and not installed.
+        When pyarrow is needed and not installed.
     OSError
         When the file cannot be written.
     """
@@ -147,7 +145,7 @@ def write(dataset: Dataset, form: str, path: Path) -> None:
 
 
 def _one_kind(values: Sequence[Any]) -> Iterable[Any]:
-    """Return values that a column can hold: numbers of one kind, or text."""
+    """Return values that fit into one column: numbers of one kind, or text."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) < 2:
         return values

@@ -1,4 +1,4 @@
-"""``pymmcore-ome gui``: the acquisition panel in a window. Loads Qt only when it runs."""
+"""``pymmcore-ome gui``: the acquisition panel in a window. Imports Qt only when it runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def gui(
         typer.Option(help="A Micro-Manager configuration.", show_default="the demo camera"),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Where to save at first.", show_default="this folder")
+        Path | None, typer.Option(help="Initial folder to save in.", show_default="this folder")
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the experiment at first.")] = "experiment",
+    name: Annotated[str, typer.Option(help="Initial name of the experiment.")] = "experiment",
 ) -> None:
     """Open a window to plan, run, save and watch acquisitions."""
     try:
         from pymmcore_ome.gui import SaveSettings, show_window
     except ImportError as error:
         typer.echo(
-            f"Error: the window needs Qt, which could not be loaded: {error}. Install it with  "
+            f"Error: The window needs Qt, which could not be loaded: {error}. Install it with  "
             f"{how_to_install('gui')}",
             err=True,
         )

@@ -1,7 +1,6 @@
-"""`Interrupts`: Ctrl-C as a wish that is noted, not as an exception in the middle of something.
+"""`Interrupts`: counts Ctrl-C instead of raising an exception at an arbitrary point.
 
-It cancels nothing itself. Where the shell ignores a signal (nohup, a job in the background), it
-stays ignored.
+It cancels nothing itself. A signal that the shell ignores (nohup, a background job) stays ignored.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from typing import Any, Final, Self
 #: Ctrl-C everywhere, Ctrl-Break and a closed window on Windows, a polite `kill`, and a terminal
 #: that closes (ssh, tmux).
 _SIGNALS: Final = ("SIGINT", "SIGBREAK", "SIGTERM", "SIGHUP")
-#: The exit code of a run that was cancelled: what shells give a program that Ctrl-C ended.
+#: The exit code of a canceled run: the one that shells give a program ended by Ctrl-C.
 CANCELED: Final = 130
-_LEFT: Final = b"\nLeft without waiting. pymmcore-ome recover PATH finishes what was saved.\n"
-#: How often Ctrl-C has to come until nothing is waited for any more.
+_LEFT: Final = b"\nQuit without waiting. Run pymmcore-ome recover PATH to repair the store.\n"
+#: After so many interrupts, the program quits at once.
 _MOST: Final = 3
 
 
 class Interrupts:
-    """Notes interrupts within its block. A context manager, for the main thread.
+    """Counts interrupts within its block. A context manager, for the main thread.
 
-    The third one ends the program at once: a device that hangs cannot be waited for. Once there
-    was one, they go on being noted after the block: impatience must not spoil the program's end.
+    The third one ends the program at once, in case a device hangs. After the first one, interrupts
+    are still counted after the block, so that they do not disturb the end of the program.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Loading a microscope, with errors that a person at it can act on."""
+"""Loads a microscope, with errors that its user can act on."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ def load_core(config: Path) -> CMMCorePlus:
         core.loadSystemConfiguration(config)
     except (RuntimeError, OSError, ValueError) as error:
         raise AcquisitionError(
-            f"Micro-Manager could not load {config}: {_short(error)} If a device adapter was not "
-            f"found: the demo camera comes with  {how_to_install('demo')},  "
-            "and others with  mmcore install."
+            f"Micro-Manager could not load {config}: {_short(error)} If a device adapter "
+            f"is missing, install the demo camera with  {how_to_install('demo')},  or others with  "
+            "mmcore install."
         ) from error
-    if len(core.getLoadedDevices()) <= 1:  # Micro-Manager reads any text without a word
+    if len(core.getLoadedDevices()) <= 1:  # Micro-Manager accepts any text
         raise AcquisitionError(
-            f"The configuration {config} loads no device. Is it one of Micro-Manager (.cfg)?"
+            f"{config} loads no device. Choose a Micro-Manager configuration (.cfg)."
         )
     return core
 
 
 def _short(error: Exception) -> str:
-    """Return Micro-Manager's message as one sentence; its lines often say the same."""
+    """Return Micro-Manager's message as one sentence; its lines often repeat each other."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(dict.fromkeys(lines)).rstrip(".") + "."
 
 
-#: Given instead of a configuration file: the demo microscope.
+#: Selects the demo microscope instead of a configuration file.
 DEMO = "demo"
 
 
@@ -70,18 +70,18 @@ def demo_folder() -> Path:
 
 
 def demo_sequences() -> dict[str, tuple[Path, str]]:
-    """Return the file of each demo sequence by name, and what its first comment says it shows."""
+    """Return the file of each demo sequence by name, and its description."""
     return {file.stem: (file, first_comment(file)) for file in sorted(demo_folder().glob("*.yaml"))}
 
 
 def demo_microscope(sequence: Path) -> Path:
-    """Return the configuration that a demo sequence is made for: one of its name, or demo.cfg."""
+    """Return the configuration of a demo sequence: the one with its name, or demo.cfg."""
     own = sequence.with_suffix(".cfg")
     return own if own.is_file() else sequence.with_name("demo.cfg")
 
 
 def first_comment(file: Path) -> str:
-    """Return the first sentence of the comment that a file begins with."""
+    """Return the first sentence of the comment at the start of a file."""
     lines = []
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

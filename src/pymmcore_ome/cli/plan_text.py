@@ -1,4 +1,4 @@
-"""What a run will store, for people and for scripts, before anything moves."""
+"""What a run will store, for people and scripts, before anything moves."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ from pymmcore_ome.stream import count_text, duration_text, rate_text, size_text
 
 from .contents import image_to_json
 from .plate_map import Filled
-from .show import axis_lines, facts_table, tree, wells
+from .store_text import axis_lines, facts_table, tree, wells
 
-#: More files than this are slow to copy, to back up and to delete.
+#: More files than this are slow to copy, back up, and delete.
 _MANY_FILES: Final = 50_000
 
 
-def plan_text(known: Forecast, console: Console) -> RenderableType:
-    """Return the images, sizes, bytes, duration and free disk space of a run."""
-    plan = known.plan
+def plan_text(expected: Forecast, console: Console) -> RenderableType:
+    """Return the images, sizes, bytes, duration, and free disk space of a run."""
+    plan = expected.plan
     layout = plan.layout
     facts = facts_table()
     each = " or ".join(map(size_text, plan.frame_bytes)) or "nothing"
-    facts.add_row("frames", f"{known.frames:,} of {each} each")
-    facts.add_row("pixels", _pixels(known))
+    facts.add_row("frames", f"{expected.frames:,} of {each} each")
+    facts.add_row("pixels", _pixels(expected))
     for name, text in axis_lines(layout.images):
         facts.add_row(name, Text(text))
-    if not known.pixel_size_um:
-        facts.add_row("", Text("no pixel size is set, so images have no scale", style="yellow"))
-    facts.add_row("chunks", Text(_chunks(known)))
-    facts.add_row("written by", Text(_writer(known)))
+    if not expected.pixel_size_um:
+        facts.add_row("", Text("no pixel size is set, so the images have no scale", style="yellow"))
+    facts.add_row("chunks", Text(_chunks(expected)))
+    facts.add_row("written by", Text(_writer(expected)))
     facts.add_row(
         "duration",
-        f"at least {duration_text(known.duration_s)}: exposures and intervals, without stage moves "
-        "or camera readout",
+        f"at least {duration_text(expected.duration_s)}: exposures and intervals, without "
+        "stage moves or camera readout",
     )
-    if known.duration_s > 0:
-        needed = rate_text(known.pixel_bytes / known.duration_s)
-        facts.add_row("rate", f"{needed} at most; memory holds {size_text(default_buffer_bytes())}")
-    facts.add_row("disk", _disk(known))
+    if expected.duration_s > 0:
+        needed = rate_text(expected.pixel_bytes / expected.duration_s)
+        facts.add_row(
+            "rate", f"{needed} at most; the buffer holds {size_text(default_buffer_bytes())}"
+        )
+    facts.add_row("disk", _disk(expected))
     parts: list[RenderableType] = [
         tree(str(plan.place.path), layout, [image.shape for image in layout.images])
     ]
@@ -54,62 +56,64 @@ def plan_text(known: Forecast, console: Console) -> RenderableType:
     return Group(*parts, facts)
 
 
-def plan_json(known: Forecast) -> dict[str, Any]:
+def plan_json(expected: Forecast) -> dict[str, Any]:
     """Return the same as plain values, for a script."""
-    plan = known.plan
+    plan = expected.plan
     return {
         "path": str(plan.place.path),
         "format": plan.place.format,
         "backend": plan.backend.name,
         "compression": plan.options.compression,
-        "frames": known.frames,
+        "frames": expected.frames,
         "frame_bytes": list(plan.frame_bytes),
-        "pixel_bytes": known.pixel_bytes,
+        "pixel_bytes": expected.pixel_bytes,
         "pixel_files": plan.pixel_files,
-        "duration_s": round(known.duration_s, 3),
-        "free_bytes": known.free_bytes,
-        "fits_on_disk": known.fits_on_disk,
+        "duration_s": round(expected.duration_s, 3),
+        "free_bytes": expected.free_bytes,
+        "fits_on_disk": expected.fits_on_disk,
         "images": [image_to_json(image, image.shape) for image in plan.layout.images],
     }
 
 
-def short(known: Forecast) -> str:
-    """Return a run in one line: images, frames, bytes, and how long it takes."""
-    images, frames = len(known.plan.layout.images), known.frames
+def short(expected: Forecast) -> str:
+    """Return a run in one line: images, frames, bytes, and duration."""
+    images, frames = len(expected.plan.layout.images), expected.frames
     return (
         f"{count_text(images, 'image')}, {count_text(frames, 'frame')}, "
-        f"{size_text(known.pixel_bytes)}, at least {duration_text(known.duration_s)}"
+        f"{size_text(expected.pixel_bytes)}, at least {duration_text(expected.duration_s)}"
     )
 
 
-def too_little_space(known: Forecast) -> Iterator[str]:
-    """Yield that the disk is too small for the frames, when it is."""
-    if not known.fits_on_disk:
-        needed, free = size_text(known.pixel_bytes), size_text(known.free_bytes or 0)
-        packed = known.plan.options.compression
+def too_little_space(expected: Forecast) -> Iterator[str]:
+    """Yield a warning when the disk is too small for the frames."""
+    if not expected.fits_on_disk:
+        needed, free = size_text(expected.pixel_bytes), size_text(expected.free_bytes or 0)
+        packed = expected.plan.options.compression
         yield (
-            f"The run stores {needed} of pixels, but the disk of {known.plan.place.path} has only "
-            f"{free} free. "
+            f"The run stores {needed} of pixels, but {free} are free for "
+            f"{expected.plan.place.path}. "
             + ("Compressed, they may fit." if packed else "Free some space, or set --compression.")
         )
 
 
-def _pixels(known: Forecast) -> str:
-    compression = known.plan.options.compression
-    packed = f", less with {compression}" if compression else ", not compressed"
-    return f"{size_text(known.pixel_bytes)}{packed}"
+def _pixels(expected: Forecast) -> str:
+    compression = expected.plan.options.compression
+    packed = f", less when compressed with {compression}" if compression else ", not compressed"
+    return f"{size_text(expected.pixel_bytes)}{packed}"
 
 
-def _chunks(known: Forecast) -> str:
-    plan = known.plan
+def _chunks(expected: Forecast) -> str:
+    plan = expected.plan
     if plan.place.format == "ome-tiff":
-        return f"a page a frame, in {count_text(plan.pixel_files or 0, 'file')}"
+        return f"one page for each frame, in {count_text(plan.pixel_files or 0, 'file')}"
     image = plan.layout.images[0]
     text = _sizes(image.axis_names, image.spec.chunk_shape)
     if image.spec.shard_shape is not None:
         text += f", in shards of {_sizes(image.axis_names, image.spec.shard_shape)}"
     files = plan.pixel_files or 0
-    many = ": many; --chunks auto or --shards make fewer" if files > _MANY_FILES else ""
+    many = (
+        ", which is many; reduce them with --chunks auto or --shards" if files > _MANY_FILES else ""
+    )
     return f"{text}; {count_text(files, 'file')}{many}"
 
 
@@ -117,13 +121,13 @@ def _sizes(axes: tuple[str, ...], shape: tuple[int, ...]) -> str:
     return ", ".join(f"{axis}: {size}" for axis, size in zip(axes, shape, strict=True))
 
 
-def _writer(known: Forecast) -> str:
+def _writer(expected: Forecast) -> str:
     names = {"ome-zarr": "OME-Zarr 0.5", "ome-tiff": "OME-TIFF"}
-    return f"{known.plan.backend.name}, as {names[known.plan.place.format]}"
+    return f"{expected.plan.backend.name}, as {names[expected.plan.place.format]}"
 
 
-def _disk(known: Forecast) -> Text:
-    if known.free_bytes is None:
+def _disk(expected: Forecast) -> Text:
+    if expected.free_bytes is None:
         return Text("unknown", style="yellow")
-    style = "green" if known.fits_on_disk else "red"
-    return Text(f"{size_text(known.free_bytes)} free", style=style)
+    style = "green" if expected.fits_on_disk else "red"
+    return Text(f"{size_text(expected.free_bytes)} free", style=style)

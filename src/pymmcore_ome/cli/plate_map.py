@@ -1,4 +1,4 @@
-"""The wells of a plate as a small map for a terminal. It draws what it is told."""
+"""The wells of a plate as a small map for a terminal. It only draws."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pymmcore_ome.schema import Plate
 
-#: How a well is: with all its frames, with some, with none; or planned, before a run.
+#: The state of a well: with all its frames, some, or none; or planned, before a run.
 Filled = Literal["all", "some", "none", "planned"]
 _SIGNS: Final = {"all": "●", "some": "◐", "none": "○", "planned": "●", "unused": "·"}
 _ASCII_SIGNS: Final = {"all": "#", "some": "+", "none": "o", "planned": "#", "unused": "."}
@@ -31,17 +31,17 @@ _WORDS: Final = {
 def plate_map(
     plate: Plate, wells: Mapping[tuple[str, str], Filled], width: int, *, ascii_only: bool = False
 ) -> Text:
-    """Return a plate's wells as rows of signs, with a legend of the signs that are there.
+    """Return a plate's wells as rows of signs, with a legend of the signs used.
 
     Parameters
     ----------
     plate : Plate
-    wells : mapping of (row, column) names to how each is filled
-        Wells that are not named are not part of the run.
+    wells : mapping of (row, column) names to states
+        Other wells are not part of the run.
     width : int
-        Characters that there are; the columns move together where the plate is wide.
+        Available characters; the columns move together if the plate is wide.
     ascii_only : bool
-        For terminals that show nothing else.
+        For terminals that show only ASCII.
     """
     signs = _ASCII_SIGNS if ascii_only else _SIGNS
     margin = max(map(len, plate.rows)) + 1
@@ -63,7 +63,7 @@ def plate_map(
 
 
 def _header(plate: Plate, margin: int, step: int, longest: int) -> Text:
-    """Return the columns' names, or every fifth where they stand close."""
+    """Return the column names, or every fifth one if there is little space."""
     if step > longest:
         return Text(" " * margin + "".join(c.rjust(step) for c in plate.columns), style="bold")
     cells = [" "] * (step * len(plate.columns))

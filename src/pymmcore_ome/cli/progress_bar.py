@@ -1,6 +1,6 @@
-"""How far a run is: a bar in a terminal, and elsewhere a plain line now and then.
+"""The progress of a run: a bar in a terminal, and a plain line at intervals elsewhere.
 
-It shows what it is given and measures nothing itself. Nothing of it goes to standard output.
+It measures nothing itself, and writes nothing to standard output.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class ProgressBar:
     Parameters
     ----------
     console : Console
-        That of standard error.
+        The console of standard error.
     expected_s : float
-        How long the run takes at least.
+        The minimum duration of the run.
     """
 
     def __init__(self, console: Console, expected_s: float) -> None:
         self._console = console
         self._expected_s = expected_s
-        self._said_at = time.monotonic()
+        self._printed_at = time.monotonic()
         self._state = "Acquiring"
         self._bar: Bar | None = None
         if console.is_terminal and not console.is_dumb_terminal:
@@ -62,13 +62,13 @@ class ProgressBar:
             self._bar.update(self._task, description="Ended", left="")
             self._bar.stop()
 
-    def say(self, text: str, state: str | None = None) -> None:
-        """Print a line, above the bar where there is one."""
+    def print_line(self, text: str, state: str | None = None) -> None:
+        """Print a line, above the bar if there is one."""
         self._state = state or self._state
         self._console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def show(self, progress: Progress | None) -> None:
-        """Show how far the run is."""
+        """Show the progress."""
         if progress is None:
             return
         planned = progress.frames_planned
@@ -82,8 +82,8 @@ class ProgressBar:
                 completed=progress.frames_written, frames=frames, rate=rate, buffer=buffer,
                 left=left,
             )  # fmt: skip
-        elif time.monotonic() - self._said_at >= _EVERY_S:
-            self._said_at = time.monotonic()
+        elif time.monotonic() - self._printed_at >= _EVERY_S:
+            self._printed_at = time.monotonic()
             self._console.print(
                 f"{self._state}: {frames} frames, {rate}, buffer {buffer}, {left} left",
                 soft_wrap=True,

@@ -1,8 +1,7 @@
-"""How fast frames reach the disk, each way that they can be written. Cleans up after itself.
+"""How fast each backend and compression writes frames to a disk. Removes what it writes.
 
-The ways take turns, several times, and the system is made to find memory before each of them: a
-virtual machine gives freed memory back to its host, and the write that has to get it again is
-ten times slower than the write itself. Whoever came first would pay for all.
+The configurations alternate in several rounds, each after memory has been warmed up (see
+`pymmcore_ome.disk.warm_up`): otherwise, the first one would be slowed down by the system.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ _PATIENCE_S: Final = 10.0
 
 
 class Source(NamedTuple):
-    """Frames to write, and at what rate they come.
+    """Frames to write, and the rate at which the camera delivers them.
 
     Attributes
     ----------
     frames : list of array
         (height, width), or (height, width, 3).
     frames_per_s : float | None
-        None: no camera was asked.
+        None: without a camera.
     description : str
-        In a sentence.
+        One sentence.
     """
 
     frames: list[NDArray[Any]]
@@ -48,30 +47,32 @@ class Source(NamedTuple):
     description: str
 
 
-def made_up_source() -> Source:
-    """Return frames of 2048 x 2048 with the noise of a camera."""
+def synthetic_source() -> Source:
+    """Return synthetic frames of 2048 x 2048 with the noise of a camera."""
     frames = _noise((2048, 2048), np.dtype("uint16"))
-    return Source(frames, None, "Made-up frames, 2048 x 2048 uint16 (8.4 MB).")
+    return Source(frames, None, "Synthetic frames, 2048 x 2048 uint16 (8.4 MB).")
 
 
 def camera_source(config: Path, seconds: float) -> Source:
-    """Return frames of a camera as it is configured, and how fast it streams them.
+    """Return frames of a camera as configured, and how fast it streams them.
 
     Raises
     ------
     AcquisitionError
-        When there is no camera, or no frame comes.
+        When there is no camera, or it delivers no frame.
     """
     core = load_core(config)
     camera = core.getCameraDevice()
     if not camera:
-        raise AcquisitionError(f"{config} sets no camera (Property,Core,Camera,…).")
+        raise AcquisitionError(
+            f"{config} selects no camera. Add a line  Property,Core,Camera,NAME."
+        )
     frames, rate = _stream(core, seconds)
     shape, dtype = frames[0].shape, frames[0].dtype
     black = ""
-    if not any(frame.any() for frame in frames):  # black chunks are not even written
+    if not any(frame.any() for frame in frames):  # black chunks would not be written
         frames = _noise(shape, dtype)
-        black = " Its frames are black: noise is written in their place."
+        black = " Its frames are black, so noise is written instead."
     return Source(
         frames,
         rate,
@@ -82,7 +83,7 @@ def camera_source(config: Path, seconds: float) -> Source:
 
 
 def _stream(core: CMMCorePlus, seconds: float) -> tuple[list[NDArray[Any]], float]:
-    """Let the camera stream; return frames, of which no more than fit, and frames a second."""
+    """Start a sequence; return as many frames as fit in memory, and the frames a second."""
     frames: list[NDArray[Any]] = []
     count, began, ended = 0, 0.0, 0.0
     patience_s = seconds + _PATIENCE_S + 2 * core.getExposure() / 1000
@@ -95,7 +96,7 @@ def _stream(core: CMMCorePlus, seconds: float) -> tuple[list[NDArray[Any]], floa
                 continue
             frame = core.popNextImage()
             ended = time.monotonic()
-            if not frames:  # from the first on: starting a camera takes its time
+            if not frames:  # from the first frame on: a camera starts slowly
                 began, until = ended, min(until, ended + max(seconds, 0.1))
             count += 1
             if sum(f.nbytes for f in frames) < _MOST_BYTES and len(frames) < count:
@@ -104,21 +105,23 @@ def _stream(core: CMMCorePlus, seconds: float) -> tuple[list[NDArray[Any]], floa
     except RuntimeError as error:
         raise AcquisitionError(f"The camera could not stream: {error}.") from error
     if not frames:
-        raise AcquisitionError(f"The camera delivered no frame in {patience_s:.0f} s.")
+        raise AcquisitionError(
+            f"The camera delivered no frame in {patience_s:.0f} s. Check its trigger and exposure."
+        )
     exposure_s = max(core.getExposure() / 1000, 1e-4)
     rate = (count - 1) / (ended - began) if count > 1 else 1 / exposure_s
     return frames, rate
 
 
 def _noise(shape: tuple[int, ...], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
-    """Return frames such as a camera makes of dim, even light."""
+    """Return frames of a camera in dim, even light."""
     rng = np.random.default_rng(0)
     return [rng.poisson(60, shape).astype(dtype) for _ in range(4)]
 
 
 Measured = TypeVar("Measured", float, "Rate")
 _ROUNDS: Final = 3
-_MOST_TIMES: Final = 25  # the seconds of one way that all may take together
+_MOST_TIMES: Final = 25  # all configurations together, relative to the time for one
 _BUFFER_BYTES: Final = 256 << 20
 _LEAST_FRAMES: Final = 4
 
@@ -146,7 +149,7 @@ class Way(NamedTuple):
 
 
 def ways(source: Source) -> list[Way]:
-    """Return the ways that are worth trying here, the default ones first."""
+    """Return the ways that are worth measuring here, the default ones first."""
     chunks: Literal["auto"] | None = "auto" if source.frames[0].nbytes < 1 << 20 else None
     found = [
         Way("ome-zarr", "native", None, None),
@@ -180,7 +183,7 @@ def measured(
     Raises
     ------
     StorePathError
-        When nothing can be written there.
+        When the folder cannot be written to.
     """
     turn_s = seconds / _ROUNDS
     started = time.perf_counter()
@@ -248,7 +251,7 @@ def _schema(frame: Any, count: int) -> po.StorageSchema:
 
 
 def _sync() -> None:
-    """Wait until the system has written what it holds back, where it can be asked to."""
+    """Wait until the system has flushed its cache, where that can be requested."""
     if hasattr(os, "sync"):
         os.sync()
 
@@ -256,14 +259,14 @@ def _sync() -> None:
 @contextmanager
 def _folder(parent: Path, frame_bytes: int) -> Iterator[Path]:
     if not parent.is_dir():
-        raise StorePathError(f"{parent} is no folder. Give one on the disk that is to be tried.")
+        raise StorePathError(f"{parent} is not a folder. Choose one on the disk to measure.")
     needed = 4 * (_LEAST_FRAMES + 1) * frame_bytes
     if shutil.disk_usage(parent).free < needed:
-        raise StorePathError(f"{parent} has less than {needed / 1e6:.0f} MB left. Make room.")
+        raise StorePathError(f"{parent} has less than {needed / 1e6:.0f} MB left. Free some space.")
     try:
         folder = Path(tempfile.mkdtemp(prefix="pymmcore-ome-bench-", dir=parent))
     except OSError as error:
-        raise StorePathError(f"Nothing can be written to {parent}: {error}.") from error
+        raise StorePathError(f"{parent} cannot be written to: {error}.") from error
     try:
         yield folder
     finally:

@@ -12,20 +12,20 @@ from rich.text import Text
 
 from pymmcore_ome.errors import AcquisitionError, how_to_install
 
-from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, sizes
+from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, shards
 from .interrupts import CANCELED
-from .stores import FRAMES_NOT_AS_ASKED, checked, show_store
-from .terminal import err, out, print_json, print_warning, quoted, show
+from .stores import SETTINGS_NOT_APPLIED, checked, show_store
+from .terminal import err, out, print_content, print_json, print_warning, quoted
 
 if TYPE_CHECKING:
     from pymmcore_ome.stream import Summary
 
-#: Exit code of a run that was saved, and to which planned frames did not come.
+#: Exit code of a run that was saved but lacks planned frames.
 FRAMES_MISSING: Final = 3
 
 
 def demo(
-    name: Annotated[str, typer.Argument(help="Which demo; --list shows all.")] = "demo",
+    name: Annotated[str, typer.Argument(help="The name of a demo; see --list.")] = "demo",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -36,7 +36,7 @@ def demo(
     as_format: AsFormat = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the demos.")] = False,
 ) -> None:
-    """Run a real acquisition on the demo camera, save it, validate it, show it."""
+    """Run an acquisition on the demo camera, and save, validate, and show it."""
     from .microscope import demo_microscope, demo_sequences
 
     demos = demo_sequences()
@@ -52,7 +52,7 @@ def demo(
     from .microscope import load_core
     from .plan_text import short
     from .sequence_file import load_sequence
-    from .show import print_problems
+    from .store_text import print_problems
 
     path = Path(f"{name}.ome.zarr") if output is None else output
     target = Output(path, format=as_format, overwrite=overwrite)
@@ -66,8 +66,9 @@ def demo(
     _report(summary, as_json=False)
     problems, warnings = checked(summary.path)
     print_problems(out, problems, warnings)
+    _print_contact_sheet(summary, overwrite=overwrite)
     _print_hints(path, summary, is_zarr=target.format == "ome-zarr")
-    raise typer.Exit(_exit_code(summary, is_as_asked=not warnings) or (1 if problems else 0))
+    raise typer.Exit(_exit_code(summary, is_applied=not warnings) or (1 if problems else 0))
 
 
 def run(
@@ -87,7 +88,7 @@ def run(
     overwrite: Overwrite = False,
     as_format: AsFormat = None,
     backend: Annotated[
-        str | None, typer.Option(help="tensorstore, zarr-python, acquire-zarr, or tiff.")
+        str | None, typer.Option(help="native, tensorstore, zarr-python, acquire-zarr, or tiff.")
     ] = None,
     compression: Annotated[
         str | None, typer.Option(help="By name and level, such as zstd:3.")
@@ -96,19 +97,22 @@ def run(
         str | None, typer.Option("--chunks", help='"auto", or such as t=10,y=256,x=256.')
     ] = None,
     shard_sizes: Annotated[
-        str | None, typer.Option("--shards", help="Such as t=100; whole multiples of a chunk.")
+        str | None,
+        typer.Option(
+            "--shards", help='Such as t=100, in multiples of a chunk; "none": a file each chunk.'
+        ),
     ] = None,
     files: Annotated[str, typer.Option(help='"one", or "per-position": OME-TIFF only.')] = "one",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be stored; run nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be stored, without acquiring.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse to start where there would be a warning.")
+        bool, typer.Option("--strict", help="Turn warnings before the start into errors.")
     ] = False,
     unready: Annotated[
         str,
         typer.Option(
-            help='"refuse" what the microscope lacks, or "record": try it, and mark the frames.'
+            help='If the microscope lacks something: "refuse", or "record" to run and flag frames.'
         ),
     ] = "refuse",
     as_json: AsJson = False,
@@ -124,7 +128,7 @@ def run(
             "Option --output is missing: where to write, such as  --output exp.ome.zarr  or  "
             "--output exp.ome.tiff."
         )
-    chosen_chunks, chosen_shards = chunks(chunk_sizes), sizes(shard_sizes)
+    chosen_chunks, chosen_shards = chunks(chunk_sizes), shards(shard_sizes)
     from pymmcore_ome.acquisition import Output, forecast
     from pymmcore_ome.dataset import open_dataset, store_warnings
 
@@ -140,31 +144,29 @@ def run(
         files=files, unready=unready,  # type: ignore[arg-type]
     )  # fmt: skip
     plan = load_sequence(sequence)
-    _doubt(left_out(plan.model_copy(deep=True)), strict)
+    _warn(left_out(plan.model_copy(deep=True)), strict)
     target.check()
     core = load_core(config)
     expected = forecast(core, plan, target)
     if dry_run and as_json:
         print_json(plan_json(expected))
     elif dry_run:
-        show(plan_text(expected, out))
-        out.print("Nothing was run, nothing was written.", style="bold")
-    _doubt(too_little_space(expected), strict)
+        print_content(plan_text(expected, out))
+        out.print("Nothing was acquired or written.", style="bold")
+    _warn(too_little_space(expected), strict)
     if dry_run:
         return
     err.print(f"{short(expected)}. Ctrl-C cancels.", soft_wrap=True)
     summary = acquire(core, plan, target, err, expected.duration_s)
     _report(summary, as_json)
-    raise typer.Exit(
-        _exit_code(summary, is_as_asked=not store_warnings(open_dataset(summary.path)))
-    )
+    raise typer.Exit(_exit_code(summary, is_applied=not store_warnings(open_dataset(summary.path))))
 
 
-def _doubt(reasons: Iterable[str], strict: bool) -> None:
-    """Warn of what may go wrong, or refuse it."""
+def _warn(reasons: Iterable[str], strict: bool) -> None:
+    """Print warnings, or raise the first one as an error."""
     for reason in reasons:
         if strict:
-            raise AcquisitionError(f"{reason} Without --strict, this is only a warning.")
+            raise AcquisitionError(f"{reason} Remove --strict to run anyway.")
         print_warning(reason)
 
 
@@ -186,18 +188,41 @@ def _report(summary: Summary, as_json: bool) -> None:
     show_store(summary.path, as_json=False)
 
 
-def _exit_code(summary: Summary, *, is_as_asked: bool) -> int:
+def _exit_code(summary: Summary, *, is_applied: bool) -> int:
     if summary.status == "canceled":
         return CANCELED
     if summary.status != "complete":
         return 1
     if summary.frames_missing:
         return FRAMES_MISSING
-    return 0 if is_as_asked else FRAMES_NOT_AS_ASKED
+    return 0 if is_applied else SETTINGS_NOT_APPLIED
+
+
+def _print_contact_sheet(summary: Summary, *, overwrite: bool) -> None:
+    """Write a contact sheet next to a store, and print the command that shows it."""
+    from pymmcore_ome.dataset import open_dataset
+
+    from .contact_sheet import write_contact_sheet
+
+    target = summary.path.with_name(f"{summary.path.name}.png")
+    if target.exists() and not overwrite:
+        print_warning(f"{target.name} exists and was not replaced. Pass --overwrite to replace it.")
+        return
+    sheet = write_contact_sheet(open_dataset(summary.path), target)
+    out.print("\nLook at it:", style="bold")
+    command = f"python -m webbrowser {quoted(target.absolute().as_uri())}"
+    out.print(Text(f"  {command}"), soft_wrap=True)
+    rows, columns = ", ".join(sheet.rows), ", ".join(sheet.columns)
+    more = (
+        f" (the first {len(sheet.rows)} of {sheet.images})"
+        if len(sheet.rows) < sheet.images
+        else ""
+    )
+    out.print(Text(f"Rows: {rows}{more}. Columns: {columns}.", style="dim"), soft_wrap=True)
 
 
 def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
-    """Say how to open a store, in commands that work as they are printed."""
+    """Print commands that open a store, which work as printed."""
     from pymmcore_ome.dataset import open_dataset
 
     name = path.as_posix()
@@ -215,4 +240,4 @@ def _print_hints(path: Path, summary: Summary, *, is_zarr: bool) -> None:
         out.print(Text(f"  {hint}"), soft_wrap=True)
     if not find_spec("napari"):
         how = how_to_install("napari")
-        out.print(Text(f"napari comes with:  {how}", style="dim"), soft_wrap=True)
+        out.print(Text(f"To install napari:  {how}", style="dim"), soft_wrap=True)

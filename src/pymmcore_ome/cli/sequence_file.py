@@ -1,7 +1,7 @@
-"""Reading a sequence from a YAML or JSON file; what is wrong is said with its line.
+"""Reading a sequence from a YAML or JSON file; each problem is reported with its line.
 
-useq ignores fields that it does not know. Here they are refused: a misspelled `channels` would
-otherwise be a run without channels.
+useq ignores fields that it does not know. Here they are refused: with a misspelled `channels`,
+the run would have no channels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from pymmcore_ome.errors import SequenceError
 
-from .sequence_problems import Problem, nearest_problems, unknown_fields
+from .sequence_problems import Problem, Where, explained, place_name, problems_of
 
 
 def load_sequence(path: Path) -> useq.MDASequence:
@@ -26,7 +26,8 @@ def load_sequence(path: Path) -> useq.MDASequence:
     Raises
     ------
     SequenceError
-        When the file is missing, is no YAML or JSON, or is no sequence; with the line.
+        When the file is missing, is not YAML or JSON, or is not a sequence; with every problem
+        and its line.
     """
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
@@ -37,30 +38,24 @@ def load_sequence(path: Path) -> useq.MDASequence:
         raise SequenceError(f"{path} is not text in UTF-8: {error}") from error
     except OSError as error:
         raise SequenceError(f"{path} cannot be read: {error.strerror or error}") from error
-    is_json = path.suffix.casefold() == ".json"
-    fields = _parsed(path, text, is_json)
-    lines = Lines(text)
+    fields = _parsed(path, text, path.suffix.casefold() == ".json")
+    lines = _Lines(text)
     if not isinstance(fields, dict) or not fields:
-        raise SequenceError(f"{path} holds no sequence: expected fields such as  channels: [DAPI]")
-    for name, line in lines.repeated():
-        raise SequenceError(
-            f"{path}, line {line}: {name!r} is there twice, and only one of them would count."
-        )
-    if strange := [key for key in fields if not isinstance(key, str)]:
-        raise SequenceError(f"{path}: {strange[0]!r} is no name of a field.")
-    try:
-        sequence = useq.MDASequence(**_with_tuples(fields))
-    except ValidationError as error:
-        raise SequenceError(_told(path, lines, nearest_problems(error, fields))) from error
-    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
-        raise SequenceError(f"{path} is not a sequence: {error}") from error
-    if unknown := list(unknown_fields(fields, sequence)):
-        raise SequenceError(_told(path, lines, unknown))
-    return sequence
+        raise SequenceError(f"{path} has no sequence: expected fields such as  channels: [DAPI]")
+    fields = _with_tuples(fields)
+    problems = [*lines.repeated(), *problems_of(fields)]
+    if not problems:
+        try:
+            return useq.MDASequence(**fields)
+        except ValidationError as error:  # fields that do not fit together
+            problems = list(explained(error, fields))
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            raise SequenceError(f"{path} is not a sequence: {error}") from error
+    raise SequenceError(_listed(path, lines, problems))
 
 
 def _with_tuples(value: Any, name: str = "") -> Any:
-    """Return fields with positions such as ``[0, 0, 5]`` as tuples: useq takes no list for one."""
+    """Return fields with positions such as ``[0, 0, 5]`` as tuples, which useq requires."""
     if isinstance(value, dict):
         return {key: _with_tuples(item, str(key)) for key, item in value.items()}
     if isinstance(value, list):
@@ -96,19 +91,19 @@ def _parsed(path: Path, text: str, is_json: bool) -> Any:
     )
 
 
-def _told(path: Path, lines: Lines, problems: Sequence[Problem]) -> str:
-    """Say each problem with its line and its field."""
-    told = []
+def _listed(path: Path, lines: _Lines, problems: Sequence[Problem]) -> str:
+    """Return all problems as one message, each with its line and its field."""
+    items = []
     for where, problem in problems:
-        name = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".")
         line = lines.of(where)
-        told.append(f"line {line}: {name}: {problem}" if line else f"{name}: {problem}")
-    if len(told) == 1:
-        return f"{path}, {told[0]}"
-    return f"{path} is not a sequence:" + "".join(f"\n  {item}" for item in told)
+        start = f"line {line}: " if line else ""
+        items.append(f"{start}{place_name(where)}: {problem}")
+    if len(items) == 1:
+        return f"{path}, {items[0]}"
+    return f"{path} has {len(items)} problems:" + "".join(f"\n  {item}" for item in items)
 
 
-class Lines:
+class _Lines:
     """The lines of a text's fields, counted from 1."""
 
     def __init__(self, text: str) -> None:
@@ -129,22 +124,21 @@ class Lines:
             mark, node = found
         return None if mark is None else mark.line + 1
 
-    def repeated(self) -> Iterator[tuple[str, int]]:
-        """Yield each name that one mapping holds a second time, and its line."""
-        waiting = [self._root]
+    def repeated(self) -> Iterator[Problem]:
+        """Yield each name that a mapping contains twice: only one of its values would be used."""
+        waiting: list[tuple[Any, Where]] = [(self._root, ())]
         while waiting:
-            node = waiting.pop()
+            node, where = waiting.pop()
             if isinstance(node, yaml.SequenceNode):
-                waiting.extend(node.value)
+                waiting.extend((part, (*where, n)) for n, part in enumerate(node.value))
             elif isinstance(node, yaml.MappingNode):
-                seen = set()
+                seen: dict[str, int] = {}
                 for key, value in node.value:
-                    name = getattr(key, "value", None)
-                    if isinstance(name, str) and name in seen:
-                        yield name, key.start_mark.line + 1
-                    elif isinstance(name, str):
-                        seen.add(name)
-                    waiting.append(value)
+                    name, line = str(key.value), key.start_mark.line + 1
+                    if name in seen:
+                        yield (*where, name), f"is set twice, in lines {seen[name]} and {line}"
+                    seen.setdefault(name, line)
+                    waiting.append((value, (*where, name)))
 
 
 def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:

@@ -1,13 +1,13 @@
 """What is wrong with the fields of a sequence, and where in the file. It reads no file.
 
-A field of a sequence may be one of several kinds of plan. pydantic reports what is wrong with
-each of them; a person wants to hear of the one that was meant: whose fields were written.
+Each field is validated on its own, so that all problems are found at once. A field may be one of
+several kinds of plan; where none fits, every kind is listed with the reason.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -18,96 +18,162 @@ Where = tuple[str | int, ...]
 #: Where in the file, and what is wrong there.
 Problem = tuple[Where, str]
 
-#: The field that each axis runs through.
+#: The field of each axis.
 _PLANS: Final = {
     "t": "time_plan", "p": "stage_positions", "g": "grid_plan", "c": "channels", "z": "z_plan",
 }  # fmt: skip
-#: Fields that hold whatever the user likes.
-_FREE: Final = {"metadata"}
 _WELL: Final = re.compile(r"([A-Za-z])0*([1-9]\d?)")
+_USEQ_ERRORS: Final = (TypeError, ValueError, LookupError, ArithmeticError)
 
 
-def nearest_problems(error: ValidationError, fields: Mapping[str, Any]) -> list[Problem]:
-    """Return what pydantic found, of each field only for the kind of plan that was meant."""
-    tried: dict[Where, dict[tuple[Any, ...], list[Problem]]] = {}
-    for item in error.errors():
-        where, field, kind = _located(item, fields)
-        text = str(item.get("ctx", {}).get("error") or item["msg"])
-        given = item["input"]
-        if where == ("stage_positions",) and isinstance(given, Mapping):
-            for place, problem in plate_problems(given):
-                tried.setdefault((*where, *place), {}).setdefault((), []).append(
-                    ((*where, *place), problem)
-                )
-            continue
-        if item["type"] == "missing":
-            text = "is missing" + _misspelt(str(where[-1]), given)
-        elif item["type"].startswith("time_delta"):
-            text = f"expected seconds, such as 0.5, or {{minutes: 5}} (got {given!r:.80})"
-        elif item["loc"] == ("axis_order",):
-            text = f"expected some of t, p, g, c, z, each once, slowest first (got {given!r:.80})"
-        elif not isinstance(given, (dict, list)):
-            text = f"{text} (got {given!r:.80})"
-        tried.setdefault(field, {}).setdefault(kind, []).append((where, text))
-    return [
-        problem
-        for field, kinds in tried.items()
-        if not any(len(other) > len(field) and other[: len(field)] == field for other in tried)
-        for problem in min(
-            kinds.items(), key=lambda found: (_distance(found[0], _at(fields, field)), found[1])
-        )[1]
-    ]
-
-
-def unknown_fields(given: Any, made: Any, where: Where = ()) -> Iterator[Problem]:
-    """Yield the fields of a file that have no place in the sequence that was made of it."""
-    if isinstance(given, Mapping) and isinstance(made, BaseModel):
-        known = list(type(made).model_fields)
-        unknown = [key for key in given if key not in known]
-        if unknown and (meant := _as_meant(given)):
-            yield from (((*where, *place), text) for place, text in meant)
-            return
-        for key in unknown:
-            near = get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it may be {', '.join(known)}"
-            yield (*where, key), f"there is no such field; {hint}"
-        for key in given:
-            if key in known and key not in _FREE:
-                yield from unknown_fields(given[key], getattr(made, key), (*where, key))
-    elif isinstance(given, list):
-        parts = getattr(made, "phases", made)  # a list of times is a plan of phases
-        if isinstance(parts, (list, tuple)) and len(parts) == len(given):
-            for number, (value, part) in enumerate(zip(given, parts, strict=True)):
-                yield from unknown_fields(value, part, (*where, number))
+def problems_of(fields: Mapping[str, Any], where: Where = ()) -> Iterator[Problem]:
+    """Yield everything that is wrong with the fields of a sequence, unknown fields included."""
+    for key, value in fields.items():
+        at = (*where, key)
+        if key not in useq.MDASequence.model_fields:
+            yield at, _unknown(key, useq.MDASequence)
+        elif key == "stage_positions" and isinstance(value, Mapping):
+            yield from _plate_problems(value, at)
+        elif key in ("channels", "stage_positions") and isinstance(value, list):
+            for number, item in enumerate(value):  # one by one, as useq does not report the number
+                if isinstance(item, Mapping) and isinstance(item.get("sequence"), Mapping):
+                    yield from problems_of(item["sequence"], (*at, number, "sequence"))
+                    item = {name: part for name, part in item.items() if name != "sequence"}
+                yield from _item_problems(key, item, number, at)
+        else:
+            yield from _field_problems(key, value, at)
 
 
 def left_out(sequence: useq.MDASequence, of: str = "") -> Iterator[str]:
-    """Yield each plan that is given and never run, because the axis order leaves its axis out."""
+    """Yield each plan that is never run, because the axis order does not contain its axis."""
     axes = [str(axis) for axis in sequence.axis_order]
     for axis, field in _PLANS.items():
         if getattr(sequence, field) and axis not in axes:
             yield (
-                f"{of}{field} is given, but axis_order {''.join(axes)!r} leaves {axis!r} out, so "
-                "it is not run."
+                f"{of}{field} is not run, because axis_order {''.join(axes)!r} does not contain "
+                f"{axis!r}."
             )
     for number, position in enumerate(sequence.stage_positions):
         if position.sequence is not None:
             yield from left_out(position.sequence, f"stage_positions[{number}].sequence.")
 
 
-def plate_problems(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with fields that were written where positions or a plate stand.
-
-    useq itself only says that they are no plate.
-    """
-    if not set(given) & set(useq.WellPlatePlan.model_fields):
-        return [((), "expected a list of positions, such as [{x: 0, y: 0}], or a plate")]
+def _field_problems(key: str, value: Any, at: Where) -> Iterator[Problem]:
     try:
-        useq.WellPlatePlan.model_validate(given)
+        made = getattr(useq.MDASequence(**{key: value}), key)
     except ValidationError as error:
-        found = dict(nearest_problems(error, given))
+        yield from (((*at, *place[1:]), text) for place, text in explained(error, {key: value}))
+    except _USEQ_ERRORS as error:
+        yield at, str(error)
     else:
-        return [((), "this is no plate that useq takes")]
+        yield from _unknown_fields(value, made, at)
+
+
+def _item_problems(key: str, item: Any, number: int, at: Where) -> Iterator[Problem]:
+    try:
+        (made,) = getattr(useq.MDASequence(**{key: [item]}), key)
+    except ValidationError as error:
+        found = explained(error, {key: item})
+        yield from (((*at, number, *place[1:]), text) for place, text in found)
+    except _USEQ_ERRORS as error:
+        yield (*at, number), str(error)
+    else:
+        yield from _unknown_fields(item, made, (*at, number))
+
+
+def explained(error: ValidationError, fields: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what pydantic found; for a field of several kinds, one problem with all of them."""
+    tried: dict[Where, dict[str, list[Problem]]] = {}
+    for item in error.errors():
+        place: list[str | int] = []
+        field, kind, here = 0, "", fields
+        for part in item["loc"]:
+            is_key = isinstance(here, Mapping) and part in here
+            if is_key or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
+                place.append(part)
+                here = here[part]  # type: ignore[index]
+            elif part != item["loc"][-1] or item["type"] != "missing":
+                field, kind = len(place), str(part)
+            else:
+                place.append(part)
+        problems = tried.setdefault(tuple(place[:field]), {}).setdefault(kind, [])
+        problems.append((tuple(place), _message(item)))
+    for at, kinds in tried.items():
+        if any(len(other) > len(at) and other[: len(at)] == at for other in tried):
+            continue  # what is wrong further in explains it
+        if len(kinds) == 1:
+            yield from next(iter(kinds.values()))
+        else:
+            lines = [
+                f"\n    {kind}: {_joined((place[len(at) :], text) for place, text in found)}"
+                for kind, found in sorted(kinds.items(), key=lambda pair: len(pair[1]))
+            ]
+            yield at, "is none of these:" + "".join(lines)
+
+
+def _message(item: Any) -> str:
+    given, name = item["input"], item["loc"][-1]
+    if item["type"] == "missing":
+        near = get_close_matches(str(name), given, n=1) if isinstance(given, Mapping) else []
+        return "missing" + (f" (did you write {near[0]!r} instead?)" if near else "")
+    text = str(item.get("ctx", {}).get("error") or item["msg"])
+    if item["type"].startswith("time_delta"):
+        text = "expected seconds, such as 0.5, or {minutes: 5}"
+    elif item["loc"] == ("axis_order",):
+        text = "expected some of t, p, g, c, z, each once, slowest first"
+    return text if isinstance(given, (dict, list)) else f"{text} (got {given!r:.80})"
+
+
+def _unknown_fields(given: Any, made: Any, where: Where = ()) -> Iterator[Problem]:
+    """Yield the fields that useq ignored when it made a sequence of them."""
+    if isinstance(given, Mapping) and isinstance(made, BaseModel):
+        kind, others = type(made), _as_other_kinds(given)
+        for key, value in given.items():
+            if key not in kind.model_fields:
+                yield (*where, key), _unknown(key, kind) + others
+                others = ""
+            else:
+                yield from _unknown_fields(value, getattr(made, key), (*where, key))
+    elif isinstance(given, list):
+        parts = getattr(made, "phases", made)  # a list of times is a plan of phases
+        if isinstance(parts, (list, tuple)) and len(parts) == len(given):
+            for number, (value, part) in enumerate(zip(given, parts, strict=True)):
+                yield from _unknown_fields(value, part, (*where, number))
+
+
+def _unknown(key: object, kind: type[BaseModel]) -> str:
+    known = list(kind.model_fields)
+    near = get_close_matches(str(key), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+    return f"{kind.__name__} has no such field; {hint}"
+
+
+def _as_other_kinds(given: Mapping[str, Any]) -> str:
+    """Return why fields were not read as each kind of plan that has all of them."""
+    found = ""
+    for kind in vars(useq).values():
+        is_kind = isinstance(kind, type) and issubclass(kind, BaseModel)
+        if is_kind and set(given) <= set(kind.model_fields):
+            try:
+                kind.model_validate(given)
+            except ValidationError as error:
+                found += f"\n    {kind.__name__}: {_joined(explained(error, given))}"
+    return found
+
+
+def _plate_problems(given: Mapping[str, Any], at: Where) -> Iterator[Problem]:
+    """Yield what is wrong with a plate; useq only reports that it is not one."""
+    if not set(given) & set(useq.WellPlatePlan.model_fields):
+        yield at, "expected a list of positions, such as [{x: 0, y: 0}], or a plate"
+        return
+    try:
+        made = useq.WellPlatePlan.model_validate(given)
+    except ValidationError as error:
+        found = dict(explained(error, given))
+    except _USEQ_ERRORS as error:
+        found = {(): str(error)}
+    else:
+        found = dict(_unknown_fields(given, made))
     plate = given.get("plate")
     if ("plate",) in found and isinstance(plate, str):
         known = sorted(map(str, useq.registered_well_plate_keys()))
@@ -119,11 +185,11 @@ def plate_problems(given: Mapping[str, Any]) -> list[Problem]:
         found[("selected_wells",)] = (
             f"wells are given by row and column, counted from 0: expected {meant}"
         )
-    return list(found.items())
+    yield from (((*at, *place), text) for place, text in found.items())
 
 
 def _wells_by_number(wells: Any) -> str | None:
-    """Return names of wells, such as A1, as useq wants them; None where they are no names."""
+    """Return names of wells, such as A1, as useq expects them; None if they are not names."""
     names = wells if isinstance(wells, list) else [wells]
     matches = [_WELL.fullmatch(name) if isinstance(name, str) else None for name in names]
     found = [match for match in matches if match is not None]
@@ -133,87 +199,10 @@ def _wells_by_number(wells: Any) -> str | None:
     return f"[{rows}, {[int(match[2]) - 1 for match in found]}]"
 
 
-def _misspelt(missing: str, given: Any) -> str:
-    """Say which of the fields that were written may be the missing one, if one is like it."""
-    near = get_close_matches(missing, given, n=1) if isinstance(given, Mapping) else []
-    return f"; is {near[0]!r} meant to be it?" if near and near[0] != missing else ""
+def place_name(where: Where) -> str:
+    """Return a place as text: ``channels[1].exposure``."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".")
 
 
-def _located(
-    item: Mapping[str, Any], fields: Mapping[str, Any]
-) -> tuple[Where, Where, tuple[Any, ...]]:
-    """Split where pydantic saw a problem: the place, the field that was tried, and as what kind."""
-    where: list[str | int] = []
-    field: Where | None = None
-    kind: list[Any] = []
-    here: Any = fields
-    loc = item["loc"]
-    for number, part in enumerate(loc):
-        if isinstance(here, list) and isinstance(part, str):  # useq leaves the number out
-            holders = [
-                n
-                for n, one in enumerate(here)
-                if isinstance(one, Mapping) and part in one and _leads(one, loc[number:], item)
-            ]
-            if len(holders) == 1:
-                where.append(holders[0])
-                here = here[holders[0]]
-        is_key = isinstance(here, Mapping) and part in here
-        if is_key or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
-            where.append(part)
-            here = here[part]
-        elif item["type"] == "missing" and number == len(loc) - 1:
-            where.append(part)
-        else:
-            field = tuple(where)
-            kind.append(part)
-    return tuple(where), tuple(where) if field is None else field, tuple(kind)
-
-
-def _leads(one: Any, loc: tuple[str | int, ...], item: Mapping[str, Any]) -> bool:
-    """Whether following a location ends at the value that pydantic complained of."""
-    for part in loc:
-        if isinstance(one, list) and isinstance(part, str):
-            return True  # numbers are left out further in, too
-        try:
-            one = one[part]
-        except (LookupError, TypeError):
-            return False
-    return one is item["input"] or one == item["input"]
-
-
-def _at(fields: Any, where: Where) -> Any:
-    for part in where:
-        try:
-            fields = fields[part]
-        except (LookupError, TypeError):
-            return None
-    return fields
-
-
-def _distance(kind: tuple[Any, ...], given: Any) -> int:
-    """Count the fields that were written and that a kind of plan does not have.
-
-    One that it has by a like name counts half: it may be misspelt.
-    """
-    classes = [getattr(useq, part, None) for part in kind if isinstance(part, str)]
-    known = [
-        one.model_fields for one in classes if isinstance(one, type) and issubclass(one, BaseModel)
-    ]
-    if not known or not isinstance(given, Mapping):
-        return 0
-    unknown = [str(key) for key in given if key not in known[-1]]
-    return sum(1 if get_close_matches(key, known[-1], n=1) else 2 for key in unknown)
-
-
-def _as_meant(given: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with fields that only another kind of plan has: why it was not taken."""
-    found = []
-    for one in vars(useq).values():
-        is_kind = isinstance(one, type) and issubclass(one, BaseModel)
-        if is_kind and set(given) <= set(one.model_fields):
-            try:
-                one.model_validate(given)
-            except ValidationError as error:
-                found.append(nearest_problems(error, given))
-    return min(found, key=len, default=[])
+def _joined(problems: Iterable[Problem]) -> str:
+    return "; ".join(f"{place_name(where)}: {text}" for where, text in problems)

@@ -1,7 +1,8 @@
-"""Standard output and standard error, as terminals, files and pipes want them."""
+"""Standard output and standard error, for terminals, files, and pipes."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -14,12 +15,30 @@ from rich.text import Text
 
 from pymmcore_ome.errors import PymmcoreOmeError
 
-from .arguments import called
+from .arguments import option_name
 
-#: What no shell takes for anything else.
+#: Words that every shell reads literally.
 _PLAIN: Final = re.compile(r"[\w./:,+@=-]+")
-#: Files and pipes have no width; lines there are not broken for one.
+#: Files and pipes have no width; their lines are not wrapped for one.
 _WIDE: Final = 160
+
+
+def _spelled_out(error: UnicodeError) -> tuple[str, int]:
+    """Return what a terminal that lacks some letters shows for them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    words = (
+        _SPELLINGS.get(letter) or letter.encode("ascii", "backslashreplace").decode()
+        for letter in letters
+    )
+    return "".join(words), error.end
+
+
+#: The name of an error handler for text streams.
+SPELLED_OUT: Final = "pymmcore-ome"
+_SPELLINGS: Final = {"µ": "u", "…": "...", "“": '"', "”": '"'}
+codecs.register_error(SPELLED_OUT, _spelled_out)
 
 
 def _console(stderr: bool = False) -> Console:
@@ -33,8 +52,8 @@ out = _console()
 err = _console(stderr=True)
 
 
-def show(content: RenderableType) -> None:
-    """Print to standard output; in files and pipes without the spaces that fill lines up."""
+def print_content(content: RenderableType) -> None:
+    """Print to standard output, without trailing spaces in files and pipes."""
     if out.is_terminal:
         out.print(content)
         return
@@ -44,7 +63,7 @@ def show(content: RenderableType) -> None:
 
 
 def quoted(word: str) -> str:
-    """Return a word as a shell takes it: in double quotes where it needs any, as all of them do."""
+    """Return a word as a shell reads it, in double quotes if needed, which all shells accept."""
     if _PLAIN.fullmatch(word):
         return word
     if sys.platform != "win32" and set(word) & set('"$`\\!'):
@@ -52,17 +71,26 @@ def quoted(word: str) -> str:
     return '"' + word.replace('"', '\\"') + '"'
 
 
-def print_json(told: dict[str, Any]) -> None:
+def print_json(values: dict[str, Any]) -> None:
     """Print one JSON object to standard output."""
-    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    sys.stdout.write(json.dumps(values, indent=1) + "\n")
 
 
 def print_error(error: BaseException) -> None:
-    """Print what went wrong to standard error, as one message."""
-    text = error.told(called) if isinstance(error, PymmcoreOmeError) else str(error)
+    """Print an error to standard error, as one message."""
+    text = str(error)
+    if isinstance(error, PymmcoreOmeError):
+        text = error.message(option_name)
+    elif isinstance(error, PermissionError) and error.filename:
+        text = (
+            f"No permission to access {error.filename}. Choose another path, change its "
+            "permissions, or close the programs that use it."
+        )
+    elif isinstance(error, OSError) and error.filename:
+        text = f"{error.filename}: {error.strerror}."
     err.print(Text("Error: ", style="bold red"), Text(text), sep="", soft_wrap=True)
 
 
 def print_warning(text: str) -> None:
-    """Print what may go wrong to standard error."""
+    """Print a warning to standard error."""
     err.print(Text(f"Warning: {text}", style="yellow"), soft_wrap=True)

@@ -1,6 +1,6 @@
 """`recover`: write the closing documents of a store whose process died. It changes no pixel.
 
-The frames in the frame table are on disk already. What is missing is written when a stream is
+The frames in the frame table are on disk already. The rest is written when a stream is
 closed: final sizes, the channels and positions that arrived with frames, the OME-XML, the status.
 """
 

@@ -141,7 +141,7 @@ def write_at(file: BinaryIO | FileIO, at: int, pieces: Iterable[Any]) -> None:
     while first < len(left):
         done = os.pwritev(file.fileno(), left[first : first + _MOST_PIECES], at)
         if not done and any(piece.nbytes for piece in left[first : first + _MOST_PIECES]):
-            raise OSError(f"{file.name} takes nothing any more")
+            raise OSError(f"{file.name} accepts no more data")
         at += done
         while first < len(left) and done >= left[first].nbytes:
             done -= left[first].nbytes

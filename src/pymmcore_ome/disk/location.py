@@ -104,7 +104,7 @@ class StoreLocation:
         return tuple(dict.fromkeys((*self.parts, *(there.parts if there is not None else ()))))
 
     def first_link(self) -> Path | None:
-        """Return a link that is a part of the store, or None; a link to the store is none."""
+        """Return a link within the store, or None; a link to the store does not count."""
         files = [self.table, self.table.with_name(f"{self.table.name}.lock")]
         if self.is_folder:
             return _first_link(self.path)

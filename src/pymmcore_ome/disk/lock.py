@@ -1,6 +1,6 @@
 """`StoreLock`: one writer a store, across programs. It ends with its process, however that dies.
 
-A lock file beside the frame table, held through filelock; it is removed when it is released.
+A lock file next to the frame table, held through filelock; it is removed when it is released.
 Network disks that do not lock are not protected.
 """
 

@@ -1,6 +1,6 @@
 """The description of a TIFF file (its first page's ImageDescription), and nothing else of it.
 
-Enough to tell an OME-TIFF from a photograph, without a TIFF library. TIFF 6.0, section 2;
+Enough to distinguish an OME-TIFF from a photograph, without a TIFF library. TIFF 6.0, section 2;
 BigTIFF has wider numbers.
 """
 

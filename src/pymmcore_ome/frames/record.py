@@ -27,7 +27,7 @@ _NAN: Final = math.nan
 class FrameRecord:
     """One line of the frame table. Made when a frame is handed over.
 
-    It is JSON from then on, so that nobody can change it and nothing in it can fail later.
+    It is JSON from then on, so that it cannot change, and nothing in it can fail later.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class FrameRecord:
         Sorted into `COLUMNS` and the rest. A column's value that is no finite number stays
         in the rest, so that nothing is lost.
     arrival : int or None
-        How many frames came before: lines are in the order in which frames were written.
+        How many frames arrived earlier: lines are in the order in which frames were written.
     channel : str or None
         The name of its channel, where the metadata has none.
 
@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    """Return a value as a float; NaN where it is none."""
+    """Return a value as a float; NaN if it has none."""
     if not isinstance(value, (int, float, np.number)):
         return _NAN
     try:

@@ -1,7 +1,7 @@
-"""`AcquisitionRun`: one acquisition in a thread of its own, and how far it is. Knows no widget.
+"""`AcquisitionRun`: one acquisition in a thread of its own, and its progress. Without widgets.
 
-It saves through `install`, so that errors come back from the run itself. It never waits for
-the thread: who wants to know of the end is called.
+It saves through `install`, so that the run itself raises errors. It never waits for the thread;
+a callable reports the end.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _PAUSE_SETTLES_S: Final = 0.2  # far longer than from the runner's wait to its f
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes
     ----------
     phase : str
     progress : Progress | None
-        Of the store; None: not made yet, or nothing is saved.
+        Of the store; None: not created yet, or nothing is saved.
     frames_per_s, bytes_per_s : float
-        Written, over the last seconds.
+        Written, over the last few seconds.
     time_left_s : float | None
-        As it went so far; None: not known.
+        At the average rate so far; None: unknown.
     """
 
     phase: Phase
@@ -54,7 +54,7 @@ class RunSnapshot:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing comes any more."""
+        """Whether the run has ended."""
         return self.phase in ("complete", "canceled", "failed")
 
 
@@ -68,9 +68,9 @@ class AcquisitionRun:
     output : Output | None
         None: nothing is saved.
     ended : callable
-        Called when everything is down, in the acquisition's thread.
+        Called when everything is written, in the acquisition's thread.
     clock : callable
-        Seconds that only rise.
+        Returns seconds that never decrease.
     """
 
     def __init__(
@@ -88,48 +88,48 @@ class AcquisitionRun:
         self._core, self._sequence, self._ended, self._clock = core, sequence, ended, clock
         self._is_over = False
         self._has_begun = False
-        self._cancel_asked = False
-        self._pause_asked = False
+        self._is_cancel_requested = False
+        self._is_pause_requested = False
         self._paused_since: float | None = None
         self._seen: deque[tuple[float, int, int]] = deque()
         self._last_look: float | None = None
         self._active_s = 0.0
 
     def start(self) -> None:
-        """Start it; return at once.
+        """Start the run, and return at once.
 
         Raises
         ------
         AcquisitionError
-            When the core is acquiring already.
+            When the core is already acquiring.
         """
         if self._core.mda.is_running():
             raise AcquisitionError(
-                "An acquisition is running on this microscope already. Wait for its end, or "
+                "An acquisition is already running on this microscope. Wait until it ends, or "
                 "cancel it."
             )
         self._has_begun = True
         RunThread(self._work, ended=self._end, is_quiet=True).start()
 
     def cancel(self) -> None:
-        """Ask it to end after the present frame; what came is saved."""
-        self._cancel_asked = True
+        """Request the end after the current frame; acquired frames are saved."""
+        self._is_cancel_requested = True
         self._core.mda.cancel()
 
     def set_paused(self, paused: bool) -> None:
-        """Ask it to wait before the next frame, or to go on."""
-        self._pause_asked = paused
+        """Request a pause before the next frame, or its end."""
+        self._is_pause_requested = paused
         self._pause_runner(paused)
 
     def look(self) -> RunSnapshot:
-        """Return how far it is. Call it a few times a second, from one thread.
+        """Return the progress. Call it a few times a second, from one thread.
 
-        A cancel or a pause that the runner did not hear is asked for again here: one that came
-        before it listened, or just before a frame (the runner of pymmcore-plus 0.18 forgets it
-        there). A run is therefore called paused only when it has been so for a moment.
+        A cancel or a pause that the runner missed is repeated here: one before the runner was
+        ready, or just before a frame (the runner of pymmcore-plus 0.18 loses it there). Therefore,
+        a run counts as paused only after a moment.
         """
         if not self._is_over:
-            self._ask_again()
+            self._repeat_requests()
         progress = self.output.progress if self.output is not None else None
         now = self._clock()
         phase = self._phase(now)
@@ -155,10 +155,10 @@ class AcquisitionRun:
         self._is_over = True
         self._ended()
 
-    def _ask_again(self) -> None:
-        if self._cancel_asked:
+    def _repeat_requests(self) -> None:
+        if self._is_cancel_requested:
             self._core.mda.cancel()
-        elif self._pause_asked and self._runner_phase() in ("waiting", "acquiring"):
+        elif self._is_pause_requested and self._runner_phase() in ("waiting", "acquiring"):
             self._pause_runner(True)
 
     def _pause_runner(self, paused: bool) -> None:
@@ -173,17 +173,17 @@ class AcquisitionRun:
             if self.error is not None:
                 return "failed"
             return "canceled" if self._was_canceled() else "complete"
-        # until then, what the runner does is another run's
+        # until then, the runner belongs to another run
         runner = self._runner_phase() if self._has_begun else "idle"
         if runner == "finishing":
             return "finishing"
-        if self._cancel_asked:
+        if self._is_cancel_requested:
             return "canceling"
         if runner != "paused":
             self._paused_since = None
         elif self._paused_since is None:
             self._paused_since = now
-        if self._pause_asked:
+        if self._is_pause_requested:
             return "paused" if self._has_settled(now) else "pausing"
         return "starting" if runner in ("idle", "preparing") else "running"
 
@@ -193,10 +193,10 @@ class AcquisitionRun:
     def _was_canceled(self) -> bool:
         if self.summary is not None:
             return self.summary.status == "canceled"
-        return self._cancel_asked
+        return self._is_cancel_requested
 
     def _runner_phase(self) -> str:
-        """What the runner does; before pymmcore-plus 0.18, which does not tell, a guess."""
+        """Return the phase of the runner; a guess before pymmcore-plus 0.18."""
         runner = self._core.mda
         if (status := getattr(runner, "status", None)) is not None:
             return str(status.phase)
@@ -205,7 +205,7 @@ class AcquisitionRun:
         return "paused" if runner.is_paused() else "acquiring"
 
     def _rates(self, now: float, progress: Progress) -> tuple[float, float]:
-        """Return frames and bytes a second, over the last seconds."""
+        """Return frames and bytes a second, over the last few seconds."""
         self._seen.append((now, progress.frames_written, progress.bytes_written))
         while len(self._seen) > 2 and self._seen[1][0] <= now - _RATE_WINDOW_S:
             self._seen.popleft()

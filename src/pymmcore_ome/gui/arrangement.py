@@ -1,4 +1,4 @@
-"""`Arrangement`: two parts beside each other, one below the other, or as tabs, by the room."""
+"""`Arrangement`: two parts side by side, one below the other, or as tabs, by their size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-Way = Literal["beside", "below", "tabs"]
+Way = Literal["side by side", "below", "tabs"]
 _WIDE: Final = 960  # pixels
 _HIGH: Final = 880
 
@@ -16,12 +16,12 @@ _HIGH: Final = 880
 def way_for(width: int, height: int) -> Way:
     """Return how two parts are best shown in so many pixels."""
     if width >= _WIDE:
-        return "beside"
+        return "side by side"
     return "below" if height >= _HIGH else "tabs"
 
 
 class Arrangement(QWidget):
-    """Shows two widgets, and arranges them anew when its size changes.
+    """Shows two widgets, and rearranges them when its size changes.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ class Arrangement(QWidget):
         column.addWidget(self._splitter)
         column.addWidget(self._tabs)
         self.way: Way | None = None
-        self._arrange("beside")
+        self._arrange("side by side")
 
     def bring_up(self, part: QWidget) -> None:
-        """Show a part where only one is seen at a time."""
+        """Show a part if only one is visible at a time."""
         if self.way == "tabs":
             self._tabs.setCurrentWidget(part)
 
@@ -71,10 +71,10 @@ class Arrangement(QWidget):
                 self._splitter.setStretchFactor(number, 3 - number)
             part.show()
         if not is_tabs:
-            beside = way == "beside"
+            is_wide = way == "side by side"
             self._splitter.setOrientation(
-                Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical
+                Qt.Orientation.Horizontal if is_wide else Qt.Orientation.Vertical
             )
-            self._splitter.setSizes([620, 400] if beside else [640, 300])
+            self._splitter.setSizes([620, 400] if is_wide else [640, 300])
         self._tabs.setVisible(is_tabs)
         self._splitter.setVisible(not is_tabs)

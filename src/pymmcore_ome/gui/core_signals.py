@@ -1,7 +1,7 @@
-"""`CoreSignals`: what a core says, brought to the window's thread; frames stay where they are.
+"""`CoreSignals`: the signals of a core, delivered in the window's thread, but for frames.
 
-A frame is handed to a `NewestFrame` in the acquisition's thread: were it sent through Qt's
-queue, frames would gather there without bound while the window is busy.
+Frames are passed to a `NewestFrame` in the acquisition's thread. In Qt's queue, they would
+accumulate without bound while the window is busy.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class CoreSignals(QObject):
     Parameters
     ----------
     core : CMMCorePlus
-        Made after the QApplication, so that its signals are Qt's.
+        Created after the QApplication, so that its signals are Qt's.
     newest : NewestFrame
-        Gets every frame, in the acquisition's thread.
+        Receives every frame, in the acquisition's thread.
     parent : QObject, optional
 
     Raises
     ------
     AcquisitionError
-        When the core was made before the QApplication: its signals would come in the
-        acquisition's thread, where no widget may be touched.
+        When the core was created before the QApplication: its signals would be emitted in the
+        acquisition's thread, where widgets must not be used.
     """
 
     started = Signal()
@@ -57,19 +57,19 @@ class CoreSignals(QObject):
         is_of_qt: bool = isinstance(runner, QObject)
         if not is_of_qt:
             raise AcquisitionError(
-                "This CMMCorePlus was made before the QApplication, so its signals come in the "
-                "wrong thread for a window. Make the QApplication first, then the core."
+                "This CMMCorePlus was created before the QApplication, so its signals are emitted "
+                "in the wrong thread for a window. Create the QApplication first, then the core."
             )
         runner.sequenceStarted.connect(self._on_started)
         runner.sequenceFinished.connect(self._on_finished)
         core.events.propertyChanged.connect(self._on_property)
         for name in _CAMERA_SIGNALS:
             getattr(core.events, name).connect(self._on_camera)
-        # Qt takes these links away itself, since they lead to methods of a QObject
+        # Qt removes these connections itself, because they are methods of a QObject
         _tap_of(core).feed(newest)
 
     def image_infos(self) -> ImageInfos:
-        """Return `image_infos_of` the core, asked anew only when a camera has changed."""
+        """Return `image_infos_of` the core, updated only when a camera has changed."""
         if self._image_infos is None:
             self._image_infos = image_infos_of(self._core)
         return self._image_infos
@@ -91,16 +91,16 @@ class CoreSignals(QObject):
             self._on_camera()
 
     def _is_another_camera(self) -> bool:
-        """Whether the active camera is another one; asking for all tells of each of them."""
-        known = self._image_infos
-        return not known or known[0]["camera_label"] != self._core.getCameraDevice()
+        """Whether the active camera is another one; `image_infos_of` activates each in turn."""
+        infos = self._image_infos
+        return not infos or infos[0]["camera_label"] != self._core.getCameraDevice()
 
 
 class _FrameTap:
-    """Hands the frames of one core to whoever still wants them, in the acquisition's thread.
+    """Passes the frames of one core to every `NewestFrame`, in the acquisition's thread.
 
-    It is connected once for a core and never taken away: PyQt6 crashes where a slot is taken
-    away by one thread while another is calling it.
+    It is connected once for each core and never disconnected: PyQt6 crashes if one thread
+    disconnects a slot while another thread calls it.
     """
 
     def __init__(self, core: CMMCorePlus) -> None:
@@ -109,7 +109,7 @@ class _FrameTap:
         frames.connect(self._put, Qt.ConnectionType.DirectConnection)
 
     def feed(self, newest: NewestFrame) -> None:
-        """Hand frames to one more, as long as it lives."""
+        """Pass frames to one more, as long as it exists."""
         self._fed = (*(fed for fed in self._fed if fed() is not None), weakref.ref(newest))
 
     def _put(self, pixels: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
@@ -117,8 +117,8 @@ class _FrameTap:
             try:
                 if (newest := fed()) is not None:
                     newest.put(pixels, event, meta)
-            except Exception:  # a picture is not worth an acquisition
-                logger.exception("The newest frame cannot be shown")
+            except Exception:  # a picture must not stop an acquisition
+                logger.exception("Cannot show the newest frame")
 
 
 _taps: weakref.WeakKeyDictionary[Any, _FrameTap] = weakref.WeakKeyDictionary()

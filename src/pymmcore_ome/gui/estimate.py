@@ -1,6 +1,6 @@
-"""`Estimate`: what an acquisition will take, and what speaks against it. It writes nothing.
+"""`Estimate`: what an acquisition needs, and what prevents it. It writes nothing.
 
-An estimate may take seconds, for a long sequence or a slow disk: make it in a thread.
+An estimate may take seconds for a long sequence or a slow disk: create it in a thread.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from .save_settings import SaveSettings
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known before the start.
+    """The requirements of an acquisition, before the start.
 
     Attributes
     ----------
     path : Path | None
-        Where it would be saved; None: nowhere.
+        Where it will be saved; None: not saved.
     images, frames : int | None
-        None: no sequence, or nobody knows.
+        None: no sequence, or unknown.
     nbytes : int | None
         Of pixels, before compression.
     duration_s : float | None
         Of exposures and intervals alone.
     needed_bytes_per_s : float | None
-        What the camera brings at most, exposure after exposure.
+        The maximum rate of the camera, with one exposure directly after the other.
     free_bytes : int | None
     disk_bytes_per_s : float | None
-        As it was measured; None: not yet.
+        As measured; None: not yet.
     error : Exception | None
-        Why it cannot be run and saved like this.
+        Why it cannot be run or saved with these settings.
     """
 
     path: Path | None = None
@@ -53,12 +53,12 @@ class Estimate:
 
     @property
     def problem(self) -> str | None:
-        """Why it cannot be run and saved like this, and what to do; None: it can."""
+        """Why it cannot be run or saved, and what to do; None: it can."""
         return None if self.error is None else advice_on(self.error).text
 
     @property
     def lacks_space(self) -> bool:
-        """Whether the pixels, not compressed, are more than the disk has room for."""
+        """Whether the uncompressed pixels exceed the free space of the disk."""
         return (
             self.path is not None
             and self.nbytes is not None
@@ -68,7 +68,7 @@ class Estimate:
 
     @property
     def outruns_disk(self) -> bool:
-        """Whether the camera may bring frames faster than the disk was seen to take them."""
+        """Whether the camera may deliver frames faster than the disk was measured to write."""
         return (
             self.path is not None
             and self.needed_bytes_per_s is not None
@@ -78,7 +78,7 @@ class Estimate:
 
     @property
     def size_line(self) -> str:
-        """Images, frames, bytes, duration and free space, as one line."""
+        """Images, frames, bytes, duration, and free space, as one line."""
         parts = []
         if self.images is not None:
             parts.append(count_text(self.images, "image"))
@@ -94,31 +94,31 @@ class Estimate:
 
     @property
     def rate_line(self) -> str:
-        """What the camera brings and what the disk takes, as one line."""
+        """The rates of the camera and the disk, as one line."""
         if self.path is None:
             return ""
         parts = []
         if self.needed_bytes_per_s is not None:
-            parts.append(f"The camera brings up to {rate_text(self.needed_bytes_per_s)}")
+            parts.append(f"The camera delivers up to {rate_text(self.needed_bytes_per_s)}")
         if self.disk_bytes_per_s is not None:
-            parts.append(f"the disk takes {rate_text(self.disk_bytes_per_s)}")
+            parts.append(f"the disk writes {rate_text(self.disk_bytes_per_s)}")
         line = ", ".join(parts)
         return f"{line[:1].upper()}{line[1:]}." if line else ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What may go wrong, and what to do about it."""
+        """Possible problems, and what to do about them."""
         found = []
         if self.lacks_space and self.nbytes is not None and self.free_bytes is not None:
             found.append(
                 f"The disk may be full before the end: {size_text(self.nbytes)} are needed before "
                 f"compression, {size_text(self.free_bytes)} are free. Choose another folder, or "
-                "acquire less."
+                "acquire fewer frames."
             )
         if self.outruns_disk:
             found.append(
-                "The disk may be slower than the camera: frames gather in memory, and when that "
-                "is full, the acquisition waits. Choose a faster disk, or longer exposures."
+                "The disk may be slower than the camera: when the buffer is full, the acquisition "
+                "waits. Choose a faster disk, or longer exposures."
             )
         return tuple(found)
 
@@ -126,15 +126,15 @@ class Estimate:
 def estimate_of(
     settings: SaveSettings, plan: PlannedRun | None = None, disk_bytes_per_s: float | None = None
 ) -> Estimate:
-    """Return what an acquisition will take. Raises nothing foreseen: that is in `error`.
+    """Return what an acquisition needs. Expected errors are in `error`, and not raised.
 
     Parameters
     ----------
     settings : SaveSettings
-    plan : Plan, optional
-        None: only the place is looked at.
+    plan : PlannedRun, optional
+        None: only the path is checked.
     disk_bytes_per_s : float, optional
-        As `measure_disk` found it.
+        As measured by `measure_disk`.
     """
     facts: dict[str, Any] = {"disk_bytes_per_s": disk_bytes_per_s}
     try:

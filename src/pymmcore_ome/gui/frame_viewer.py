@@ -22,7 +22,7 @@ class FrameView(Protocol):
     """A widget that shows the newest frame."""
 
     def show_frame(self, frame: ShownFrame) -> None:
-        """Show a frame instead of the one before."""
+        """Show a frame instead of the previous one."""
 
     def clear(self) -> None:
         """Show no frame."""
@@ -71,7 +71,7 @@ class FrameViewer(QWidget):
         self.clear()
 
     def show_frame(self, frame: ShownFrame) -> None:
-        """Show a frame instead of the one before."""
+        """Show a frame instead of the previous one."""
         size = self._canvas.size() * self.devicePixelRatioF()
         gray = as_gray8(frame.pixels, size.height(), size.width())
         height, width = gray.shape[:2]

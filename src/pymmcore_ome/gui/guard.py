@@ -1,7 +1,7 @@
-"""`guarded`: an exception in a slot becomes a message, because Qt would end the program.
+"""`guarded`: an exception in a slot becomes a message, because Qt would abort the program.
 
-`Background`: work that takes a while, off the window's thread, the newest request only.
-`from_any_thread`: has a method called in the window's thread, and keeps nothing alive.
+`Background`: slow work outside the window's thread, for the newest request only.
+`from_any_thread`: calls a method in the window's thread, and keeps nothing alive.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ logger = logging.getLogger("pymmcore-ome")
 
 
 class Reports(Protocol):
-    """What can tell a person of an error."""
+    """An object that shows errors."""
 
     def report(self, error: BaseException) -> None:
-        """Show an error, in words that say what to do. Raises nothing."""
+        """Show an error and what to do about it. Raises nothing."""
 
 
 Slot = TypeVar("Slot", bound=Callable[..., Any])
 
 
 def guarded(slot: Slot) -> Slot:
-    """Wrap a method that Qt calls: what it raises goes to the object's `report`.
+    """Wrap a method that Qt calls: its exceptions go to the object's `report`.
 
-    Arguments of a signal that the method does not take are left out.
+    Arguments of a signal that the method does not accept are omitted.
     """
-    takes: Final = len(inspect.signature(slot).parameters) - 1
+    accepted: Final = len(inspect.signature(slot).parameters) - 1
 
     @functools.wraps(slot)
     def wrapper(self: Reports, *args: Any) -> Any:
         try:
-            return slot(self, *args[:takes])
-        except Exception as error:  # the one place from which nothing may go on
+            return slot(self, *args[:accepted])
+        except Exception as error:  # the one place that catches everything
             logger.error("In %s: %s", slot.__qualname__, error, exc_info=error)
             try:
                 self.report(error)
@@ -49,11 +49,11 @@ def guarded(slot: Slot) -> Slot:
                 logger.exception("The error could not be shown")
             return None
 
-    return wrapper  # type: ignore[return-value]  # as the method, but that it never raises
+    return wrapper  # type: ignore[return-value]  # the method, but it never raises
 
 
 class Background(QObject):
-    """Calculates in a thread, one thing at a time; of requests that wait, the last wins.
+    """Calculates in a thread, one request at a time; of waiting requests, the last wins.
 
     Emits `done` with a result, or `failed` with an exception, in the window's thread.
     """
@@ -68,11 +68,11 @@ class Background(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a result is still to come."""
+        """Whether a result is pending."""
         return self._is_busy
 
     def request(self, calculate: Callable[[], object]) -> None:
-        """Have something calculated; return at once."""
+        """Request a calculation, and return at once."""
         self._waiting = calculate
         if not self._is_busy:
             self._start()
@@ -92,31 +92,32 @@ class Background(QObject):
     def _on_ended(self, result: object, error: Exception | None) -> None:
         self._is_busy = False
         if self._waiting is not None:
-            self._start()  # what came is out of date
+            self._start()  # the result is outdated
         elif error is not None:
             self.failed.emit(error)
         else:
             self.done.emit(result)
 
 
-def _calculated(calculate: Callable[[], object], tell: Callable[..., None]) -> None:
-    """Calculate, and tell of the result or the error; knows nobody who waits for it."""
+def _calculated(calculate: Callable[[], object], report: Callable[..., None]) -> None:
+    """Calculate, and report the result or the error; keeps no reference to the caller."""
     try:
         result = calculate()
     except Exception as error:
-        tell(None, error)
+        report(None, error)
     else:
-        tell(result, None)
+        report(result, None)
 
 
 def from_any_thread(method: Callable[..., object]) -> Callable[..., None]:
-    """Return what has a method called in the window's thread, soon.
+    """Return a callable that calls a method in the window's thread.
 
-    It keeps the object in no thread, not even while it is called: were another thread the last
-    to keep it, a widget would be destroyed there, which Qt forbids. PySide6 then ends the program
-    when a timer of the widget fires. Of an object that is gone, nothing is called.
+    No other thread keeps a reference to the object, not even during the call: otherwise, that
+    thread might be the last one to release a widget and destroy it, which Qt forbids. PySide6 then
+    aborts the program when a timer of the widget fires. A destroyed object is not called.
 
-    To be made in the window's thread; to be called in any. In the window's, it calls at once.
+    Create it in the window's thread. It can be called in any thread; in the window's thread, it
+    calls at once.
     """
     kept, bell = weakref.WeakMethod(method), _bell()
 
@@ -127,7 +128,7 @@ def from_any_thread(method: Callable[..., object]) -> Callable[..., None]:
 
 
 class _Bell(QObject):
-    """Is heard in the thread it was made in. Never destroyed: other threads may ring it."""
+    """Its slot runs in the thread that created it. Never destroyed, as other threads use it."""
 
     rung = Signal(object, object)
 
@@ -140,7 +141,7 @@ class _Bell(QObject):
         if method is None:
             return
         owner = method.__self__
-        if isinstance(owner, QObject):  # of a closed window, Qt's part is gone
+        if isinstance(owner, QObject):  # the Qt part of a closed window is gone
             is_there = isalive(owner)  # type: ignore[no-untyped-call, unused-ignore]  # without Qt
             if not is_there:
                 return

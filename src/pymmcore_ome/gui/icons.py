@@ -1,9 +1,9 @@
-"""Icons of pymmcore-widgets where there is no network: plain ones of ours, and no wait.
+"""Replaces the icons of pymmcore-widgets without a network, and without waiting.
 
-pymmcore-widgets takes its icons from iconify.design, one request an icon, and superqt waits for
-each: where a firewall drops packets, as on many a microscope's computer, a panel takes half a
-minute to open, and stands still again at every icon that is new. Here the first that does
-not come is the last that is asked for. To be removed when pymmcore-widgets ships its icons.
+pymmcore-widgets loads its icons from iconify.design, one request for each icon, and superqt waits
+for each: behind a firewall that drops packets, as on many microscope computers, a panel needs half
+a minute to open, and freezes again for every new icon. After the first failure, no other icon is
+requested. Remove this when pymmcore-widgets ships its icons.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import superqt.iconify
 
-#: What our icons look like, on a field of 24 x 24, by words in the names of theirs.
+#: The shapes of our icons, on a field of 24 x 24, by words in the names of theirs.
 _SHAPES: Final = (
     ("arrow-left", "M20 11H8l5-5-1.5-1.5L4 12l7.5 7.5L13 18l-5-5h12z"),
     ("arrow-right", "M4 11h12l-5-5 1.5-1.5L20 12l-7.5 7.5L11 18l5-5H4z"),
@@ -41,7 +41,7 @@ _has_failed = False
 
 
 def without_waiting() -> None:
-    """Ask for no icon any more, in this program, once one did not come. May be called again."""
+    """Stop requesting icons in this program after one failed. May be called again."""
     iconify: Any = superqt.iconify
     if getattr(iconify.svg_path, "is_ours", False):
         return
@@ -65,7 +65,7 @@ _folder: tempfile.TemporaryDirectory[str] | None = None
 
 
 def plain_icon(name: str, color: str | None) -> Path:
-    """Return the SVG file of our icon that stands for one of theirs."""
+    """Return the SVG file of our icon that replaces one of theirs."""
     global _folder
     color = color or "gray"
     shape = next((shape for words, shape in _SHAPES if words in name), _PLAIN)

@@ -46,7 +46,7 @@ class MessageBar(QFrame):
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.action = QPushButton()
         self.copy = QPushButton("Copy")
-        self.copy.setToolTip("Copy the whole message")
+        self.copy.setToolTip("Copy the complete message")
         self.dismiss = QPushButton("Close")
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
@@ -71,7 +71,7 @@ class MessageBar(QFrame):
         *,
         of_settings: bool = False,
     ) -> None:
-        """Show a message instead of the one before.
+        """Show a message instead of the previous one.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
 """`NdvView`: the newest frame in the viewer of ndv, with its contrast and its histogram.
 
-ndv draws with OpenGL and takes its time for a frame: it is given as many as it can draw while
-the window stays free, the newest each time. It is handed frames, and no view of the store
-(`Output.view`): so it shows runs that are not saved, or were started elsewhere, and reads no disk.
+ndv draws slowly with OpenGL: it receives only as many frames as it can draw while the window stays
+responsive, always the newest. It shows frames and not a view of the store (`Output.view`): so it
+also shows runs that are not saved or were started elsewhere, and reads nothing from disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from .newest_frame import ShownFrame
 
 _LEAST_MS: Final = 80
-_SHARE: Final = 3  # of the window's time, drawing takes one part in so many and one
+_SHARE: Final = 3  # drawing uses one part in so many and one of the window's time
 
 
 class NdvView(QWidget):
@@ -40,7 +40,7 @@ class NdvView(QWidget):
         self.setMinimumSize(200, 200)
 
     def show_frame(self, frame: ShownFrame) -> None:
-        """Show a frame instead of the one before, as soon as there is time."""
+        """Show a frame instead of the previous one, as soon as there is time."""
         self._waiting = frame
         if not self._resting.isActive():
             self._draw()
@@ -53,12 +53,12 @@ class NdvView(QWidget):
 
     @property
     def caption(self) -> str:
-        """What is written under the frame."""
+        """The text under the frame."""
         return self._label.text()
 
     @property
     def pixels(self) -> NDArray[Any] | None:
-        """The frame that is shown, as the camera delivered it."""
+        """The displayed frame, as the camera delivered it."""
         return self._viewer.data
 
     def _draw(self) -> None:
@@ -69,7 +69,7 @@ class NdvView(QWidget):
         try:
             self._viewer.data = frame.pixels
             self._label.setText(frame.caption)
-        except Exception as error:  # a picture is not worth an acquisition
+        except Exception as error:  # a picture must not stop an acquisition
             self._label.setText(f"{frame.caption} (ndv cannot show it: {error})")
         spent_ms = (time.monotonic() - began) * 1000
         self._resting.start(max(_LEAST_MS, round(_SHARE * spent_ms)))

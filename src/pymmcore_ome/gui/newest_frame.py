@@ -1,7 +1,7 @@
-"""`NewestFrame`: the frame that came last, and how to show it. One frame is held, no more.
+"""`NewestFrame`: the latest frame, and how to show it. It holds only one frame.
 
-It is put from the acquisition thread and taken from the window's; the window looks when it
-has time, so that it can never hold up an acquisition.
+The acquisition thread puts frames, and the window's thread takes them when it has time, so that
+it never delays an acquisition.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 import useq
 from numpy.typing import NDArray
 
-_SAMPLES_PER_SIDE = 128  # pixels looked at to find the contrast
+_SAMPLES_PER_SIDE = 128  # pixels that determine the contrast
 
 
 class ShownFrame(NamedTuple):
-    """A frame and what it is a frame of."""
+    """A frame with its position, channel, indices, and camera."""
 
     pixels: NDArray[Any]
     position: str
@@ -27,7 +27,7 @@ class ShownFrame(NamedTuple):
 
     @property
     def caption(self) -> str:
-        """What it is a frame of, as one line."""
+        """Position, channel, indices, and camera, as one line."""
         position = f"Position {self.position}" if self.position else ""
         return " · ".join(
             part for part in (position, self.channel, self.place, self.camera) if part
@@ -42,17 +42,17 @@ class NewestFrame:
         self._newest: tuple[NDArray[Any], useq.MDAEvent, Mapping[str, Any]] | None = None
 
     def put(self, pixels: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
-        """Remember a frame instead of the one before. The array is not copied."""
+        """Keep a frame instead of the previous one. The array is not copied."""
         self._newest = pixels, event, meta
         self.count += 1
 
     def take(self) -> ShownFrame | None:
-        """Return the newest frame if nobody took it yet."""
+        """Return the newest frame, or None if it was already returned."""
         newest, self._newest = self._newest, None
         return None if newest is None else _described(*newest)
 
     def start_again(self) -> None:
-        """Count from 0; called when an acquisition starts."""
+        """Count from 0 again, when an acquisition starts."""
         self.count = 0
 
 
@@ -75,13 +75,13 @@ def _described(pixels: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, An
 
 
 def as_gray8(pixels: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]:
-    """Return a frame as 8-bit gray or RGB, its contrast stretched to what is in it.
+    """Return a frame as 8-bit gray or RGB, with its contrast stretched.
 
     Parameters
     ----------
     pixels : array, (height, width) or (height, width, 3)
     height, width : int
-        What is to be shown: of larger frames only every n-th pixel is taken.
+        The size to show: larger frames are subsampled.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def as_gray8(pixels: NDArray[Any], height: int, width: int) -> NDArray[np.uint8]
 
 
 def contrast_of(pixels: NDArray[Any]) -> tuple[float, float]:
-    """Return the values to show as black and white: all but the outermost pixels lie between."""
+    """Return the values to show as black and white, from percentiles of the pixels."""
     steps = tuple(max(1, size // _SAMPLES_PER_SIDE) for size in pixels.shape[:2])
     low, high = np.percentile(pixels[:: steps[0], :: steps[1]], (0.2, 99.8))
     return float(low), float(high)

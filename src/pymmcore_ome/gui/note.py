@@ -43,7 +43,7 @@ class Note(QLabel):
         self.show()
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Hide the text."""
         super().clear()
         self.hide()
 

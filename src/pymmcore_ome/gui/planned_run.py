@@ -1,6 +1,6 @@
-"""`PlannedRun`: a sequence and the microscope that is to run it, and what that will take.
+"""`PlannedRun`: a sequence, the microscope that will run it, and what the run will store.
 
-It is made in the window's thread, and asked in another: nothing moves, and no file is made.
+It is created in the window's thread and used in another: nothing moves, and no file is created.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pymmcore_plus.metadata.functions import image_infos as image_infos_of_all
 from pymmcore_ome.acquisition import Forecast, Output, check_ready, forecast, is_standard
 from pymmcore_ome.errors import AcquisitionError, PymmcoreOmeError
 
-#: Of a run that is not saved, the sizes are those of a store; it is never made.
+#: The sizes of an unsaved run are those of this store, which is never created.
 _NOWHERE: Final = Path("nowhere.ome.zarr")
 ImageInfos = Sequence[Mapping[str, Any]]
 
 
 def image_infos_of(core: CMMCorePlus) -> ImageInfos:
-    """Return what pymmcore-plus says of all cameras, the active one first.
+    """Return the image infos of pymmcore-plus for all cameras, the active one first.
 
-    Of several, each becomes the active one for a moment: not to be called while anything is
-    acquired, nor more often than needed. Of one alone, the core is only asked.
+    With several cameras, each becomes the active one for a moment: do not call this during an
+    acquisition, nor more often than necessary. A single camera stays active.
     """
     if not core.getCameraDevice():
         return ()
@@ -39,7 +39,7 @@ def image_infos_of(core: CMMCorePlus) -> ImageInfos:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """What is to be acquired.
+    """A sequence that will be acquired.
 
     Attributes
     ----------
@@ -56,28 +56,28 @@ class PlannedRun:
 
     @classmethod
     def of(cls, core: CMMCorePlus, sequence: useq.MDASequence) -> Self:
-        """Return the plan of a sequence with the cameras as they are set now."""
+        """Return the planned run of a sequence with the current settings of the cameras."""
         return cls(core, sequence, image_infos_of(core))
 
     def forecast(self, output: Output | None) -> Forecast | None:
-        """Return what a run will store. May take seconds, for a long sequence.
+        """Return what a run will store. May take seconds for a long sequence.
 
         Parameters
         ----------
         output : Output | None
-            None: nothing is saved. What only a store would refuse is then no error, and the
-            forecast None.
+            None: nothing is saved. Errors of a store alone are then ignored, and the forecast is
+            None.
 
         Raises
         ------
         PymmcoreOmeError
-            Whatever the run would be refused for.
+            When the run would be refused.
         RuntimeError
             When a device does not answer.
         """
         is_refused = output is None or output.unready == "refuse"
         if is_refused and is_standard(self.core.mda.engine):
-            check_ready(self.core, self.sequence)  # a window cannot run it all the same
+            check_ready(self.core, self.sequence)  # a window cannot run it anyway
         expected = None
         with suppress(PymmcoreOmeError) if output is None else nullcontext():
             expected = forecast(
@@ -88,19 +88,19 @@ class PlannedRun:
             )
         if expected is not None and expected.frames == 0:
             raise AcquisitionError(
-                "This sequence takes no frame. Add a channel, a position, a time or a plane."
+                "This sequence acquires no frame. Add a channel, a position, a time, or a plane."
             )
         return expected
 
     def fastest_bytes_per_s(self, expected: Forecast) -> float | None:
-        """Return what the cameras bring when one exposure follows the other; None: not known."""
+        """Return the rate of the cameras with one exposure directly after the other, or None."""
         exposures_ms = [c.exposure or self.core.getExposure() for c in self.sequence.channels] or [
             self.core.getExposure()
         ]
         frames, cameras = expected.frames, self.core.getNumberOfCameraChannels()
         if not frames or not sum(exposures_ms):
             return None
-        if cameras > 1:  # all of them at once, which may differ in size
+        if cameras > 1:  # all at once; they may differ in size
             event_bytes = cameras * expected.pixel_bytes / frames
         else:
             event_bytes = max(expected.plan.frame_bytes)

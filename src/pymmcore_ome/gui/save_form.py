@@ -1,4 +1,4 @@
-"""`SaveForm`: the widgets of the `SavePanel`, and what they show. It decides nothing."""
+"""`SaveForm`: the widgets of the `SavePanel`. It decides nothing."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from .save_settings import CHUNK_PRESETS, SaveSettings, backends_of, compression
 
 _FORMAT_NAMES: Final = {"ome-zarr": "OME-Zarr", "ome-tiff": "OME-TIFF"}
 _CHUNK_TIPS: Final = (
-    "What is stored, and read, as one piece.\n"
-    "one frame: right for large frames.\n"
+    "The smallest part of an array that is read and written.\n"
+    "one frame: for large frames.\n"
     f"gathered: small frames together, at least {LEAST_CHUNK_BYTES >> 20} MiB a chunk.\n"
-    "tiles: parts of a frame, for viewers of large frames."
+    "tiles: parts of a frame, for viewing large frames."
 )
 
 
@@ -68,7 +68,7 @@ class Choice(QComboBox):
 
 
 class SaveForm(QGroupBox):
-    """Shows settings and what they take."""
+    """Shows settings and an estimate."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Save", parent)
@@ -76,7 +76,7 @@ class SaveForm(QGroupBox):
         self._lay_out()
 
     def show_settings(self, chosen: SaveSettings) -> None:
-        """Make every widget show the settings; no signal is sent."""
+        """Show the settings in all widgets, without sending signals."""
         was_blocked = self.blockSignals(True)
         self.setChecked(chosen.is_on)
         self.blockSignals(was_blocked)
@@ -100,7 +100,7 @@ class SaveForm(QGroupBox):
         self.chunks.setToolTip("A TIFF stores whole frames." if is_tiff else _CHUNK_TIPS)
 
     def show_estimate(self, estimate: Estimate) -> None:
-        """Show what the next acquisition takes, and what speaks against it."""
+        """Show what the next acquisition needs, and what prevents it."""
         path = estimate.path
         self._target.setText(f"Next: {path.name}" if path is not None else "")
         self._target.setToolTip(str(path or ""))
@@ -123,16 +123,17 @@ class SaveForm(QGroupBox):
         self.browse.setToolTip("Choose the folder to save in")
         self.name = QLineEdit()
         self.name.setPlaceholderText("Name of the experiment")
-        self.name.setToolTip("A number is added, so that nothing is ever overwritten.")
+        self.name.setToolTip("A number is added, so that nothing is overwritten.")
         self.format = Choice()
         self.backend = Choice()
-        self.backend.setToolTip("What writes the pixels.")
+        self.backend.setToolTip("The library that writes the pixels.")
         self.compression = Choice()
-        self.compression.setToolTip("Without loss. None is fastest; zstd is small and fast.")
+        self.compression.setToolTip("Lossless. None is fastest; zstd is small and fast.")
         self.chunks = Choice()
         self.measure = QToolButton()
         self.measure.setText("Measure disk")
-        self.measure.setToolTip("Write a file for a second, to see what the disk takes.")
+        self.measure.setAccessibleName("Measure the speed of the disk")
+        self.measure.setToolTip("Measure how fast the disk writes. The file is removed.")
         self._target, self._size, self._rate = (QLabel() for _ in range(3))
         for label in (self._target, self._size, self._rate):
             label.setWordWrap(True)

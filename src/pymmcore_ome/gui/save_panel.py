@@ -1,7 +1,6 @@
-"""`SavePanel`: folder, name, format and the like, with what the next acquisition will take.
+"""`SavePanel`: folder, name, format, and more, with an estimate of the next acquisition.
 
-A face on `SaveSettings`. It saves nothing itself, and never waits for a disk: what takes a
-while is done in a thread.
+It edits `SaveSettings`. It saves nothing itself, and never waits for a disk: threads do slow work.
 """
 
 from __future__ import annotations
@@ -22,25 +21,25 @@ from .planned_run import PlannedRun
 from .save_form import SaveForm
 from .save_settings import SaveSettings
 
-_SETTLE_MS: Final = 250  # typing goes on; only what stays is looked at
+_SETTLE_MS: Final = 250  # while someone types, nothing is estimated
 _rates = DiskRates()  # of the disks of this computer, for all panels
 
 
 class SavePanel(SaveForm):
-    """Chooses where and how to save, and shows what that takes. Use it in the main thread.
+    """Selects where and how to save, and shows an estimate. Use it in the main thread.
 
-    It numbers names so that nothing is overwritten, and refuses to overwrite anything. It
-    can stand in any panel: ``core.run_mda(sequence, output=panel.output())``.
+    It numbers names and refuses to overwrite anything. It can be part of any panel:
+    ``core.run_mda(sequence, output=panel.output())``.
 
     Parameters
     ----------
     settings : SaveSettings, optional
-        What is chosen at first.
+        The initial settings.
     core : CMMCorePlus, optional
-        The core that will run; goes into `output`. None: ``CMMCorePlus.instance()`` then.
+        The core that will run, for `output`. None: ``CMMCorePlus.instance()``.
     measures_disk : bool
-        Measure the speed of a disk once, when its folder is chosen (a second at most; a file
-        is written and removed).
+        Measure the speed of a disk once, when its folder is selected (in about a second; the
+        file is removed).
     parent : QWidget, optional
     """
 
@@ -80,48 +79,48 @@ class SavePanel(SaveForm):
 
     @property
     def settings(self) -> SaveSettings:
-        """What is chosen now."""
+        """The current settings."""
         return self._settings
 
     def metadata(self) -> dict[str, Any]:
-        """Return what is chosen, as it is kept with a sequence."""
+        """Return the current settings, as stored with a sequence."""
         return self._settings.to_metadata()
 
     def set_settings(self, settings: SaveSettings) -> None:
-        """Choose something else; the panel shows it."""
+        """Replace the settings, and show them."""
         self._settings = settings
         self.show_settings(self._settings)
         self._changed()
 
     def set_plan(self, plan: PlannedRun | None) -> None:
-        """Show sizes and rates for a sequence; None: for none."""
+        """Show sizes and rates for a sequence, or for none."""
         self._plan = plan
         self._settle.start()
 
     def output(self) -> Output | None:
         """Return the object for ``mda.run(output=…)``; None when saving is switched off.
 
-        Looks at the folder for the next free number.
+        Reads the folder for the next free number.
 
         Raises
         ------
         StorePathError, OptionError
-            When it cannot be saved like this; says why.
+            When these settings cannot be used, with the reason.
         """
         return self._settings.output(core=self._core)
 
     @property
     def estimate(self) -> Estimate:
-        """What was reckoned last. It comes a moment after a change."""
+        """The latest estimate. It follows a change after a moment."""
         return self._estimate
 
     @property
     def disk_rates(self) -> DiskRates:
-        """What is known of the speed of disks."""
+        """The measured rates of disks."""
         return _rates
 
     def set_still(self, is_still: bool) -> None:
-        """Hold still while an acquisition runs: nothing is changed, reckoned or measured."""
+        """Disable changes, estimates, and measurements while an acquisition runs."""
         self._is_still = is_still
         self.setEnabled(not is_still)
         if not is_still:
@@ -235,7 +234,7 @@ class SavePanel(SaveForm):
     @guarded
     def _on_not_measured(self, error: Exception) -> None:
         self._measure_ended()
-        self._problem.show_text("warning", f"The disk could not be measured: {error}.")
+        self._problem.show_text("warning", f"The speed of the disk could not be measured: {error}.")
 
     def _measure_ended(self) -> None:
         self.measure.setText("Measure disk")

@@ -1,4 +1,4 @@
-"""`SaveSettings`: what a person chose about saving. Plain and frozen; it touches no widget."""
+"""`SaveSettings`: where and how to save. Plain and frozen, without widgets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from pymmcore_ome.errors import OptionError, StorePathError
 from pymmcore_ome.layout import Chunks
 from pymmcore_ome.schema import unsafe_reason
 
-#: Where settings are kept in the metadata of a sequence, and where pymmcore-widgets keeps its own.
+#: The keys of our settings, and of those of pymmcore-widgets, in the metadata of a sequence.
 METADATA_KEY: Final = "pymmcore_ome"
 _WIDGETS_KEY: Final = "pymmcore_widgets"
 
-#: What the names of chunk presets stand for.
+#: The chunks of each preset.
 CHUNK_PRESETS: Final[dict[str, Chunks]] = {
     "one frame": None,
     "gathered": "auto",
@@ -39,12 +39,12 @@ CHUNK_PRESETS: Final[dict[str, Chunks]] = {
 class SaveSettings:
     """Where and how to save the next acquisition.
 
-    It never names a path that exists: each acquisition gets the next number.
+    It never returns an existing path: each acquisition gets the next number.
 
     Attributes
     ----------
     folder : Path
-        Made when it does not exist.
+        Created if it does not exist.
     name : str
         Without number and suffix.
     format : ``"ome-zarr"`` | ``"ome-tiff"``
@@ -53,7 +53,7 @@ class SaveSettings:
     compression : str | None
         ``"name"`` or ``"name:level"``, as `Output`.
     chunks : str
-        One of `CHUNK_PRESETS`. Means nothing for OME-TIFF.
+        One of `CHUNK_PRESETS`; ignored for OME-TIFF.
     is_on : bool
         False: nothing is saved.
     """
@@ -71,12 +71,12 @@ class SaveSettings:
         return replace(self, **changes)
 
     def named(self, text: str) -> Self:
-        """Return a copy with the name that was typed; a known suffix chooses the format."""
+        """Return a copy with a name as typed; a known suffix selects the format."""
         name, format_ = split_suffix(text.strip())
         return self.replace(name=name).with_format(self.format if format_ is None else format_)
 
     def with_format(self, format_: Format) -> Self:
-        """Return a copy of another format; what that cannot do goes back to its default."""
+        """Return a copy of another format; options that it lacks return to their defaults."""
         if format_ == self.format:
             return self
         kept = self.compression is not None and self.compression in compressions_of(format_)
@@ -85,12 +85,12 @@ class SaveSettings:
         )
 
     def next_path(self) -> Path:
-        """Return where the next acquisition goes. Looks at the folder, which may take a while.
+        """Return the path of the next acquisition. Reads the folder, which may be slow.
 
         Raises
         ------
         StorePathError
-            When the folder or the name cannot be used; says why.
+            When the folder or the name cannot be used, with the reason.
         """
         if reason := unsafe_reason(self.name):
             raise StorePathError(
@@ -103,7 +103,7 @@ class SaveSettings:
         if not existing.is_dir():
             raise StorePathError(f"{existing} is a file, not a folder. Choose another folder.")
         if not os.access(existing, os.W_OK):
-            raise StorePathError(f"You may not write into {existing}. Choose another folder.")
+            raise StorePathError(f"No permission to write to {existing}. Choose another folder.")
         try:
             return next_path(folder, self.name, default_suffix(self.format))
         except OSError as error:
@@ -112,19 +112,19 @@ class SaveSettings:
             ) from error
 
     def output(self, path: Path | None = None, *, core: Any = None) -> Output | None:
-        """Return the object for ``mda.run(output=…)``, or None when nothing is to be saved.
+        """Return the object for ``mda.run(output=…)``, or None if nothing is saved.
 
         Parameters
         ----------
         path : Path, optional
-            None: the next free one.
+            None: the next free path.
         core : CMMCorePlus, optional
             As `Output`.
 
         Raises
         ------
         StorePathError, OptionError
-            When these settings cannot be used; says why.
+            When these settings cannot be used, with the reason.
         """
         if not self.is_on:
             return None
@@ -149,10 +149,10 @@ class SaveSettings:
         }  # fmt: skip
 
     def from_metadata(self, metadata: Mapping[str, Any]) -> Self:
-        """Return a copy with what a sequence's metadata says of saving; ours goes before theirs.
+        """Return a copy with the save settings in a sequence's metadata; ours have precedence.
 
-        What cannot be used here (an unknown format, a backend that is not installed) is left
-        out: such a file may come from another microscope.
+        Settings that cannot be used here (an unknown format, a backend that is not installed) are
+        ignored: the file may be from another microscope.
         """
         ours = metadata.get(METADATA_KEY)
         if isinstance(ours, Mapping) and isinstance(ours.get("save"), Mapping):
@@ -184,7 +184,7 @@ class SaveSettings:
 
 
 def backends_of(format_: Format) -> tuple[str, ...]:
-    """Return the names of the backends that write a format here, its default first."""
+    """Return the names of the backends that write a format, its default first."""
     default = find_backend(None, format_)
     fitting = [name for name in available_backends() if _writes(name, format_)]
     return tuple(sorted(fitting, key=lambda n: (find_backend(n, format_) is not default, n)))
@@ -196,7 +196,7 @@ def compressions_of(format_: Format) -> tuple[str, ...]:
 
 
 def nearest_folder(path: Path) -> Path:
-    """Return the path itself, or the nearest above it that exists."""
+    """Return the path itself, or the nearest parent that exists."""
     for folder in (path, *path.parents):
         if folder.exists():
             return folder
@@ -215,7 +215,7 @@ _NUMBERED: Final = re.compile(r"(?P<base>.*\S)_(?P<number>\d{3,9})")
 
 
 def split_number(name: str) -> tuple[str, int]:
-    """Return a name without its number, and the number, 1 where it has none.
+    """Return a name without its number, and the number, or 1.
 
     Examples
     --------
@@ -227,17 +227,17 @@ def split_number(name: str) -> tuple[str, int]:
 
 
 def next_path(folder: Path, name: str, suffix: str) -> Path:
-    """Return the path of the next acquisition of a name: one above all that are there.
+    """Return the path of the next acquisition: its number exceeds all existing ones.
 
-    Everything with the name and a number counts, of whatever format, hidden or in other
-    letter case: a number is not used twice for different things.
+    Everything with the name and a number counts, in any format and letter case, also if hidden:
+    no number is used twice.
 
     Parameters
     ----------
     folder : Path
         Need not exist.
     name : str
-        A number at its end is the least that is used.
+        A number at its end is the lowest that is used.
     suffix : str
         Such as ``".ome.zarr"``.
 
@@ -254,5 +254,5 @@ def next_path(folder: Path, name: str, suffix: str) -> Path:
                 if found := taken.fullmatch(entry.name):
                     number = max(number, int(found[1]) + 1)
     except FileNotFoundError:
-        pass  # it will be made
+        pass  # it will be created
     return folder / f"{base}_{number:03d}{suffix}"

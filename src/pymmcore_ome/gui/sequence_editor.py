@@ -1,6 +1,6 @@
 """`SequenceEditor`: the MDAWidget of pymmcore-widgets, without its save box and its buttons.
 
-It describes a sequence, and runs nothing: that is asked for by a signal.
+It describes a sequence and runs nothing: a signal requests a run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SequenceEditor(MDAWidget):
     ----------
     core : CMMCorePlus
     save_metadata : callable
-        Asked for what of saving is to be kept with a sequence.
+        Returns the save settings to store with a sequence.
     parent : QWidget, optional
     """
 
@@ -49,21 +49,21 @@ class SequenceEditor(MDAWidget):
         self.save_info.hide()
         self.control_btns.hide()
         if (layout := self.layout()) is not None:
-            layout.setContentsMargins(0, 4, 0, 0)  # it stands in a panel that has margins
+            layout.setContentsMargins(0, 4, 0, 0)  # the panel around it has margins
         self._name_units()
 
     def value(self) -> useq.MDASequence:
-        """Return the sequence; how it is to be saved is in its metadata."""
+        """Return the sequence, with the save settings in its metadata."""
         sequence = super().value()
         if saved := self._save_metadata():
             sequence.metadata[METADATA_KEY] = {"save": saved}
         return sequence
 
     def setValue(self, value: useq.MDASequence) -> None:
-        """Show a sequence. What its metadata says of saving is told by `settingsLoaded`.
+        """Show a sequence. `settingsLoaded` reports its metadata.
 
-        One that cannot be shown as it is, since the microscope lacks a channel for instance, is
-        told by `failed`, and the editor stays as it was.
+        `failed` reports a sequence that cannot be shown unchanged, for instance because the
+        microscope lacks a channel; the editor then stays as it was.
         """
         before = self._checked_value()
         try:
@@ -76,9 +76,9 @@ class SequenceEditor(MDAWidget):
             self._show(before)
             self.failed.emit(
                 SequenceError(
-                    f"This sequence was not loaded, since the panel cannot show it: "
-                    f"{'; '.join(lost)}. Check that it was made for this microscope; what a "
-                    "panel cannot show, pymmcore-ome run can acquire."
+                    f"This sequence was not loaded, because the panel cannot show it: "
+                    f"{'; '.join(lost)}. Check that it is for this microscope, or acquire it with  "
+                    "pymmcore-ome run."
                 )
             )
         else:
@@ -101,22 +101,22 @@ class SequenceEditor(MDAWidget):
         positions: Any = self.stage_positions
         if not isinstance(value.stage_positions, useq.WellPlatePlan) and getattr(
             positions, "_plate_plan", None
-        ):  # pymmcore-widgets (0.12) would go on with the wells of the plate that was shown before
+        ):  # pymmcore-widgets (0.12) would keep the wells of the previous plate
             positions._plate_plan = None
             positions._set_position_table_editable(True)
         super().setValue(value)
-        self.valueChanged.emit()  # which its tables leave out for some changes
+        self.valueChanged.emit()  # which its tables omit for some changes
 
     def set_still(self, is_still: bool) -> None:
-        """Hold still while an acquisition runs: nothing can be changed."""
+        """Disable changes while an acquisition runs."""
         self.setEnabled(not is_still)
-        # MDAWidget enables everything at the end of a run, also autofocus that is not there
+        # MDAWidget enables everything at the end of a run, even a missing autofocus
         refresh = getattr(self, "_update_autofocus_enablement", None)
         if not is_still and refresh is not None:
             refresh()
 
     def _name_units(self) -> None:
-        """Say in which unit the one column is that does not say it."""
+        """Add the unit to the one column without it."""
         table = self.channels.table()
         for number in range(table.columnCount()):
             header = table.horizontalHeaderItem(number)
@@ -124,10 +124,10 @@ class SequenceEditor(MDAWidget):
                 header.setText("Z Offset [µm]")
 
     def mend_tables(self) -> None:
-        """Show the numbers in tables. To be called when rows may have been added.
+        """Show the numbers in tables. Call this when rows may have been added.
 
-        Qt from 6.11.3 on shows nothing in a spin box whose style sheet takes its border away,
-        as pymmcore-widgets does in tables. To be removed when either does otherwise.
+        Qt 6.11.3 and later show nothing in a spin box whose style sheet removes its border, as
+        pymmcore-widgets does in tables. Remove this when either of them changes.
         """
         if _HIDES_NUMBERS:
             for box in self.findChildren(QAbstractSpinBox):
@@ -136,31 +136,31 @@ class SequenceEditor(MDAWidget):
                     box.setFrame(False)
 
     def execute_mda(self, output: object) -> None:
-        """Ask for the sequence to be run."""
+        """Request a run of the sequence."""
         self.runRequested.emit(self.value())
 
     def load(self, file: str | Path | None = None) -> None:
-        """Load a sequence from a YAML or JSON file; None: ask for one."""
+        """Load a sequence from a YAML or JSON file; None: show a file dialog."""
         try:
             super().load(file)
-        except Exception as error:  # in a slot: nothing may go on from here
+        except Exception as error:  # in a slot, which must not raise
             cause = error.__cause__ or error
             self.failed.emit(
                 SequenceError(
-                    f"This file is no sequence that can be shown: {cause}. Choose a YAML or JSON "
-                    "file of a useq MDASequence."
+                    f"This file is not a sequence that the panel can show: {cause}. Choose a YAML "
+                    "or JSON file of a useq MDASequence."
                 )
             )
 
     def save(self, file: str | Path | None = None) -> None:
-        """Save the sequence to a file; None: ask for its name."""
+        """Save the sequence to a file; None: show a file dialog."""
         try:
             super().save(file)
-        except Exception as error:  # in a slot: nothing may go on from here
+        except Exception as error:  # in a slot, which must not raise
             self.failed.emit(
                 PymmcoreOmeError(
-                    f"The settings could not be saved: {error}. Choose another file, its name "
-                    "ending in .yaml or .json."
+                    f"The sequence could not be saved: {error}. Choose another file whose name "
+                    "ends in .yaml or .json."
                 )
             )
 

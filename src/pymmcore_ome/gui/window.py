@@ -1,6 +1,6 @@
-"""The window of ``pymmcore-ome gui``: an `AcquisitionPanel`, and what a program of its own needs.
+"""The window of ``pymmcore-ome gui``: an `AcquisitionPanel`, and the program around it.
 
-The only place that touches the whole program: its QApplication and its hooks for errors.
+The only place that affects the whole program: its QApplication and its error hooks.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class AcquisitionWindow(QMainWindow):
         self.panel.runEnded.connect(self._on_run_ended)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Close at once when nothing runs; else ask, cancel, and close when all is down."""
+        """Close at once if nothing runs; otherwise ask, cancel, and close when all is written."""
         if event is None or not self.panel.is_running:
             return super().closeEvent(event)
         event.ignore()
@@ -68,7 +68,7 @@ class AcquisitionWindow(QMainWindow):
         return None
 
     def stop(self) -> None:
-        """Cancel what runs, and close when all of it is written."""
+        """Cancel the acquisition, and close when all of it is written."""
         self._closes_at_end = True
         self.panel.cancel()
         if not self.panel.is_running:
@@ -101,15 +101,15 @@ class AcquisitionWindow(QMainWindow):
 
 
 class _Hooks:
-    """Takes what nobody caught to the window's message, and Ctrl-C to its end. A context manager.
+    """Shows uncaught exceptions in the window, and closes it at Ctrl-C. A context manager.
 
-    Without it, Qt ends the program at an exception, and hears no Ctrl-C.
+    Without it, Qt aborts the program at an exception, and ignores Ctrl-C.
     """
 
     def __init__(self, window: AcquisitionWindow) -> None:
         self._uncaught = _Uncaught(from_any_thread(window.panel.report))
         self._stop = from_any_thread(window.stop)
-        self._listening = QTimer()  # Python hears a signal only while it runs
+        self._listening = QTimer()  # Python handles a signal only while it runs
         self._listening.setInterval(200)
         self._listening.timeout.connect(_listen)
 
@@ -127,10 +127,10 @@ class _Hooks:
 
 
 class _Uncaught:
-    """Reports what nobody caught. Holds nothing of Qt's.
+    """Reports uncaught exceptions. Holds nothing of Qt's.
 
-    Every thread keeps the hooks that were set when it was made, until it is gone itself: a hook
-    that kept the window let it be destroyed by a thread that ended later.
+    Every thread keeps the hooks of its start until it ends: a thread that ended later would
+    destroy a window that a hook kept.
     """
 
     def __init__(self, report: Callable[[BaseException], None]) -> None:
@@ -139,7 +139,7 @@ class _Uncaught:
     def of_program(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        logger.critical("Nobody caught this: %s", error, exc_info=(kind, error, trace))
+        logger.critical("Uncaught exception: %s", error, exc_info=(kind, error, trace))
         self._report(error)
 
     def of_thread(self, args: threading.ExceptHookArgs) -> None:
@@ -152,10 +152,10 @@ def _listen() -> None:
 
 
 def application() -> QApplication:
-    """Return the QApplication; make it if there is none. Before the core is made."""
-    found = QApplication.instance()
-    if isinstance(found, QApplication):
-        return found
+    """Return the QApplication, and create it if necessary. Call this before creating the core."""
+    present = QApplication.instance()
+    if isinstance(present, QApplication):
+        return present
     made = QApplication(sys.argv[:1])
     made.setApplicationName("pymmcore-ome")
     return made
@@ -164,12 +164,12 @@ def application() -> QApplication:
 def show_window(
     load_core: Callable[[], CMMCorePlus], settings: SaveSettings, **options: Any
 ) -> int:
-    """Open the window and stay until it is closed; return the exit code.
+    """Open the window, wait until it is closed, and return the exit code.
 
     Parameters
     ----------
     load_core : callable
-        Makes the core; called after the QApplication is made.
+        Creates the core; called after the QApplication was created.
     settings : SaveSettings
     **options
         As `AcquisitionWindow`.

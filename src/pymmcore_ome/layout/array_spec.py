@@ -46,10 +46,10 @@ class AxisStride(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ArraySpec:
-    """The array of an image: axes, pixel type, and how frames lie in it.
+    """The array of an image: axes, pixel type, and where frames are in it.
 
-    All images that are alike share one object, whose identity is its equality: what is made
-    once for a thousand fields of a plate is kept under it.
+    All images that are alike share one object, which is equal to itself alone: it is the key of
+    everything that is made once for a thousand fields of a plate.
 
     An *index* counts elements of the array in storage order, y and x left out. A *plane* is
     one frame, counted the same way: the samples of an RGB pixel are three elements of the
@@ -69,7 +69,7 @@ class ArraySpec:
     significant_bits : int | None
         Bits of a pixel that carry signal. None: all.
     samples : int
-        Samples of a pixel, which lie next to each other on the channel axis (3 for RGB).
+        Samples of a pixel, which are next to each other on the channel axis (3 for RGB).
     repeat_axis, repeat_step : int
         Axis along which repeats of an index are laid (-1: none), and how far apart.
     """
@@ -123,7 +123,7 @@ class ArraySpec:
 
     @cached_property
     def repeats(self) -> int:
-        """How often an acquisition index may come."""
+        """How many frames may have the same acquisition index."""
         if self.repeat_axis < 0:
             return 1
         size = self.axes[self.repeat_axis].size
@@ -261,10 +261,10 @@ class ArraySpec:
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """One image: a place in the store, a name, and an array.
+    """One image: its place in the store, its name, and its array.
 
-    What is asked most often of the array can be asked of the image as well; all else is
-    asked of `spec`.
+    The properties of the array that are used most are properties of the image as well; all
+    others are in `spec`.
 
     Attributes
     ----------
@@ -377,7 +377,7 @@ def array_spec(
     repeats : int
         The time axis is that many times as long; one is added where there is none.
     camera, camera_number
-        What delivers the frames. None: they are as the schema says.
+        What delivers the frames. None: as the schema declares.
     """
     y, x = schema.dimensions[-2:]
     dtype, samples, bits = schema.dtype, schema.samples, schema.significant_bits

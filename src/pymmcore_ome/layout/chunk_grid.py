@@ -31,7 +31,7 @@ class ChunkGrid:
     ----------
     spec : ArraySpec
     order : FrameOrder or None
-        Where it is a loop nest, it tells which places are not planned.
+        Where it is a loop nest, the places that it leaves out need not be waited for.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class ChunkGrid:
         )
 
     def unplanned(self, chunk_index: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        """Yield the offsets in a chunk that the plan leaves out, where it can say cheaply."""
+        """Yield the offsets in a chunk that the plan leaves out, where it is a loop nest."""
         if self._order is None:
             return
         start = self.start(chunk_index)
@@ -109,7 +109,7 @@ class ChunkGrid:
 def boxes(mask: NDArray[Any]) -> Iterator[tuple[slice, ...]]:
     """Yield boxes that hold every true element of a mask once, and no other.
 
-    Neighbours along the first axis are joined where they are alike.
+    Neighbors along the first axis are joined where they are alike.
     """
     if mask.ndim == 0:
         if mask:

@@ -99,7 +99,7 @@ def with_default_shards(layout: Layout) -> Layout:
 
 
 def default_shard_shape(spec: ArraySpec, loops: Sequence[Dimension]) -> tuple[int, ...] | None:
-    """Return the shape of shards of whole frames, taken along the axes that come fastest.
+    """Return the shape of shards of whole frames, along the fastest axes.
 
     At most 1,024 frames and 1 GiB, and no more than the image has; an axis that is cut is cut
     into shards that are about alike. For a backend that writes frames into shards one by one.
@@ -141,8 +141,8 @@ def default_shard_shape(spec: ArraySpec, loops: Sequence[Dimension]) -> tuple[in
 def schema_with_default_shards(schema: StorageSchema) -> StorageSchema:
     """Return the schema of images that are not known yet, whose axes then have shards.
 
-    No axis says how long it will be: shards are long in time, and take a few elements of the
-    others. A place where no frame comes costs 32 bytes.
+    The lengths of the axes are unknown: shards are long in time, and hold a few elements of the
+    others. A place without a frame costs 32 bytes.
     """
     if any(dim.chunk_size or dim.shard_size for dim in schema.dimensions):
         return schema
@@ -175,12 +175,13 @@ def _fastest_axes(spec: ArraySpec, loops: Sequence[Dimension]) -> list[int]:
 def auto_chunk_shape(
     spec: ArraySpec, loops: Sequence[Dimension], least_bytes: int = LEAST_CHUNK_BYTES
 ) -> tuple[int, ...]:
-    """Return the shape of chunks of whole frames that come one directly after the other.
+    """Return the shape of chunks of whole frames that are acquired directly after each other.
 
-    The loops are taken from the fastest outwards, each as a whole until one is enough in
-    part, as long as the frames taken are a box of the array. A loop over positions ends it:
-    frames of other images come in between. A chunk size that the schema declares stays. A frame
-    of half of the least is a chunk of its own: to gather it would cost a copy, for one file in two.
+    Loops are added from the fastest outwards, each as a whole until a part of one is enough,
+    as long as the frames of the chunk are a box of the array. A loop over positions ends it:
+    frames of other images are acquired in between. A chunk size that the schema declares stays.
+    A frame of at least half of `least_bytes` is a chunk of its own: to gather two would cost a
+    copy, and save one file in two.
 
     Parameters
     ----------
@@ -200,20 +201,20 @@ def auto_chunk_shape(
     if 2 * unit_bytes >= least_bytes:
         return best
     strides = {stride.name: stride for stride in spec.axis_strides if stride.size != 1}
-    # loops that are taken as a whole, be it a box already or not
+    # loops that are added as a whole, whether they are a box already or not
     inner: tuple[AxisStride, ...] = ()
     for loop in reversed(loops):
         if loop.size == 1 or (loop.makes_images and loop.kind == "camera"):
             continue  # frames of another camera in between cost memory, but no second write
-        taken_bytes = unit_bytes * prod(step.size or 1 for step in inner)
-        if loop.kind == "position" or max(taken_bytes, _nbytes(spec, best)) >= least_bytes:
+        inner_bytes = unit_bytes * prod(step.size or 1 for step in inner)
+        if loop.kind == "position" or max(inner_bytes, _nbytes(spec, best)) >= least_bytes:
             break
         stride = strides[loop.name]
         if spec.axes[stride.axis].chunk_size:
             if not _is_held(stride, spec):
                 break
             continue
-        wanted = ceil(least_bytes / taken_bytes)
+        wanted = ceil(least_bytes / inner_bytes)
         for count in _counts(stride, wanted, spec.axes[stride.axis].shard_size):
             box = _box(spec, (*inner, stride._replace(size=count)))
             if box is not None:
@@ -237,22 +238,22 @@ def _counts(stride: AxisStride, wanted: int, shard: int | None) -> Iterator[int]
     yield from range(first - 1, 1, -1)
 
 
-def _box(spec: ArraySpec, taken: Sequence[AxisStride]) -> tuple[int, ...] | None:
-    """Return the chunk that holds these steps and no others; None when there is none.
+def _box(spec: ArraySpec, strides: Sequence[AxisStride]) -> tuple[int, ...] | None:
+    """Return the chunk that holds these loops and no others; None when there is none.
 
-    Cameras and channels share an axis: what is taken must be a run of it from 0, and so must
+    Cameras and channels share an axis: their steps must be a run of it from 0, and so must
     every chunk after the first.
     """
     shape = list(_one_frame(spec))
-    for axis in {stride.axis for stride in taken}:
+    for axis in {stride.axis for stride in strides}:
         size = shape[axis]
         for stride in sorted(
-            (stride for stride in taken if stride.axis == axis), key=lambda a: a.step
+            (stride for stride in strides if stride.axis == axis), key=lambda a: a.step
         ):
             if stride.step != size:
                 return None
             size *= stride.size or 1
-        names = {stride.name for stride in taken}
+        names = {stride.name for stride in strides}
         others = (
             stride
             for stride in spec.axis_strides

@@ -30,7 +30,7 @@ class Layout:
     ----------
     schema : StorageSchema
     images : list of ImageLayout
-        In order of first visit. It is appended to where the schema grows, and never else.
+        In order of first visit. It is appended to only where the schema grows.
     selectors : tuple of str
         The axes of an acquisition index that select an image.
     strides : tuple of int | None
@@ -38,7 +38,7 @@ class Layout:
     numbers : mapping | None
         Otherwise: from the selectors' values to the image's number.
     order : FrameOrder | None
-        When frames come; None: only by index.
+        The order of acquisition; None: frames are placed by index only.
     named : bool
         An image's path is its name (OME-TIFF), not its group (OME-Zarr).
     """
@@ -168,7 +168,7 @@ def _layout_of_plans(schema: StorageSchema, named: bool) -> Layout:
 
 
 def _parts(dim: Dimension) -> Sequence[Position]:
-    """Return what a selecting dimension's coordinates say of an image, a camera's name for one."""
+    """Return the positions along a dimension that selects images; of a camera its name alone."""
     return [name_of(camera) for camera in dim.cameras] or dim.positions
 
 

@@ -20,8 +20,8 @@ def combine(parts: Sequence[Position]) -> Position:
         for key, value in part:
             if value is None or key in ("name", "label"):
                 continue
-            known = fields.get(key)
-            fields[key] = known + value if isinstance(known, float) else value
+            total = fields.get(key)
+            fields[key] = total + value if isinstance(total, float) else value
     return Position.model_construct(**fields)  # type: ignore[arg-type]  # parts were validated
 
 

@@ -1,4 +1,4 @@
-"""When frames come: `GridOrder` by arithmetic, `ReplayOrder` event by event.
+"""The order of acquisition: `GridOrder` by arithmetic, `ReplayOrder` event by event.
 
 An order yields acquisition indices, one a frame, in order of acquisition. It knows nothing
 of storage.

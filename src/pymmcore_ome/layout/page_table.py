@@ -17,7 +17,7 @@ from .array_spec import ArraySpec, ImageLayout
 
 
 class Run(NamedTuple):
-    """Neighbouring planes on neighbouring pages."""
+    """Neighboring planes on neighboring pages."""
 
     page: int  # page of the first plane
     first: tuple[int, ...]  # index of the first plane, storage order
@@ -92,7 +92,7 @@ class PageTable:
         if (numbers < 0).any():
             raise ValueError("some planes have no page")
         self._specs.append(image.spec)
-        self._in_order.append(False)  # it may be so, which nobody needs to know
+        self._in_order.append(False)  # perhaps it is, which makes no difference to a reader
         self._numbers.append(numbers.reshape(tuple(planes)).astype(np.uint32))
 
     def grow(self, image: int, shape: Sequence[int]) -> int:
@@ -102,9 +102,9 @@ class PageTable:
         planes = self._specs[image].plane_shape(shape)
         larger = np.zeros(planes, np.uint32)
         is_new = np.ones(planes, bool)
-        known = tuple(slice(size) for size in old.shape)
-        larger[known] = old
-        is_new[known] = False
+        before = tuple(slice(size) for size in old.shape)
+        larger[before] = old
+        is_new[before] = False
         count = int(is_new.sum())
         larger[is_new] = self._new_pages(image if self._apart else 0, count)
         self._numbers[image] = larger
@@ -123,7 +123,7 @@ class PageTable:
         return int(self._numbers[image][self._specs[image].plane_index(index)])
 
     def runs(self, image: int, planes: Sequence[int]) -> list[Run]:
-        """Return the pages of an image's first planes along each axis, neighbours together."""
+        """Return the pages of an image's first planes along each axis, neighbors together."""
         numbers = self._numbers[image]
         count, is_whole = prod(planes), tuple(planes[1:]) == numbers.shape[1:]
         if self._in_order[image] and is_whole and 0 < count <= numbers.size:

@@ -1,4 +1,4 @@
-"""`Placement`: gives every frame a place of its own, and remembers which are taken.
+"""`Placement`: gives every frame a place of its own. `TakenPlanes`: which planes have a frame.
 
 It refuses a place that is taken, a place outside the plan, and one frame too many; what it
 refuses leaves it as it was.
@@ -24,7 +24,7 @@ from .array_spec import ArraySpec, FrameAddress, index_name
 from .layout import Layout
 from .router import FoundPlace, FrameRouter, GrowingRouter
 
-SKIPPED: Final = 0xFFFF_FFFE  # has a plane whose frame will not come
+SKIPPED: Final = 0xFFFF_FFFE  # the frame number of a plane whose frame will not be acquired
 
 
 class Placement:
@@ -34,7 +34,7 @@ class Placement:
     ----------
     layout : Layout
     in_order : bool
-        Refuse also a place that lies before another of its image that is taken.
+        Also refuse a place before the last one that was taken in its image.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Placement:
         self._taken: dict[int, TakenPlanes] = {}
         self._upcoming: Iterator[tuple[dict[str, int], FrameAddress]] | None = None
         self._next: FoundPlace | None = None
-        self._passed = 0  # places of the plan that the next one comes after
+        self._passed = 0  # places of the plan that were taken or skipped in order
 
     @property
     def growing(self) -> GrowingRouter | None:
@@ -115,7 +115,7 @@ class Placement:
             When the plan has fewer left.
         """
         if type(frames) is not int:
-            raise OutsidePlanError(f"skip takes a whole number of frames, got {frames!r:.80}.")
+            raise OutsidePlanError(f"skip needs a whole number of frames, got {frames!r:.80}.")
         if frames < 0 or (self._planned is not None and self._passed + frames > self._planned):
             left = "any number" if self._planned is None else self._planned - self._passed
             raise PlanFullError(f"Cannot skip {frames} frames: {left} are left in the plan.")
@@ -131,10 +131,10 @@ class Placement:
         return skipped
 
     def skip_at(self, at: Mapping[str, int]) -> list[FrameAddress]:
-        """Note that the frame of an index will not come; return its place, if it has one.
+        """Note that the frame of an index will not be acquired; return its place, if any.
 
-        Where the index comes several times, its next place is left empty, so that the later
-        ones keep theirs. What has no place is only counted.
+        Where the plan repeats the index, its next place is left empty, so that the later frames
+        keep theirs. A frame without a place is only counted.
         """
         try:
             addresses = self._router.places(at)
@@ -147,7 +147,7 @@ class Placement:
                     self._skip(address)
                 return [address]
         self.skipped += not addresses
-        return []  # it has no place, or its frame has come
+        return []  # it has no place, or its frame was acquired
 
     def _next_place(self) -> FoundPlace:
         """Return the next place of the plan, without moving on."""
@@ -167,7 +167,7 @@ class Placement:
         return self._next
 
     def _first_free(self, found: FoundPlace) -> FoundPlace:
-        """Return the first free place of an index that comes several times; else its first."""
+        """Return the first free place of a repeated index; its first where all are taken."""
         for address in self._router.places(found.at):
             if self._frame_number(address) is None:
                 return found._replace(address=address)
@@ -200,7 +200,7 @@ class Placement:
             )
         last = index_name(self._layout.images[address.image_number], taken.last_index)
         return OutOfOrderError(
-            f"{what} does not come after {last}, which is already written, and this backend writes "
+            f"{what} does not follow {last}, which is already written, and this backend writes "
             "the frames of an image in storage order only. The new frame was rejected; acquire in "
             "storage order, or use the backend tensorstore."
         )
@@ -223,7 +223,7 @@ class TakenPlanes:
     Attributes
     ----------
     last : tuple of int
-        The plane that was taken last; empty before the first.
+        The latest plane; empty before the first.
     """
 
     def __init__(self, spec: ArraySpec, dtype: DTypeLike = np.uint32) -> None:
@@ -238,7 +238,7 @@ class TakenPlanes:
 
     @property
     def last_index(self) -> tuple[int, ...]:
-        """The index of the plane that was taken last."""
+        """The index of the latest plane."""
         return self.spec.plane_start(self.last)
 
     def frame_number(self, plane: tuple[int, ...]) -> int | None:
@@ -257,7 +257,7 @@ class TakenPlanes:
         self._enter(plane, frame_number + 1)
 
     def skip(self, plane: tuple[int, ...]) -> None:
-        """Note that the frame of a plane will not come."""
+        """Note that the frame of a plane will not be acquired."""
         self._enter(plane, SKIPPED + 1)
 
     def release(self, plane: tuple[int, ...]) -> None:

@@ -8,7 +8,7 @@ about frames and refuses every index outside the plan: nothing wraps, nothing is
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +23,7 @@ from pymmcore_ome.schema import (
     safe_name,
 )
 
-from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec
+from .array_spec import ArraySpec, AxisStride, FrameAddress, ImageLayout, array_spec
 from .layout import ImageMaker, Layout, layout_of
 from .naming import image_name, name_of
 
@@ -42,7 +42,7 @@ class FoundPlace(NamedTuple):
     address : FrameAddress | None
         None: in an image that is made when the place is taken.
     spec : ArraySpec
-        The array of that image, which says what a frame of it looks like.
+        The array of that image.
     index : tuple of int
         In a store that grows: in storage order, without y and x.
     selected : mapping
@@ -82,7 +82,7 @@ class FrameRouter:
 
     def __init__(self, schema: StorageSchema | Layout) -> None:
         if not isinstance(schema, (StorageSchema, Layout)):
-            raise SchemaError(f"FrameRouter takes a StorageSchema, got {schema!r:.80}.")
+            raise SchemaError(f"FrameRouter needs a StorageSchema, got {schema!r:.80}.")
         self.layout = schema if isinstance(schema, Layout) else layout_of(schema)
         layout = self.layout
         self._order = layout.order
@@ -96,6 +96,8 @@ class FrameRouter:
             )
         )
         self._images = layout.images
+        # what `by_index` needs of each image: it is called once a frame
+        self._targets = [(i.path, i.spec.rank, i.spec.axis_strides) for i in layout.images]
         self._has_repeats = any(spec.repeats > 1 for spec in layout.specs)
 
     def __len__(self) -> int:
@@ -115,7 +117,7 @@ class FrameRouter:
         Raises
         ------
         PlanFullError
-            When the schema says what exists, but not in which order it comes.
+            When the schema has no order of frames.
         """
         if self._order is None:
             raise PlanFullError("The schema has no order of frames; place them with at=.")
@@ -146,7 +148,7 @@ class FrameRouter:
         return found.address
 
     def places(self, at: Mapping[str, int]) -> list[FrameAddress]:
-        """Return the places of an index: one, or several where it comes several times.
+        """Return the places of an index: one, or several where the plan repeats it.
 
         Raises
         ------
@@ -158,7 +160,7 @@ class FrameRouter:
     def by_index(self, at: Mapping[str, int]) -> FrameAddress:
         """Return the place of an index such as `event.index`; missing axes are 0.
 
-        For an index that comes several times, the place of the first.
+        The first place where the plan repeats the index.
 
         Raises
         ------
@@ -181,10 +183,9 @@ class FrameRouter:
                 number = self._numbers[tuple(values)]
             except KeyError:
                 raise _outside(at, "no image of the plan has this position", self._plan) from None
-        image = self._images[number]
-        spec = image.spec
-        index = [0] * spec.rank
-        for name, steps, axis, step in spec.axis_strides:
+        path, rank, strides = self._targets[number]
+        index = [0] * rank
+        for name, steps, axis, step in strides:
             if name in at:
                 matched += 1
                 value = at[name]
@@ -192,13 +193,13 @@ class FrameRouter:
                     value = _checked_index(at, name, steps, self._plan)
                 index[axis] += value * step
         if matched != len(at):
-            self._check_unknown(at, spec)
-        return FrameAddress(image.path, tuple(index), number)
+            self._check_unknown(at, strides)
+        return FrameAddress(path, tuple(index), number)
 
-    def by_arrival(self, number: int) -> FrameAddress:
+    def by_number(self, number: int) -> FrameAddress:
         """Return the place of the frame with this number in the plan, counted from 0.
 
-        For an index that comes several times, the place of the first; iterate for all.
+        The first place where the plan repeats the index; iterate for all.
 
         Raises
         ------
@@ -218,7 +219,7 @@ class FrameRouter:
         return self._order.index_of(number)
 
     def repeats(self, address: FrameAddress) -> int:
-        """How often the index of this place may come."""
+        """Return how many frames may have the index of this place."""
         return self._images[address.image_number].spec.repeats
 
     def repeated(self, address: FrameAddress, repeat: int) -> FrameAddress:
@@ -227,7 +228,7 @@ class FrameRouter:
         Raises
         ------
         OutsidePlanError
-            When the index comes less often.
+            When the plan has fewer frames of this index.
         """
         if repeat == 0:
             return address
@@ -241,9 +242,9 @@ class FrameRouter:
         index[spec.repeat_axis] += repeat * spec.repeat_step
         return address._replace(index=tuple(index))
 
-    def _check_unknown(self, at: Mapping[str, int], spec: ArraySpec) -> None:
+    def _check_unknown(self, at: Mapping[str, int], strides: Sequence[AxisStride]) -> None:
         """Refuse an axis that the plan does not have, unless its value is 0."""
-        names = {name for name, *_ in (*self._selectors, *spec.axis_strides)}
+        names = {name for name, *_ in (*self._selectors, *strides)}
         for key, value in at.items():
             if str(key) not in names and _whole(value) != 0:
                 why = f"the plan has no axis {str(key)!r} here, or the value is no whole number"
@@ -322,7 +323,7 @@ class GrowingRouter:
         return self._specs
 
     def frames(self) -> Iterator[tuple[dict[str, int], FrameAddress]]:
-        """Raise: nobody knows which frames come.
+        """Raise: a store that grows has no plan.
 
         Raises
         ------
@@ -381,7 +382,7 @@ class GrowingRouter:
         return []
 
     def final_schema(self, shapes: list[tuple[int, ...]]) -> StorageSchema:
-        """Return the schema with every image as it came to be, for the store to keep."""
+        """Return the schema with every image as it has become, for the store to keep."""
         plans = [
             self._grown(image, shape)
             # an image whose first frame could not be written has no array, and no plan
@@ -436,7 +437,7 @@ class GrowingRouter:
 
 
 def all_specs(layout: Layout) -> list[ArraySpec]:
-    """Return the arrays of a layout, those of images that are still to come included."""
+    """Return the arrays of a layout, those of images that are yet to be made included."""
     return GrowingRouter(layout).specs if layout.schema.grows else layout.specs
 
 
@@ -450,7 +451,7 @@ def grown_plan(
     heights: Mapping[int, float] = MappingProxyType({}),
     camera: int | None,
 ) -> ImageSchema:
-    """Return an image of a growing schema as it came to be.
+    """Return an image of a growing schema as it has become.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Whether the frames of a plan are acquired in storage order, for backends that need it.
 
 It is answered before a file is made. No frame is moved or reordered; `Placement` checks each
-frame as it comes.
+frame as it arrives.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _axis_reasons(layout: Layout) -> Iterator[str]:
             inner = [axis.name for axis in spec.axes[channel + 1 : -2] if axis.size != 1]
             yield (
                 f"the red, green and blue of a frame must be stored next to each other, but "
-                f"{', '.join(inner)} lies between them: {_USE}"
+                f"{', '.join(inner)} is between them: {_USE}"
             )
 
 

@@ -25,7 +25,7 @@ def axis_origin(image: ImageLayout, axis: Axis) -> float:
 
 
 def in_unit_of(axis: Axis, micrometers: float) -> float:
-    """Return a length in the unit of an axis; an axis without one is in micrometres."""
+    """Return a length in the unit of an axis; an axis without one is in micrometers."""
     size = MICROMETERS[axis.unit or "micrometer"]
     return micrometers if size == 1.0 else micrometers / size
 

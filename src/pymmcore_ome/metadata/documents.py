@@ -70,7 +70,7 @@ class StoreState:
         Of each image's array, in storage order. May be fewer than the layout has images:
         the last ones then have no array.
     planes : PlaneMetadata | None
-        What is known of the planes; None while frames still come.
+        What is known of the planes; None while frames still arrive.
     pages : PageTable | None
         Where each plane is, for formats with a page a plane.
     """

@@ -184,9 +184,7 @@ def _physical(axis: Axis) -> dict[str, Any]:
 def _channels(image: ImageLayout, count: int, instrument: Instrument | None) -> list[ome.Channel]:
     channels: Sequence[Channel | None] = image.spec.plane_channels or [None] * count
     colors: Sequence[str | None] = [None] * count
-    if (
-        image.spec.plane_channels and image.spec.samples == 1
-    ):  # RGB pixels have colours of their own
+    if image.spec.plane_channels and image.spec.samples == 1:  # RGB pixels have colors of their own
         colors = channel_colors(image.spec.plane_channels)
     return [
         _channel(
@@ -223,7 +221,7 @@ def _channel(
 def _camera_number(
     instrument: Instrument | None, image: ImageLayout, channel: Channel | None, number: int
 ) -> int:
-    """Return which detector took a channel: by name, by the image's camera, or by its number."""
+    """Return the detector of a channel: by name, by the image's camera, or by its number."""
     names = [detector.name for detector in instrument.detectors] if instrument else []
     if image.spec.camera is None and channel is not None and channel.camera in names:
         return names.index(channel.camera)

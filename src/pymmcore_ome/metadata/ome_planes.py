@@ -1,7 +1,7 @@
 """Plane and TiffData elements of OME-XML, as text: there may be a hundred thousand.
 
 Every plane of an image that has frames is listed, in storage order, because readers count
-them; what is not known of one is left out. Only where nearly all are holes are those left out.
+them; unknown values are left out. Only where nearly all are holes are those left out.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def tiff_data_elements(image: ImageLayout, shape: Sequence[int], pages: PageTabl
 
 
 def alike(images: Iterable[ImageLayout], shapes: Sequence[Sequence[int]]) -> Iterator[Stack]:
-    """Yield the images in stacks: neighbours of one kind and shape, few planes together."""
+    """Yield the images in stacks: neighbors of one kind and shape, few planes together."""
     stack: list[ImageLayout] = []
     kind: tuple[object, ...] = ()
     most = 0
@@ -151,7 +151,7 @@ def _forms(names: str) -> list[str]:
 def _planned(
     images: Sequence[ImageLayout], member: NDArray[np.intp], indices: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return what the plan says of each frame, for all that it did not bring itself."""
+    """Return the planned values of each frame, for those that its own metadata lack."""
     image = images[0]
     planned = np.full((len(indices), len(PLANE_COLUMNS)), np.nan)
     at = [image.position for image in images]

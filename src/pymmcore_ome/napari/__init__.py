@@ -1,7 +1,6 @@
-"""napari: a reader of our stores, and napari-micromanager's Run button saving through us.
+"""napari: a reader of stores, and runs of napari-micromanager that are saved by this package.
 
-napari itself is imported when something is shown, never by importing this package: it is no
-dependency of the core, but of the extra ``napari``.
+Importing this package does not import napari, which is a dependency of the extra ``napari`` only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Array-likes that napari slices: parts of a store put together, read where they are looked at.
+"""Array-likes for napari: combined parts of a store that are read when they are sliced.
 
-They read and never write, hold no pixels, and know neither napari nor files.
+They never write, hold no pixels, and depend neither on napari nor on files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pymmcore_ome.dataset import Image
 
 
 class LazyArray(ABC):
-    """What napari needs of an array. Refuses to be written to."""
+    """The array interface that napari needs. Read-only."""
 
     def __init__(self, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
         self.shape = tuple(shape)
@@ -38,7 +38,7 @@ class LazyArray(ABC):
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Read any numpy-style selection; only the frames it touches are read."""
+        """Read any numpy-style selection; only its frames are read."""
         near, within, then = _boxed(key, self.shape)
         return np.asarray(self.read(near)[within][then])
 
@@ -50,13 +50,13 @@ class LazyArray(ABC):
 
     @abstractmethod
     def read(self, near: tuple[slice, ...]) -> NDArray[Any]:
-        """Return a block; every slice lies within the shape and has no step."""
+        """Return a block; every slice is within the shape and has no step."""
 
 
 def _boxed(
     key: Any, shape: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """Return the box that holds a selection, what is picked of it, and what numpy does then."""
+    """Return the box around a selection, the selection in it, and the remaining numpy key."""
     picked = split_selection(key, shape)
     ends = [np.arange(s.start, s.stop, s.step or 1) for s in (picked.rows, picked.columns)]
     picks = [*picked.picks, *ends]
@@ -73,12 +73,11 @@ class ChannelView(LazyArray):
     ----------
     image : Image
     channel : int
-        Place on the channel axis, the first of three with `samples`. 0 where there is no
-        such axis.
+        Index on the channel axis, the first of three for RGB; 0 without such an axis.
     samples : int
         1, or 3 for RGB.
     upward : bool
-        Read z from the lowest plane up, whichever way it was acquired.
+        Read z from the lowest plane up, regardless of the order of acquisition.
     """
 
     def __init__(self, image: Image, channel: int, samples: int = 1, upward: bool = False) -> None:
@@ -107,9 +106,9 @@ class ChannelView(LazyArray):
 
 
 class Stack(LazyArray):
-    """Arrays of as many axes one behind the other, on a new first axis.
+    """Arrays with equally many axes, stacked on a new first axis.
 
-    Where one is smaller than the largest, the rest reads as 0, as a frame that never came.
+    A smaller array is padded with 0, like a missing frame.
     """
 
     def __init__(self, parts: Sequence[LazyArray]) -> None:
@@ -129,7 +128,7 @@ class Stack(LazyArray):
 
 
 class Tile(NamedTuple):
-    """An array and where its first pixel lies in a mosaic, in pixels."""
+    """An array and the position of its first pixel in a mosaic, in pixels."""
 
     y: int
     x: int
@@ -137,7 +136,7 @@ class Tile(NamedTuple):
 
 
 class Mosaic(LazyArray):
-    """Tiles laid side by side on one plane. A later tile covers an earlier one.
+    """Tiles side by side on one plane. A later tile covers an earlier one.
 
     Parameters
     ----------
@@ -146,7 +145,7 @@ class Mosaic(LazyArray):
     step : int
         Every n-th row and column only: a smaller level of the same picture.
     samples : int
-        1, or 3 where the arrays end in an axis of samples.
+        1, or 3 if the last axis of the arrays is RGB.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""`connect`: napari-micromanager's Run button saves through us, and shows what was saved.
+"""`connect`: this package saves the runs of napari-micromanager and opens them in napari.
 
 It installs the package on the core of the main window, follows that window when it changes its
-core, and tells how each run ended as a napari notification. It draws no controls of its own.
+core, and reports the end of each run as a napari notification. It has no controls of its own.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _LIVE_KEY = "napari_micromanager"  # of the metadata that napari-micromanager gi
 
 
 class Connection:
-    """A viewer and the core whose runs it saves and shows. Made by `connect`.
+    """A viewer and the core whose runs are saved and shown. Created by `connect`.
 
     Attributes
     ----------
     viewer : napari.Viewer
     core : CMMCorePlus
-        The one that runs now; another after napari-micromanager changed it.
+        The current core of napari-micromanager.
     opens : bool
-        Whether what was saved is opened when a run ends. May be changed at any time.
+        Whether a saved run is opened when it ends. Can be changed at any time.
     on_ended : list of callable
-        Called in the main thread with a sentence on each run that ended.
+        Called in the main thread with a report of each run that ended.
     """
 
     def __init__(self, viewer: Any, core: Any, window: Any, options: dict[str, Any]) -> None:
         from pymmcore_ome.gui import from_any_thread  # superqt's crashes with PySide6
 
-        self._in_main_thread = from_any_thread(self._tell)
+        self._in_main_thread = from_any_thread(self._call)
         self.viewer = viewer
         self.core = core
         self.opens = True
@@ -56,11 +56,11 @@ class Connection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether runs are saved by this package now."""
+        """Whether this package currently saves runs."""
         return self._installation is not None
 
     def disconnect(self) -> None:
-        """Leave the core and the window as they were; harmless when that was done before."""
+        """Restore the core and the window; may be called repeatedly."""
         self._leave()
         self._in_window.close()
         if self in _connections:
@@ -85,9 +85,9 @@ class Connection:
         installation.__exit__()
 
     def _start(self, *values: Any, **options: Any) -> RunThread:
-        """Run as `run_mda` does; what it refuses at once is told by the thread's result alone.
+        """Run as `run_mda` does, but return an immediate error as the result of the thread.
 
-        A Run button calls it in a slot, where nothing may be raised.
+        A Run button calls it in a slot, which must not raise.
         """
         assert self._run_mda is not None
         try:
@@ -106,24 +106,24 @@ class Connection:
         return done
 
     def _saved(self, summaries: Sequence[Summary]) -> None:
-        """Hear that a run was saved; in the thread that ran it."""
-        self._in_main_thread(self._tell_saved, list(summaries))
+        """Receive the summaries of a run, in the thread that ran it."""
+        self._in_main_thread(self._report_saved, list(summaries))
 
     def _failed(self, error: BaseException) -> None:
-        """Hear that a run failed; in the thread that ran it."""
-        self._in_main_thread(self._tell_failed, error, _is_shown_by_napari())
+        """Receive the error of a run, in the thread that ran it."""
+        self._in_main_thread(self._report_failed, error, _is_shown_by_napari())
 
-    def _tell(self, slot: Callable[..., None], *values: Any) -> None:
-        """Call a slot; an error of its own is told, never raised."""
+    def _call(self, slot: Callable[..., None], *values: Any) -> None:
+        """Call a slot; show its errors instead of raising them."""
         from napari.utils.notifications import show_error
 
         try:
             slot(*values)
         except Exception as failure:
-            logger.exception("What became of a run cannot be shown")
-            show_error(f"What became of a run cannot be shown: {failure}")
+            logger.exception("Cannot report the end of a run")
+            show_error(f"Cannot report the end of a run: {failure}")
 
-    def _tell_saved(self, summaries: Sequence[Summary]) -> None:
+    def _report_saved(self, summaries: Sequence[Summary]) -> None:
         from napari.utils import notifications
 
         reports = [run_report(summary) for summary in summaries]
@@ -135,20 +135,20 @@ class Connection:
                 self._open(summary.path)
         self._pass_on(message)
 
-    def _tell_failed(self, error: BaseException, is_shown: bool) -> None:
+    def _report_failed(self, error: BaseException, is_shown: bool) -> None:
         from napari.utils import notifications
 
-        said = f"The run ended with an error: {error}"
+        message = f"The run ended with an error: {error}"
         if not is_shown:
-            notifications.show_error(said)
-        self._pass_on(said)
+            notifications.show_error(message)
+        self._pass_on(message)
 
-    def _pass_on(self, said: str) -> None:
-        for told in tuple(self.on_ended):
-            told(said)
+    def _pass_on(self, message: str) -> None:
+        for listener in tuple(self.on_ended):
+            listener(message)
 
     def _open(self, path: Path) -> None:
-        """Show a run's store in place of the layers that showed it live."""
+        """Show a run's store instead of the layers that showed it live."""
         for layer in list(self.viewer.layers):
             if _LIVE_KEY in layer.metadata:
                 self.viewer.layers.remove(layer)
@@ -162,36 +162,36 @@ _connections: list[Connection] = []  # signals hold them weakly
 
 
 def connect(viewer: Any = None, core: Any = None, **options: Any) -> Connection:
-    """Let a viewer's runs be saved by this package, and be opened when they end.
+    """Save the runs of a viewer with this package, and open them when they end.
 
-    Afterwards the Run button of napari-micromanager saves what its save box names, OME-Zarr
-    and OME-TIFF alike; all else stays as it is. How a run ended is a notification. The store
-    takes the place of the layer that showed the run live; all other layers are hidden, not
-    removed. Connecting a viewer again returns the same connection.
+    Afterwards, the Run button of napari-micromanager saves to the path in its save box, as OME-Zarr
+    or OME-TIFF. A notification reports the end of a run. The store replaces the layer that showed
+    the run live; all other layers are hidden, not removed. Connecting a viewer again returns the
+    same connection.
 
-    To be called in the main thread.
+    Call this in the main thread.
 
     Parameters
     ----------
     viewer : napari.Viewer, optional
         None: the current one.
     core : CMMCorePlus, optional
-        None: that of napari-micromanager's main window in the viewer, also after the window
-        changed it.
+        None: the core of napari-micromanager's main window in the viewer, also after the window
+        changes it.
     **options
-        Of the stores, as the keyword arguments of `Output`.
+        Options of the stores: the keyword arguments of `Output`.
 
     Returns
     -------
     Connection
-        With ``disconnect()``, and ``opens`` to be set to False.
+        With ``disconnect()``, and ``opens``, which can be set to False.
 
     Raises
     ------
     AcquisitionError
         When there is no viewer, or no core in it.
     OptionError
-        On a format or backend that is not known.
+        When a format or backend is unknown.
     """
     viewer = viewer_or_current(viewer)
     window = main_window(viewer)
@@ -199,7 +199,7 @@ def connect(viewer: Any = None, core: Any = None, **options: Any) -> Connection:
         if window is None:
             raise AcquisitionError(
                 "napari-micromanager is not open in this viewer. Open it (Plugins, "
-                "napari-micromanager, Main Window), or give the core: connect(core=…)."
+                "napari-micromanager, Main Window), or pass the core: connect(core=…)."
             )
         core = window.core
     for known in _connections:
@@ -226,7 +226,7 @@ def main_window(viewer: Any) -> Any:
 
 
 def _is_shown_by_napari() -> bool:
-    """Whether napari shows the error of the run itself, as it does with those that end a thread."""
+    """Whether napari itself shows the error of the run, as for errors that end a thread."""
     if threading.current_thread() is threading.main_thread():
         return False
     from napari.utils.notifications import notification_manager
@@ -235,4 +235,4 @@ def _is_shown_by_napari() -> bool:
 
 
 def _refusing() -> None:
-    """Stand for a run that was refused before it began."""
+    """Stand for a run that was refused before its start."""

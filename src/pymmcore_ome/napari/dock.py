@@ -1,7 +1,7 @@
-"""The dock widgets: "Save with pymmcore-ome", what `connect` does for those who click; "Acquire".
+"""The dock widgets: "Save with pymmcore-ome", a face of `connect`; and "Acquire and save".
 
-They hold no state of their own: that is the `Connection`'s, and the panel's. Functions make
-them, so that no Qt is imported before one is opened.
+Their state is in the `Connection` and the panel. Functions create them, so that Qt is imported only
+when one is opened.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .connection import Connection, connect, main_window
 from .viewer import viewer_or_current
 
 _SAVES: Final = (
-    "Run in napari-micromanager's MDA saves through pymmcore-ome: check “Save Acquisition” there "
-    "and choose ome-zarr or ome-tiff."
+    "pymmcore-ome saves the runs of napari-micromanager's MDA. Check “Save Acquisition” there and "
+    "select ome-zarr or ome-tiff."
 )
 _RESTS: Final = "Disconnected: napari-micromanager saves as it did before."
 _CLOSED: Final = "napari-micromanager is not open in this viewer."
@@ -27,12 +27,12 @@ def make_dock(napari_viewer: Any = None) -> Any:
     Parameters
     ----------
     napari_viewer : napari.Viewer, optional
-        napari gives it; None: the current one.
+        napari passes it; None: the current one.
 
     Returns
     -------
     QWidget
-        Its attribute ``connection()`` returns the present `Connection`, or None.
+        Its attribute ``connection()`` returns the current `Connection`, or None.
     """
     from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -83,10 +83,10 @@ def make_dock(napari_viewer: Any = None) -> Any:
         if present is not None:
             present.opens = value
 
-    button.clicked.connect(_said(press, refresh))
+    button.clicked.connect(_shows_errors(press, refresh))
     opens.toggled.connect(choose)
     if main_window(viewer) is not None:
-        _said(start, refresh)()
+        _shows_errors(start, refresh)()
     refresh()
     widget.connection = connection  # type: ignore[attr-defined, unused-ignore]  # with and without Qt
     return widget
@@ -104,8 +104,8 @@ def make_panel() -> Any:
     return AcquisitionPanel()
 
 
-def _said(action: Callable[[], None], after: Callable[[], None]) -> Callable[..., None]:
-    """Return a slot that tells what went wrong, since nothing may be raised in one."""
+def _shows_errors(action: Callable[[], None], after: Callable[[], None]) -> Callable[..., None]:
+    """Return a slot that shows errors, because a slot must not raise."""
 
     @wraps(action)
     def slot(*_: object) -> None:

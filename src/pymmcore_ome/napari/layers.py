@@ -1,7 +1,7 @@
-"""A dataset as napari's layers: data, how to show it, and the kind of layer. It imports no napari.
+"""A dataset as napari layers: data, keyword arguments, and the kind. It does not import napari.
 
-A picture's channels are layers in their colours; pictures that are alike are one stack with a
-slider ``p``. Nothing but a few planes, for the contrast, is read before napari asks.
+The channels of a picture are layers in their colors; pictures of one kind are a stack with a
+slider ``p``. Only a few planes, for the contrast, are read before napari requests pixels.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .pictures import Picture, pictures_of
 #: What napari's readers return: data, keyword arguments of the layer, and its kind.
 LayerData = tuple[Any, dict[str, Any], str]
 
-_WIDE: Final = 4096  # from here on a mosaic has smaller levels, so that a screen is filled fast
+_WIDE: Final = 4096  # wider mosaics have smaller levels, so that they are displayed fast
 _SCREEN: Final = 2048
-_SAMPLES: Final = 3  # pictures whose contrast is looked at
+_SAMPLES: Final = 3  # pictures that determine the contrast
 _TRIES: Final = 4
 
 
 def layers_of(dataset: Dataset) -> list[LayerData]:
     """Return the layers that show a dataset.
 
-    The arrays are read when napari slices them, from whichever thread it does that in. The
-    first group of pictures is visible, others (images of other sizes or axes) are added
-    hidden, since all of them begin at the same corner.
+    The arrays are read when napari slices them, in any thread. The first group of pictures is
+    visible; others (images with other sizes or axes) are hidden, because all of them start at the
+    same corner.
     """
     layers: list[LayerData] = []
     groups = pictures_of(dataset)
@@ -95,7 +95,7 @@ def _array(parts: Sequence[LazyArray]) -> LazyArray:
 
 
 def _steps(pictures: Sequence[Picture]) -> list[int]:
-    """Return by how much each level is smaller; only mosaics that are wide have several."""
+    """Return the reduction of each level; only wide mosaics have several levels."""
     longest = max(max(picture.plane) for picture in pictures)
     steps = [1]
     if longest > _WIDE and any(picture.is_mosaic for picture in pictures):
@@ -105,15 +105,15 @@ def _steps(pictures: Sequence[Picture]) -> list[int]:
 
 
 def _step(axis: Axis) -> float:
-    """Return an axis' scale; z is turned to rise."""
+    """Return the scale of an axis; z always increases."""
     scale = 1.0 if axis.scale is None else axis.scale
     return abs(scale) if axis.name == "z" else scale
 
 
 def _start(axis: Axis, pictures: Sequence[Picture]) -> float:
-    """Return where an axis begins: on the stage, for what has one place there.
+    """Return the start of an axis, on the stage for pictures with one position.
 
-    A stack of several positions, and a plate, have no common place in x and y.
+    A stack of several positions, and a plate, have no common position in x and y.
     """
     images = [image for picture in pictures for image in picture.images]
     starts = [_axis_start(image, axis.name) for image in images]
@@ -131,14 +131,14 @@ def _axis_start(image: Image, name: str) -> float:
 
 
 def _lowest(image: Image, axis: Axis) -> float:
-    """Return how far the first plane shown lies below the first one of the store."""
+    """Return how far the first displayed plane is below the first plane of the store."""
     if axis.name != "z" or axis.scale is None or axis.scale > 0:
         return 0.0
     return axis.scale * (image.sizes["z"] - 1)
 
 
 def _contrast(dataset: Dataset, pictures: Sequence[Picture], channel: int) -> tuple[float, float]:
-    """Return the range of the pixels of a few planes, else of what the camera can say."""
+    """Return the range of the pixels of a few planes, or the range of the camera."""
     images = [image for picture in pictures for image in picture.images]
     chosen = images[:: max(1, len(images) // _SAMPLES)][:_SAMPLES]
     lows, highs = [], []
@@ -172,7 +172,7 @@ def _some_plane(image: Image, channel: int) -> Any:
 
 
 def _well_names(picture: Picture, name: str, how: dict[str, Any]) -> LayerData:
-    """Return a layer that writes each well's name at its first pixel."""
+    """Return a layer that shows the name of each well at its first pixel."""
     texts = [text for text, _ in picture.labels]
     kept = {key: how[key][-2:] for key in ("scale", "units", "translate", "axis_labels")}
     own = {
@@ -189,7 +189,7 @@ def _well_names(picture: Picture, name: str, how: dict[str, Any]) -> LayerData:
 
 
 def _notes(dataset: Dataset, pictures: Sequence[Picture]) -> dict[str, Any]:
-    """Return what a script may want to know of a layer; for ``layer.metadata``."""
+    """Return information for scripts, for ``layer.metadata``."""
     return {
         "path": str(dataset.path),
         "status": dataset.status,

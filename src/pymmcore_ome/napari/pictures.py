@@ -1,7 +1,7 @@
-"""`Picture`: one or more images of a store that are looked at as one plane, and which those are.
+"""`Picture`: one or more images of a store that are displayed as one plane.
 
-A grid is one picture, and so is a plate; any other image is a picture of its own. Pictures that
-are alike go behind each other, for a slider. It reads no pixels.
+A grid is one picture, and so is a plate; any other image is a picture of its own. Pictures of one
+kind are stacked, with a slider. It reads no pixels.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from pymmcore_ome.schema import MICROMETERS
 
 from .arrays import ChannelView, LazyArray, Mosaic, Tile
 
-#: A picture with more bytes than this in one plane is shown image by image instead.
+#: A picture with more bytes in one plane is split into its images.
 MOST_PLANE_BYTES: Final = 2**30
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Images that are looked at as one plane.
+    """Images that are displayed as one plane.
 
     Attributes
     ----------
     name : str
-        As the user called the position, the grid's position, the well, or the plate.
+        The user's name of the position, the grid's position, the well, or the plate.
     images : tuple of Image
     offsets : tuple of (row, column)
-        Where each image's first pixel lies.
+        The position of the first pixel of each image.
     labels : tuple of (text, (row, column))
-        What to write where: a plate's wells.
+        The names of a plate's wells, and where to show them.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Picture:
 
     @property
     def is_mosaic(self) -> bool:
-        """Whether it is made of several images."""
+        """Whether it consists of several images."""
         return len(self.images) > 1
 
     def array(self, channel: int, samples: int, upward: bool, step: int = 1) -> LazyArray:
@@ -64,7 +64,7 @@ class Picture:
 
 
 def pictures_of(dataset: Dataset) -> list[list[Picture]]:
-    """Return a dataset's pictures, those that are alike together."""
+    """Return the pictures of a dataset, grouped by kind."""
     pictures = [
         picture
         for images in _alike(dataset.images)
@@ -87,7 +87,7 @@ def _pictures_of_alike(dataset: Dataset, images: Sequence[Image]) -> list[Pictur
 
 
 def _grid_pictures(dataset: Dataset, tiles: Sequence[Image]) -> list[Picture]:
-    """Return one picture of a grid's tiles, or one each where they make no picture."""
+    """Return one picture of the tiles of a grid, or one for each if they do not form one."""
     offsets = stage_offsets(tiles, pixel_matrix(tiles[0], dataset.acquisition))
     if len(tiles) > 1 and offsets is not None:
         picture = Picture(_common_name(tiles), tuple(tiles), tuple(offsets))
@@ -97,7 +97,7 @@ def _grid_pictures(dataset: Dataset, tiles: Sequence[Image]) -> list[Picture]:
 
 
 def _plate_pictures(dataset: Dataset, images: Sequence[Image]) -> list[Picture]:
-    """Return one picture of the plate, or one a well where that is too large."""
+    """Return one picture of the plate, or one for each well if that is too large."""
     plate = dataset.schema.plate
     assert plate is not None
     wells: dict[tuple[str, str], list[Image]] = {}
@@ -128,7 +128,7 @@ def _plate_pictures(dataset: Dataset, images: Sequence[Image]) -> list[Picture]:
 
 
 def _field_offsets(dataset: Dataset, images: Sequence[Image]) -> list[Offset]:
-    """Lay a well's fields as they lie in it where they adjoin, else in rows."""
+    """Return the offsets of the fields of a well: as acquired if they adjoin, else in rows."""
     offsets = stage_offsets(images, pixel_matrix(images[0], dataset.acquisition))
     return offsets or row_offsets(len(images), *images[0].shape[-2:])
 
@@ -194,10 +194,10 @@ Offset = tuple[int, int]
 
 
 def pixel_matrix(image: Image, acquisition: Mapping[str, Any]) -> NDArray[Any] | None:
-    """Return micrometres of stage, (x, y), a pixel to the right and down; None if not known.
+    """Return the stage movement, (x, y) in micrometers, of a pixel right and down; None: unknown.
 
-    That is the microscope's pixel size affine where it was calibrated, which knows of mirrored
-    and turned cameras; else the pixel size, with the stage's axes along the image's.
+    This is the calibrated pixel size affine of the microscope, which includes mirrored and rotated
+    cameras, or else the pixel size, with the axes of the stage parallel to those of the image.
     """
     axes = {axis.name: axis for axis in image.layout.axes}
     steps = [
@@ -209,15 +209,15 @@ def pixel_matrix(image: Image, acquisition: Mapping[str, Any]) -> NDArray[Any] |
         calibrated = np.array(affine, float).reshape(2, 3)[:, :2]
         area = abs(np.linalg.det(calibrated))
         if area > 0 and (not all(steps) or np.isclose(area, abs(prod(steps)), rtol=0.1)):
-            return calibrated  # else it is that of another camera
+            return calibrated  # otherwise, it belongs to another camera
     return np.diag(steps) if all(steps) else None
 
 
 def stage_offsets(images: Sequence[Image], matrix: NDArray[Any] | None) -> list[Offset] | None:
-    """Return where each tile lies in their common picture, by its stage position.
+    """Return the offset of each tile in the picture, from its stage position.
 
-    None where that makes no picture: a place is not known, tiles lie upon each other by
-    more than half, or so far apart that most of the picture is empty.
+    None if the tiles do not form a picture: a position is unknown, tiles overlap by more than
+    half, or are so far apart that most of the picture is empty.
     """
     if matrix is None:
         return None
@@ -236,20 +236,20 @@ def stage_offsets(images: Sequence[Image], matrix: NDArray[Any] | None) -> list[
 
 
 def row_offsets(count: int, height: int, width: int) -> list[Offset]:
-    """Return where each of some images lies when they are laid in rows, nearly a square."""
+    """Return the offsets of images that are arranged in rows, nearly in a square."""
     columns = ceil(sqrt(count))
     return [(number // columns * height, number % columns * width) for number in range(count)]
 
 
 def plane_of(offsets: Sequence[Offset], height: int, width: int) -> tuple[int, int]:
-    """Return the height and width of the picture that tiles make."""
+    """Return the height and width of the picture of some tiles."""
     return max(y for y, _ in offsets) + height, max(x for _, x in offsets) + width
 
 
 def _overlap(pixels: NDArray[Any], height: int, width: int) -> bool:
-    """Whether any two tiles lie upon each other by more than half, both ways."""
+    """Whether any two tiles overlap by more than half in both directions."""
     seen: dict[tuple[int, int], list[NDArray[Any]]] = {}
-    for place in pixels:  # only neighbours can: look in cells of half a tile
+    for place in pixels:  # only neighbors can: compare within cells of half a tile
         cell = (int(place[0]) // max(1, height // 2), int(place[1]) // max(1, width // 2))
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):

@@ -1,4 +1,4 @@
-"""napari's reader of our stores. It declines, quickly, what this package did not write."""
+"""The napari reader. It quickly declines anything that this package did not write."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
-    """Return what reads the layers of a store, or None for what is none of ours.
+    """Return a function that reads the layers of a store, or None if it is not ours.
 
-    The command behind the plugin's ``readers``. A store need not be finished. A list of paths
-    is read when all of them are ours.
+    The command of the plugin's ``readers``. A store need not be complete. A list of paths is read
+    if all of them are stores of this package.
     """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     try:

@@ -1,4 +1,4 @@
-"""`show`: a store in a napari viewer, with the position's name written on the canvas."""
+"""`show`: a store in a napari viewer, with the name of the position on the canvas."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .layers import layers_of
 
 
 def show(path: str | os.PathLike[str], viewer: Any = None) -> list[Any]:
-    """Add a store's layers to a viewer, and write each position's name as it is looked at.
+    """Add a store's layers to a viewer, and show the name of the displayed position.
 
-    To be called in the main thread.
+    Call this in the main thread.
 
     Parameters
     ----------
     path : path-like
-        A store of ours, finished or not.
+        A store of this package, complete or not.
     viewer : napari.Viewer, optional
         None: the current one.
 
@@ -32,7 +32,7 @@ def show(path: str | os.PathLike[str], viewer: Any = None) -> list[Any]:
     Raises
     ------
     NotAStoreError
-        When there is nothing, or nothing that this package wrote.
+        When the path is not a store that this package wrote.
     AcquisitionError
         When there is no viewer.
     """
@@ -71,12 +71,12 @@ def viewer_or_current(viewer: Any) -> Any:
 
         viewer = napari.current_viewer()
     if viewer is None:
-        raise AcquisitionError("There is no napari viewer: make one with napari.Viewer().")
+        raise AcquisitionError("There is no napari viewer. Create one with napari.Viewer().")
     return getattr(viewer, "__wrapped__", viewer)
 
 
 def name_positions(viewer: Any) -> None:
-    """Write the name of the position that a stack shows on the canvas, from now on."""
+    """Show the name of the displayed position of a stack on the canvas, from now on."""
     if viewer in _named:
         _write_name(viewer)
         return
@@ -85,18 +85,18 @@ def name_positions(viewer: Any) -> None:
     def write(_: Any = None) -> None:
         _write_name(viewer)
 
-    for changed in ("current_step", "ndim", "range"):  # the latter when a layer was added
+    for changed in ("current_step", "ndim", "range"):  # the last one when a layer was added
         getattr(viewer.dims.events, changed).connect(write)
     viewer.layers.events.removed.connect(write)
     viewer.layers.selection.events.active.connect(write)
     write()
 
 
-_named: weakref.WeakSet[Any] = weakref.WeakSet()  # the viewers that are told
+_named: weakref.WeakSet[Any] = weakref.WeakSet()  # the viewers that show names
 
 
 def position_name(viewer: Any) -> str:
-    """Return the name of the position that is looked at; empty where there is one only."""
+    """Return the name of the displayed position; empty if there is only one."""
     active = viewer.layers.selection.active
     candidates = [active, *reversed(viewer.layers)] if active is not None else viewer.layers
     for layer in candidates:
@@ -109,7 +109,7 @@ def position_name(viewer: Any) -> str:
 
 
 def text_overlay(viewer: Any) -> Any:
-    """Return the text that lies over the canvas; napari moved it in version 0.9."""
+    """Return the text over the canvas, which napari moved in version 0.9."""
     overlays = getattr(getattr(viewer, "canvas", None), "overlays", None)
     return viewer.text_overlay if overlays is None else overlays.text
 
@@ -118,7 +118,7 @@ def _write_name(viewer: Any) -> None:
     name = position_name(viewer)
     overlay = text_overlay(viewer)
     was = getattr(overlay, "text", "")
-    if name or was in _written:  # leave alone what the user wrote there
+    if name or was in _written:  # keep a text of the user
         _written.add(name)
         overlay.text = name
         overlay.visible = bool(name)

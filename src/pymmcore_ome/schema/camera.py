@@ -27,7 +27,7 @@ class Camera(Model):
     significant_bits : int | None
         Bits that carry signal (12 in a 16-bit pixel). None: all of them.
     pixel_size_um : float | None
-        Micrometres a pixel of this camera. None: as the acquisition has it.
+        Micrometers a pixel of this camera. None: as the acquisition has it.
     """
 
     name: str = Field(min_length=1)
@@ -83,7 +83,7 @@ def check_dtype(value: object) -> str:
 
 
 def check_bits(significant_bits: int | None, dtype: str) -> None:
-    """Raise ValueError when a pixel has fewer bits than are said to carry signal."""
+    """Raise ValueError when a pixel has fewer bits than the declared significant bits."""
     bits = np.dtype(dtype).itemsize * 8
     if significant_bits is not None and significant_bits > bits:
         raise ValueError(f"significant_bits is {significant_bits}, {dtype} has {bits}")

@@ -1,4 +1,4 @@
-"""`Channel`: one entry of the channel axis, and the colour it is shown in."""
+"""`Channel`: one entry of the channel axis, and the color it is shown in."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Channel(Model):
     exposure_ms : float | None
         Exposure in milliseconds.
     excitation_nm, emission_nm : float | None
-        Wavelengths in nanometres.
+        Wavelengths in nanometers.
     fluorophore : str | None
         Name of the dye.
     z_offset_um : float
-        Micrometres by which its planes lie above those of the z axis.
+        Micrometers by which its planes are above those of the z axis.
     every : int
         Acquired at every n-th time point only, beginning with the first.
     plane : int | None

@@ -35,13 +35,13 @@ class Dimension(Model):
         word for an axis of the user's.
     size : int | None
         Number of coordinates. Taken from `coords` where those are given. None without
-        coords: unbounded, it grows as frames come (the first dimension only).
+        coords: unbounded, it grows as frames arrive (the first dimension only).
     coords : sequence | None
         For ``p`` and ``g`` names or `Position`; for ``c`` names or `Channel`; for ``cam``
         names or `Camera`; otherwise numbers in `unit` (times, z positions) where steps are
         not even.
     scale : float | None
-        Distance between neighbours in `unit`. Negative where the coordinate falls as the
+        Distance between neighbors in `unit`. Negative where the coordinate falls as the
         index rises. None: not known, or not even.
     origin : float | None
         Coordinate of index 0 in `unit`; the image's position is added to it.

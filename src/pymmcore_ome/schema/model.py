@@ -1,7 +1,7 @@
 """The common base of all declarative models: frozen, validated, JSON and YAML.
 
 Refuses what it does not know (no extra fields) and raises `SchemaError`, never a
-pydantic error. It does no I/O: text goes in and comes out.
+pydantic error. It does no I/O: it reads and returns text.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _readable(error: ValidationError) -> SchemaError:
     """Turn pydantic's report into one sentence a field.
 
     An error that one of our own models raised while it was being validated inside another
-    comes back as it was, so that its type is not lost.
+    is returned unchanged, so that its type is not lost.
     """
     lines = []
     for item in error.errors():

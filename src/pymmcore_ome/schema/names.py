@@ -24,7 +24,7 @@ _RESERVED_REASON = "the store or the operating system keeps this name for itself
 
 
 def unsafe_reason(name: str) -> str | None:
-    """Say why a name may not appear in a store, or return None when it may."""
+    """Return why a name may not appear in a store, or None when it may."""
     if not name or not name.strip():
         return "it is empty"
     if len(name) > _MAX_LENGTH:

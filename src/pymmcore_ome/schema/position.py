@@ -25,7 +25,7 @@ class Position(Model):
     label : str | None
         The user's own text for it, unrestricted, written to the documents. None: the name.
     x_um, y_um, z_um : float | None
-        Stage coordinates in micrometres. None: not known.
+        Stage coordinates in micrometers. None: not known.
     plate_row, plate_column : str | None
         The well, by the row's and column's names, e.g. ``"A"`` and ``"1"``.
     grid_row, grid_column : int | None

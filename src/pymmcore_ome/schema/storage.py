@@ -21,12 +21,12 @@ _MAX_IMAGES: Final = 1_000_000
 class StorageSchema(Model):
     """The images, axes, sizes, channels and plate of one store.
 
-    It says what exists, and when each frame is expected. It knows no file, no backend and no
+    It describes what exists, and when each frame is expected. It knows no file, no backend and no
     acquisition library. Two forms:
 
     - **a loop nest**: `dimensions` in order of acquisition; every image has the same axes.
     - **images of their own**: `images` lists them, each with its own dimensions, `dimensions`
-      is y and x alone, and `order` says when frames come.
+      is y and x alone, and `order` is the order of arrival.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ class StorageSchema(Model):
     order : EventOrder | None
         With `images`. None: frames can only be placed by index.
     grows : bool
-        Nobody knows how many frames come: every dimension may lack a size, an image is made
-        when its first frame comes, and frames are placed by index. `images` then is what
-        came, written at the end.
+        The number of frames is unknown: every dimension may lack a size, an image is made
+        when its first frame arrives, and frames are placed by index. `images` then lists
+        what arrived, and is written at the end.
 
     Raises
     ------
@@ -237,9 +237,9 @@ class ImageSchema(Model):
     dimensions : sequence of Dimension
         Its own loops, positions and y, x left out. ``cam`` folds into the channels.
     camera : Camera | None
-        What delivers its frames. None: frames are as the schema says.
+        What delivers its frames. None: frames are as the schema declares.
     repeats : int
-        How often an index may come at most. The k-th repeat goes to time ``t + k * T``, T
+        How often an index may be repeated at most. The k-th repeat goes to time ``t + k * T``, T
         being the size of ``t`` (1 without one): a frame never overwrites another.
     """
 

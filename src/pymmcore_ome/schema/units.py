@@ -59,9 +59,9 @@ def check_unit(kind: str, unit: str | None) -> str | None:
     """
     if unit is None or kind not in ("space", "time"):
         return unit
-    known = MICROMETERS if kind == "space" else SECONDS
+    units = MICROMETERS if kind == "space" else SECONDS
     name = _SHORT.get(unit, unit)
-    if name not in known:
+    if name not in units:
         common = (
             "nanometer, micrometer, millimeter"
             if kind == "space"

@@ -1,7 +1,7 @@
 """`LivePixels`: every image of a store, readable while it is written.
 
 Frames that are not on disk yet are read from the buffer (`PendingFrames`), the others through
-the backend, beside the writer (`ChunkLocks`). Nothing is copied or held for it.
+the backend, during the writing (`ChunkLocks`). Nothing is copied or held for it.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class SaveOptions:
         options : mapping
             Keyword arguments.
         *others : str
-            What the caller takes besides, for the message on a name that is none.
+            What else the caller accepts, for the message about an unknown name.
 
         Raises
         ------

@@ -61,7 +61,7 @@ class StorePlan:
 
     @property
     def pixel_files(self) -> int | None:
-        """Files that hold pixels, when every frame comes; None when unbounded."""
+        """Files that hold pixels, when every frame arrives; None when unbounded."""
         if self.layout.frame_count is None:
             return None
         if self.place.format == "ome-tiff":

@@ -75,7 +75,7 @@ class Store:
         Raises
         ------
         StorePathError
-            When it cannot be made. Nothing is left behind, and what was there before is
+            When it cannot be made. Nothing is left behind, and an earlier store is
             there again.
         """
         record = StoreRecord(
@@ -190,6 +190,7 @@ class Store:
             at_last.callback(self.table.close)
             if self.backend.is_sequential:
                 self.proven = frozenset()  # until all frames are known to be on disk
+            self._check_in_place()  # finishing may write anew what was deleted
             self.backend.finish()
             self._check_in_place()
             is_certain = not self.backend.is_sequential or summary.status != "failed"

@@ -1,6 +1,6 @@
 """`ArrayView`: what numpy, xarray, ndv and pymmcore-gui ask of an array, over live pixels.
 
-Subclasses say what the axes are and read a block; this class knows no frames.
+Subclasses define the axes and read a block; this class knows no frames.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ArrayView(ABC):
     """An array that can be read while it is being acquired. From any thread; never writes.
 
     Reading returns a new array, of one moment: places whose frame was not acquired when it
-    was asked read as 0 (`is_acquired` tells them from black frames). An axis that grows has
+    was asked read as 0 (`is_acquired` distinguishes them from black frames). An axis that grows has
     the size of the frames so far, and 1 before the first frame, so that a viewer has a plane.
 
     Attributes
@@ -114,7 +114,7 @@ class ArrayView(ABC):
         Raises
         ------
         IndexError
-            When it lies outside the view.
+            When it is outside the view.
         """
         names = self.dims[:-2]
         if isinstance(index, Mapping):
@@ -151,7 +151,7 @@ class ArrayView(ABC):
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read any numpy-style selection: whole numbers, slices, lists, an Ellipsis.
 
-        Only what is asked for is read: planes, and of planes on disk the chunks (in a TIFF
+        Only the requested part is read: planes, and of planes on disk the chunks (in a TIFF
         without compression, the rows).
 
         Raises
@@ -257,7 +257,7 @@ class JoinedView(ArrayView):
     Parameters
     ----------
     dims : sequence of str
-        Axes beside `p`, ending in y and x.
+        Axes other than `p`, ending in y and x.
     dtype : numpy dtype
     frame_shape : tuple of int
         Height and width, until images are known.
@@ -275,7 +275,7 @@ class JoinedView(ArrayView):
         self._begin()
 
     def attach(self, live: LivePixels) -> None:
-        """Show the images of a stream from now on; `coords_changed` tells if they differ."""
+        """Show the images of a stream from now on; `coords_changed` is emitted if they differ."""
         self._live = live
         live.watch(self)
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -27,13 +28,14 @@ _MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
 _SOON_S: Final = 0.02
 _FIRST_BATCH_BYTES: Final = 4 << 20
+_THREAD_BYTES: Final = 1 << 20  # that are worth another thread for their checksums
 _BATCH_S: Final = 0.5  # at most, so that the budget gets its bytes back all the time
 
 
 class Writer(threading.Thread):
     """Drains a buffer until its end.
 
-    A backend that takes frames gets a batch at a time. For the others, frames go through
+    A backend with `takes_frames` gets a batch at a time. For the others, frames go through
     the chunk assembler, and several writes are in flight at once, checked oldest first.
 
     Attributes
@@ -77,6 +79,7 @@ class Writer(threading.Thread):
         self._batch_bytes = _FIRST_BATCH_BYTES
         self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
         self._flushed_at = self._checked_at = time.monotonic()
+        self._checksum_thread = ThreadPoolExecutor(1, "pymmcore-ome checksums")
         self._ended = threading.Event()
 
     @property
@@ -117,6 +120,7 @@ class Writer(threading.Thread):
             self._save_what_is_on_disk()
             self._pending.end()  # what is not on disk by now will never be
         finally:
+            self._checksum_thread.shutdown()
             self._ended.set()
 
     @property
@@ -130,12 +134,11 @@ class Writer(threading.Thread):
             return True
         began = time.monotonic()
         frames = [queued for queued in batch if isinstance(queued, QueuedFrame)]
+        checksums = self._start_checksums(frames)
         writes: list[FrameWrite] = []
         failure: WriteError | None = None
         try:
             for queued in frames:
-                if self._options.checksums:
-                    queued.checksum = frame_checksum(queued.frame)
                 self._make_place(queued)
                 writes.append(FrameWrite(queued.image_number, queued.index, queued.frame))
         except Exception as error:
@@ -150,6 +153,8 @@ class Writer(threading.Thread):
         except Exception as error:
             written = 0
             failure = self._failure(frames[:1], error)
+        if checksums is not None:
+            checksums.result()
         self._commit(frames[:written])
         for queued in frames[:written]:
             if queued.is_pooled:
@@ -158,6 +163,16 @@ class Writer(threading.Thread):
             raise failure from failure.__cause__
         self._adapt_batch(time.monotonic() - began)
         return False
+
+    def _start_checksums(self, frames: Sequence[QueuedFrame]) -> Future[None] | None:
+        """Set the checksums of frames; of many, in another thread, which the future ends."""
+        if not self._options.checksums:
+            return None
+        if sum([queued.nbytes for queued in frames]) >= _THREAD_BYTES:
+            with suppress(RuntimeError):  # the program ends, and accepts no work any more
+                return self._checksum_thread.submit(_set_checksums, frames)
+        _set_checksums(frames)
+        return None
 
     def _adapt_batch(self, took_s: float) -> None:
         """Take larger batches from now on, or smaller ones where the disk is slow."""
@@ -314,6 +329,11 @@ class Writer(threading.Thread):
         )
         failure.__cause__ = cause
         return failure
+
+
+def _set_checksums(frames: Iterable[QueuedFrame]) -> None:
+    for queued in frames:
+        queued.checksum = frame_checksum(queued.frame)
 
 
 _PAUSE: Final = 10  # times as long as the documents took the last time

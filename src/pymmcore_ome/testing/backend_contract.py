@@ -81,7 +81,7 @@ class BackendContract(Contract):
 
 
 class ZarrContract(BackendContract):
-    """What every random-access backend for OME-Zarr must do besides."""
+    """What every random-access backend for OME-Zarr must do as well."""
 
     @pytest.mark.parametrize("compression", [None, "zstd", "zstd:9", "gzip:1", "blosc"])
     @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ class ZarrContract(BackendContract):
 
 
 class TiffContract(BackendContract):
-    """What every backend for OME-TIFF must do besides."""
+    """What every backend for OME-TIFF must do as well."""
 
     @pytest.mark.parametrize("dtype", PIXEL_DTYPES)
     @pytest.mark.parametrize("compression", [None, "zstd", "zstd:9", "deflate", "deflate:1", "lzw"])

@@ -48,7 +48,7 @@ def loops(
 def jagged(count: int, ordered: bool = False) -> StorageSchema:
     """Return the schema of that many images, each with other axes and sizes.
 
-    `ordered`: it says in which order frames come, the last image first.
+    `ordered`: it gives the order of arrival, the last image first.
     """
     axes = [{}, {"z": 3}, {"c": 2}, {"t": 2, "z": 2}, {"t": 3}, {"c": 2, "z": 4}][:count]
     plans = tuple(
@@ -115,7 +115,7 @@ class Contract:
         return numbers
 
     def check_refused(self, path: Path, schema: StorageSchema, **options: Any) -> None:
-        """Assert that chunks of several frames are refused, by a backend that takes frames."""
+        """Assert that chunks of several frames are refused, by a backend with `takes_frames`."""
         with pytest.raises(OptionError, match="chunks of several frames"):
             open_stream(path, schema, backend=self.backend, **options)
         assert list(path.parent.iterdir()) == []
@@ -149,7 +149,7 @@ class Contract:
         with open_stream(path, schema, backend=self.backend) as stream:
             for number in range(11):
                 address = stream.append(encoded_frame(number, SHAPE))
-                assert address[1:] == router.by_arrival(number)[1:]
+                assert address[1:] == router.by_number(number)[1:]
                 numbers[address.image, address.index] = number
         self.check(path, schema, numbers)
         assert validate(path) == []

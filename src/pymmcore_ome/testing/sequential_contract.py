@@ -27,7 +27,10 @@ _REFUSED: dict[str, tuple[StorageSchema, list[str]]] = {
         loops({"z": None, "t": 2, "p": 2}),
         ["only the slowest stored axis", "order in which they are stored"],
     ),
-    "rgb planes": (loops({"t": 2, "z": 2}).replace(rgb=True), ["red, green and blue.* z lies"]),
+    "rgb planes": (
+        loops({"t": 2, "z": 2}).replace(rgb=True),
+        ["red, green and blue.* z is between"],
+    ),
     "no order": (jagged(3), ["order of frames must be known"]),
     "events": (
         jagged(2).replace(order=EventOrder(axes=("p", "z"), rows=((1, 1), (0, 0), (1, 0)))),

@@ -46,7 +46,7 @@ def time_dimension(plan: Any) -> Dimension | None:
 
 
 def z_dimension(plan: Any, channels: Sequence[useq.Channel] = ()) -> Dimension | None:
-    """Return the z dimension in micrometres, or None when the plan has no plane.
+    """Return the z dimension in micrometers, or None when the plan has no plane.
 
     Its origin is the first plane, relative to the position for a relative plan, plus the
     offset of the first channel. Each channel keeps its own offset beside that.

@@ -45,7 +45,7 @@ def schema_from_useq(
         What delivers the frames. Several of one size and dtype fold into the channels;
         cameras that differ have one image each, beside each other, for every position.
     pixel_size_um : float, optional
-        Micrometres a pixel. None or 0: not known.
+        Micrometers a pixel. None or 0: not known.
     compression : str, optional
         As `StorageSchema`.
     instrument : Instrument, optional

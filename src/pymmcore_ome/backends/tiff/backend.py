@@ -187,7 +187,7 @@ class TiffBackend(ArrayBackend):
         self._open.close()
 
     def _add(self, image: ImageLayout, kinds: dict[object, Any]) -> None:
-        """Give pages to an image; those that nobody knows the size of get some to begin with."""
+        """Give pages to an image; one of unknown size gets some to begin with."""
         spec = image.spec
         if spec not in kinds:  # arrays that differ in other axes have pages of one kind, too
             key = (spec.axes[-2:], spec.dtype, spec.samples)
@@ -207,7 +207,7 @@ class TiffBackend(ArrayBackend):
         self._kinds.append(kinds[spec])
 
     def _write_pages(self, first: int) -> None:
-        """Write the pages of all images from the first on, neighbours of one kind together."""
+        """Write the pages of all images from the first on, neighbors of one kind together."""
         assert self._place is not None
         if self._place.is_folder:
             for number in range(first, len(self._images)):

@@ -119,7 +119,7 @@ class TiffFile:
         Parameters
         ----------
         strips : sequence of (page, buffer)
-            Of different pages. Neighbours are written at once.
+            Of different pages. Neighbors are written at once.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class TiffFile:
         return self._path
 
     def strip(self, file: BinaryIO, page: int) -> Strip:
-        """Return where the pixels of a page are, which is down; never waits for a writer.
+        """Return where the pixels of a page on disk are; never waits for a writer.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class TiffFile:
             return False
 
     def sync(self) -> None:
-        """Bring everything written so far down to the disk.
+        """Flush everything written so far to the disk.
 
         Raises
         ------
@@ -231,17 +231,17 @@ class TiffFile:
     def _patches(
         self, pages: Sequence[int], places: Sequence[int], sizes: Sequence[int]
     ) -> Iterator[Patch]:
-        """Yield what makes pages point at their strips, neighbours together."""
+        """Yield what makes pages point at their strips, neighbors together."""
         first = 0
         for number in range(1, len(pages) + 1):
-            if number < len(pages) and self._are_neighbours(pages[number - 1], pages[number]):
+            if number < len(pages) and self._are_neighbors(pages[number - 1], pages[number]):
                 continue
             yield from self._block(pages[first]).patches(
                 pages[first], places[first:number], sizes[first:number]
             )
             first = number
 
-    def _are_neighbours(self, page: int, other: int) -> bool:
+    def _are_neighbors(self, page: int, other: int) -> bool:
         return other == page + 1 and self._block(other).first_page != other
 
     def _blank(self, kind: PageKind, blank: bytes | None) -> tuple[int, int]:
@@ -264,7 +264,7 @@ _FEW: Final = 4  # pages that are cheaper to point at their strips one by one
 
 
 class PageBlock:
-    """Neighbouring pages of one kind, in one piece of the file.
+    """Neighboring pages of one kind, in one piece of the file.
 
     Parameters
     ----------
@@ -272,7 +272,7 @@ class PageBlock:
     first_page, at : int
         The first of its pages, and where in the file that is.
     row : array of one row
-        What every page of the block says.
+        The tags of every page of the block.
 
     Attributes
     ----------
@@ -280,7 +280,7 @@ class PageBlock:
     form : dtype
         Of the bytes of a page.
     next_at : int
-        From the start of a page to where it tells of the next one.
+        From the start of a page to its pointer to the next one.
     """
 
     def __init__(self, form: TiffForm, first_page: int, at: int, row: NDArray[Any]) -> None:
@@ -311,7 +311,7 @@ class PageBlock:
         Parameters
         ----------
         page : int
-            The first of the pages, which are neighbours of this block.
+            The first of the pages, which are neighbors of this block.
         strips, sizes : sequence of int
             Where each page's strip is, and its bytes.
         """
@@ -334,7 +334,7 @@ class PageBlock:
 
 
 def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write another ImageDescription into a TIFF that nobody is writing to.
+    """Write another ImageDescription into a TIFF that is not being written.
 
     As in `TiffFile`, it goes to the end first; then the first page is pointed at it.
 

@@ -67,12 +67,12 @@ class TiffReader:
 
     @classmethod
     def of_notes(cls, pages: Pages, image: ImageLayout, notes: Mapping[str, Any]) -> Self:
-        """Return the reader of an image, by what the file says of it.
+        """Return the reader of an image, from the metadata in the file.
 
         Raises
         ------
         NotAStoreError
-            When it does not say enough.
+            When the metadata are incomplete.
         """
         try:
             shape = tuple(int(size) for size in notes["shape"])
@@ -82,7 +82,7 @@ class TiffReader:
             numbers = table.pages(0)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise NotAStoreError(
-                f"{pages.path} does not say where image {image.name!r} is: {error!r}."
+                f"{pages.path} does not show where image {image.name!r} is: {error!r}."
             ) from error
         return cls(pages, image, shape, names, lambda: numbers)
 
@@ -186,7 +186,7 @@ class Strip(NamedTuple):
 
 
 class PageSpans(NamedTuple):
-    """What neighbouring pages point at: one number a page in each array."""
+    """What neighboring pages point at: one number a page in each array."""
 
     at: NDArray[np.uint64]
     nbytes: NDArray[np.uint64]
@@ -291,7 +291,7 @@ class TiffPages:
             self._walk_block(file, at, size)
 
     def _walk_block(self, file: BinaryIO, at: int, size: int) -> None:
-        """Read neighbouring pages with as many tags as the first of them."""
+        """Read neighboring pages with as many tags as the first of them."""
         form = self._form
         file.seek(at)
         tags = int.from_bytes(file.read(form.count.itemsize), "little")

@@ -34,9 +34,9 @@ _QUEUE_BYTES: Final = 64 << 20
 class AcquireZarrBackend(ZarrFolder):
     """Writes Zarr version 3 arrays through acquire-zarr, one stream an image.
 
-    A stream is opened when its image's first frame comes, and closed when the image is full.
+    A stream is opened for its image's first frame, and closed when the image is full.
     It writes the array alone, so that our documents are never touched. acquire-zarr has no
-    flush: a write that returned is down for certain only when its image is closed. What it
+    flush: a write that returned is certainly on disk only when its image is closed. What it
     holds until then is bounded.
     """
 
@@ -82,7 +82,7 @@ class AcquireZarrBackend(ZarrFolder):
         return None
 
     def reader(self, image: int) -> ZarrReader | None:
-        """Read an image that is full; of one that is not, nobody knows what is down."""
+        """Read an image that is full; of others, it is unknown which frames are on disk."""
         array = self._arrays.get(image)
         if array is None or not array.is_down:
             return None
@@ -148,7 +148,7 @@ _STUCK_S: Final = 20.0
 
 
 class AcquireArray:
-    """Writes one array. Opened when its first frame comes, ended when it is full.
+    """Writes one array. Opened for its first frame, ended when it is full.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class AcquireArray:
     threads : int
         0: as many as acquire-zarr chooses.
     queue_bytes : int
-        Bytes that acquire-zarr may hold beside the shards that it has to gather.
+        Bytes that acquire-zarr may hold in addition to the shards that it has to gather.
 
     Attributes
     ----------
@@ -201,7 +201,7 @@ class AcquireArray:
         return self._written == self._planes
 
     def write(self, start: tuple[int, ...], block: NDArray[np.generic]) -> None:
-        """Write a block that lies after all blocks before; what is between reads as 0.
+        """Write a block that follows all earlier blocks; a gap reads as 0.
 
         Waits while acquire-zarr holds more bytes than it may: by itself it would take
         frames until the memory is full.
@@ -226,7 +226,7 @@ class AcquireArray:
         self._wait()
 
     def end(self) -> None:
-        """Bring everything down, and let the array's document say the planned shape.
+        """Write everything, and restore the planned shape in the array's document.
 
         Raises
         ------
@@ -253,7 +253,7 @@ class AcquireArray:
         return OSError(f"acquire-zarr could not finish {self._folder}: {error}")
 
     def drop(self) -> None:
-        """Let go of the stream, after an error that is already told."""
+        """Release the stream, after an error that was already raised."""
         stream, self._stream = self._stream, None
         if stream is not None:
             with contextlib.suppress(RuntimeError):
@@ -334,9 +334,7 @@ class AcquireArray:
     def _check_shape(self, found: list[int]) -> None:
         expected = [self._rows(), *self._image.shape[1:]]
         if found != expected:
-            raise OSError(
-                f"{self._folder}: acquire-zarr says that it stored {found}, expected {expected}"
-            )
+            raise OSError(f"{self._folder}: acquire-zarr stored {found}, expected {expected}")
 
     def _rows(self) -> int:
         """Return how far along the first axis was written."""

@@ -1,14 +1,14 @@
 """The Zarr version 3 array document (`zarr.json`), shared by the Zarr backends.
 
 Writing these documents ourselves makes thousands of arrays in a second: no array needs to
-be opened before its first frame comes.
+be opened before its first frame is written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -97,11 +97,6 @@ def array_folder(root: Path, image: ImageLayout) -> Path:
     return root / array_key(image)
 
 
-def chunk_key(image: ImageLayout, chunk: Iterable[int]) -> str:
-    """Return the key of a chunk, or shard, in its store (Zarr 3, "default" chunk key encoding)."""
-    return f"{array_key(image)}/c/{'/'.join(map(str, chunk))}"
-
-
 def write_array_documents(
     root: Path, images: Sequence[ImageLayout], compression: str | None, *, at_end: bool = True
 ) -> None:
@@ -124,7 +119,7 @@ def write_array_documents(
 
 
 def say_shape(folder: Path, shape: Sequence[int], names: Sequence[str]) -> list[int]:
-    """Let an array's document say this shape and these axes; return the shape it had.
+    """Write this shape and these axes into an array's document; return the shape it had.
 
     No pixel changes: what was not written reads as 0.
     """
@@ -158,7 +153,7 @@ def _shard_count(document: Mapping[str, Any]) -> tuple[int, bool] | None:
 def finish_array(folder: Path) -> None:
     """End the shards of an array whose writer died, and let its document name their end.
 
-    What is ended is left as it is, so that it may be called again. No pixel changes.
+    Shards that have an index at the end stay as they are, so it can run twice. No pixel changes.
 
     Raises
     ------
@@ -192,7 +187,7 @@ def shard_problems(folder: Path) -> Iterator[str]:
             yield f"shard {name} cannot be read: {error}"
             continue
         if check.beyond_end:
-            yield f"shard {name} was cut short: {check.beyond_end} chunks lie beyond its end"
+            yield f"shard {name} was cut short: {check.beyond_end} chunks are beyond its end"
         if check.differs:
             yield f"shard {name} has no index at its end, or one that differs from its start"
 

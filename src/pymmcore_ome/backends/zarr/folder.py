@@ -92,7 +92,7 @@ class ZarrFolder(ArrayBackend):
         write_array_documents(self._root, [image], self._compression, at_end=self.index_at_end)
 
     def sync(self) -> None:
-        """Every write is down on the disk when it is done, or that was not asked for."""
+        """Every write is already on the disk where that was requested."""
 
     def is_in_place(self) -> bool:
         # thousands of images: pathlib would take longer than the system

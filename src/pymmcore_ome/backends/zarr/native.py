@@ -339,7 +339,7 @@ class FrameCuts:
         return tuple(file), number
 
     def chunks_within(self, file: Sequence[int]) -> int:
-        """Return how many chunks of a file lie within the array; along an axis that grows, all."""
+        """Return how many chunks of a file are within the array; along an axis that grows, all."""
         return prod(
             per_file
             if axis.size is None
@@ -380,9 +380,9 @@ class FrameCuts:
 
 
 class NativeReader:
-    """Reads the frames of one image that are down, by the index at the start of its shards.
+    """Reads the frames of one image that are on disk, by the index at the start of its shards.
 
-    From any thread, beside the writer and after it. It keeps nothing open.
+    From any thread, during the writing and after it. It keeps nothing open.
 
     Parameters
     ----------

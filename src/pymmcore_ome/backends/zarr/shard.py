@@ -35,7 +35,7 @@ class Shard:
     count : int
         Chunks that the shard has a place for.
     chunks_left : int
-        How many of them lie within the array: the shard is full after as many.
+        How many of them are within the array: the shard is full after as many.
     files : OpenFiles
     outlasts_power : bool
         Pixels are on the disk before the index points at them, also after a power cut.
@@ -116,7 +116,7 @@ class Shard:
         Raises
         ------
         OSError
-            The shard can be read all the same, by the index at its start.
+            The shard can still be read, by the index at its start.
         """
         if self._file is not None and not self.is_ended:
             # what a full disk left half written would hide the index, and takes its room
@@ -236,7 +236,7 @@ def check_shard(path: Path, count: int, *, is_ended: bool) -> ShardCheck:
 
 
 def end_existing(path: Path, count: int) -> None:
-    """Append the index to a shard that nobody is writing to, unless it is there.
+    """Append the index to a shard that is not being written, unless it is there.
 
     A file without a whole index holds no chunk that could be found: it is removed.
 

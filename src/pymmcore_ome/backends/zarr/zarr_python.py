@@ -32,7 +32,7 @@ class _Arrays:
 
 
 class ZarrPythonBackend(ZarrBackend):
-    """Writes Zarr version 3 arrays through zarr-python; a write is down when it returns.
+    """Writes Zarr version 3 arrays through zarr-python; a write is on disk when it returns.
 
     It leaves zarr's settings as they are.
     """

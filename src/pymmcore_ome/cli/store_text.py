@@ -1,4 +1,4 @@
-"""What is in a store, as text for a terminal."""
+"""The contents of a store, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .terminal import quoted
 
 _MAX_IMAGES = 24
 _MAX_HOLES = 6
-_MAX_REFUSED = 6
+_MAX_SETTINGS = 6
 _MAX_ROWS = 10
 _PLACE = ("image", "label", "t", "c", "z")
 _FIRST = (
@@ -36,29 +36,30 @@ _STATUS_STYLES = {"complete": "green", "recovered": "yellow", "canceled": "yello
 
 
 def describe(contents: Contents, console: Console) -> RenderableType:
-    """Return a store's tree, axes, channels, positions, wells, status and holes."""
+    """Return a store's tree, axes, channels, positions, wells, status, and holes."""
     dataset = contents.dataset
     record = dataset.record
     planned = dataset.layout.frame_count
     facts = facts_table()
     style = (
         "yellow"
-        if contents.missing or contents.refused
+        if contents.missing or contents.unapplied_settings
         else _STATUS_STYLES.get(record.status, "red")
     )
     status = Text(record.status, style=style)
     if contents.is_being_written:
-        status.append("  a program is writing to it now", style="yellow")
+        status.append("  a program is writing to it", style="yellow")
     elif record.status == "incomplete":
         status.append(
-            f"  its program died: pymmcore-ome recover {quoted(str(dataset.path))}", style="default"
+            f"  interrupted; repair it with: pymmcore-ome recover {quoted(str(dataset.path))}",
+            style="default",
         )
     facts.add_row("status", status)
     if record.reason:
         facts.add_row("reason", Text(record.reason))
     of = "any number" if planned is None else f"{planned:,}"
     facts.add_row("frames", f"{contents.frames_stored:,} of {of}")
-    for line in (*_holes(contents), *_refused(contents)):
+    for line in (*_holes(contents), *_unapplied(contents)):
         facts.add_row(*line)
     facts.add_row("written", _when(record.started, record.ended))
     if record.recovered is not None:
@@ -76,7 +77,7 @@ def describe(contents: Contents, console: Console) -> RenderableType:
 def wells(
     plate: Plate, filled: Mapping[tuple[str, str], Filled], console: Console
 ) -> RenderableType:
-    """Return a plate's map with a line of room around it."""
+    """Return the map of a plate with a margin."""
     ascii_only = console.options.ascii_only
     return Padding(plate_map(plate, filled, console.width - 2, ascii_only=ascii_only), (1, 0, 1, 2))
 
@@ -88,12 +89,12 @@ def print_problems(
     *,
     pixels: bool = False,
 ) -> None:
-    """Print what `validate` found, or that all is well; `pixels`: whether they were read, too."""
+    """Print the problems found by `validate`; `pixels`: whether pixels were verified."""
     if not problems:
         checked = "documents, arrays, pixels" if pixels else "documents, arrays"
         console.print(
             Text("Valid:", style="green"),
-            f"{checked}, frame table and plan agree.",
+            f"{checked}, frame table, and plan agree.",
             soft_wrap=True,
         )
     for title, style, lines in (("problem", "red", problems), ("warning", "yellow", warnings)):
@@ -102,9 +103,9 @@ def print_problems(
 
 
 def tree(root: str, layout: Layout, shapes: Sequence[tuple[int, ...]]) -> Tree:
-    """Return the images of a store as a tree: path, label, sizes, where it was taken.
+    """Return the images of a store as a tree: path, label, sizes, stage position.
 
-    A plate's wells have one line each, for all their fields.
+    Each well of a plate has one line for all of its fields.
     """
     grown = Tree(Text(root, style="bold"))
     at = grown
@@ -118,7 +119,6 @@ def tree(root: str, layout: Layout, shapes: Sequence[tuple[int, ...]]) -> Tree:
         at = grown.add(title)
     lines = list(_image_lines(layout.images, shapes))
     for line in lines[:_MAX_IMAGES]:
-        line.no_wrap, line.overflow = True, "ellipsis"
         at.add(line)
     if len(lines) > _MAX_IMAGES:
         what = "more image" if plate is None else "more line"
@@ -150,7 +150,7 @@ def _image_lines(
 
 
 def axis_lines(images: Sequence[ImageLayout]) -> list[tuple[str, str]]:
-    """Return the channels and the steps of the images, as far as they are the same for all."""
+    """Return the channels and the steps of the images."""
     lines = []
     names = list(dict.fromkeys(channel.name for image in images for channel in image.channels))
     if names:
@@ -167,7 +167,7 @@ def axis_lines(images: Sequence[ImageLayout]) -> list[tuple[str, str]]:
 
 
 def facts_table() -> Table:
-    """Return a table for names and what is said of them."""
+    """Return a table for names and values."""
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -175,12 +175,12 @@ def facts_table() -> Table:
 
 
 def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
-    """Yield how many frames are missing, and of the first few images which."""
+    """Yield the number of missing frames, and the first ones of the first few images."""
     if not contents.missing:
         return
     images = {image.path: image for image in contents.dataset.images}
     title = count_text(contents.frames_missing, "planned frame") + " missing"
-    yield "holes", Text(f"{title}, reading as 0", style="yellow")
+    yield "holes", Text(f"{title}; they read as 0", style="yellow")
     for path, number in islice(contents.missing.items(), _MAX_HOLES):
         image = images[path]
         where = first_few(contents.first_missing[path], image.layout)
@@ -191,21 +191,22 @@ def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
         yield "", Text(f"… and of {count_text(len(contents.missing) - _MAX_HOLES, 'more image')}")
 
 
-def _refused(contents: Contents) -> Iterator[tuple[str, Text]]:
-    """Yield how many frames were not taken as asked, and what was not as asked of them."""
-    if not contents.refused:
+def _unapplied(contents: Contents) -> Iterator[tuple[str, Text]]:
+    """Yield the number of frames with settings that failed to apply, and these settings."""
+    if not contents.unapplied_settings:
         return
-    number = contents.frames_not_as_asked
+    number = contents.frames_flagged
     title = count_text(number, "frame") + (" was" if number == 1 else " were")
-    yield "not as asked", Text(f"{title} taken all the same", style="yellow")
-    for one in contents.refused[:_MAX_REFUSED]:
+    text = f"{title} acquired with settings that failed to apply"
+    yield "not_as_asked", Text(text, style="yellow")
+    for one in contents.unapplied_settings[:_MAX_SETTINGS]:
         yield "", Text(f"{one.problem}: {count_text(one.frames, 'frame')}: {one.where}")
-    if (more := len(contents.refused) - _MAX_REFUSED) > 0:
+    if (more := len(contents.unapplied_settings) - _MAX_SETTINGS) > 0:
         yield "", Text(f"… and {count_text(more, 'more setting')}")
 
 
 def _when(started: str | None, ended: str | None) -> str:
-    """Return when a store was written, to the second, as the clock on the wall had it."""
+    """Return when a store was written, in local time, to the second."""
     try:
         begin = datetime.fromisoformat(started or "")
     except ValueError:
@@ -229,7 +230,7 @@ def _place(image: ImageLayout) -> str:
 
 
 def frame_rows(rows: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
-    """Return the first and the last frames as a table, with the columns that fit."""
+    """Return the first and last frames as a table, with the columns that fit."""
     if not rows:
         return Text("no frames")
     hidden = len(rows) - 2 * _MAX_ROWS
@@ -262,7 +263,7 @@ def frame_rows(rows: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
 
 
 def _by_interest(name: str) -> int:
-    """Where a column stands for people: its event repeats what the place says."""
+    """Return the rank of a column for people: the event repeats the index."""
     if name in _FIRST:
         return 0 if name in _PLACE else 2 - (name == NOT_AS_ASKED)
     return 4 if name.startswith("event_") else 3
@@ -273,7 +274,7 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
         return "…"
     value = row.get(name)
     if isinstance(value, float):
-        return f"{value + 0.0:.6g}"  # -0.0 is 0 to people
+        return f"{value + 0.0:.6g}"  # -0.0 becomes 0
     if name == NOT_AS_ASKED and len(str(value)) > _MAX_REASON:
         return f"{value:.{_MAX_REASON - 1}}…"
     return "" if value is None else str(value)

@@ -16,7 +16,7 @@ from pymmcore_ome.cli.contents import Contents
 from pymmcore_ome.cli.interrupts import Interrupts
 from pymmcore_ome.cli.plate_map import plate_map
 from pymmcore_ome.cli.progress_bar import ProgressBar, time_left
-from pymmcore_ome.cli.show import describe, frame_rows
+from pymmcore_ome.cli.store_text import describe, frame_rows
 from pymmcore_ome.stream import Progress
 
 LETTERS = [chr(ord("A") + n) for n in range(16)]
@@ -79,7 +79,7 @@ def test_info_tells_a_store_that_is_being_written(
     tmp_path: Path, small_schema: po.StorageSchema, name: str
 ) -> None:
     with po.open_stream(tmp_path / name, small_schema):
-        assert "a program is writing to it now" in shown(tmp_path / name, 100)
+        assert "a program is writing to it" in shown(tmp_path / name, 100)
     assert "complete" in shown(tmp_path / name, 100)
 
 
@@ -144,7 +144,7 @@ def test_progress_in_a_log_is_a_plain_line_now_and_then(monkeypatch: pytest.Monk
         for clock[0] in range(25):
             written = clock[0] * 2
             live.show(Progress(100, written, 0, written, written * 1000, 30, 100, 0.0, clock[0]))
-        live.say("Warning: something")
+        live.print_line("Warning: something")
     assert console.file.getvalue().splitlines() == [
         "Acquiring: 20/100 frames, 2.0 frames/s 2.0 kB/s, buffer 30 %, 40 s left",
         "Acquiring: 40/100 frames, 2.0 frames/s 2.0 kB/s, buffer 30 %, 30 s left",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -347,7 +348,43 @@ def test_terminals_that_know_few_letters_get_what_they_know(demo_store: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert "+-- 0  left" in done.stdout
-    assert "0.325 \\xb5m" in done.stdout
+    assert "0.325 um" in done.stdout
+    (unknown,) = command(
+        "info", "nichts-ä.zarr", cwd=demo_store.parent, PYTHONUTF8="0", PYTHONIOENCODING="ascii"
+    ).stderr.splitlines()
+    assert "nichts-\\xe4.zarr" in unknown
+
+
+def test_permission_error_states_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a system reports it; an administrator, as in many a container, may do everything."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("pymmcore_ome.dataset.open_dataset", refuse)
+    monkeypatch.setattr(sys, "argv", ["pymmcore-ome", "info", str(tmp_path / "a.ome.zarr")])
+    assert ended() == 1
+    shown = capsys.readouterr().err
+    assert f"No permission to access {tmp_path / 'a.ome.zarr'}. Choose another path" in shown
+    assert "Errno" not in shown
+
+
+def test_shell_completes_commands(tmp_path: Path) -> None:
+    words = {"COMP_WORDS": "pymmcore-ome val", "COMP_CWORD": "1"}
+    done = command(cwd=tmp_path, _PYMMCORE_OME_COMPLETE="complete_bash", **words)
+    assert done.stdout.split() == ["validate"]
+    assert "--install-completion" in command("--help", cwd=tmp_path).stdout
+
+
+def test_narrow_terminal_wraps_and_cuts_nothing(demo_store: Path) -> None:
+    done = command("info", demo_store, cwd=demo_store.parent, COLUMNS="40")
+    text = "".join(done.stdout.replace("│", "").split())
+    for words in ("(t:3,c:2,z:5,y:512,x:512)uint16", "x200,y50,z2µm", "t:0.2s,z:1µm,y:0.325µm"):
+        assert words in text
+    assert "…" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 40
 
 
 def test_version_is_that_of_the_package(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 
 import pytest
 import typer
 import useq
+import yaml
 
 import pymmcore_ome as po
 from conftest import ROOT
@@ -64,6 +66,29 @@ def test_sequence_file_page_names_every_field() -> None:
     ]  # fmt: skip
     fields = {name for plan in plans for name in plan.model_fields}
     assert sorted(name for name in fields if f"`{name}`" not in page) == []
+
+
+def test_versions_agree() -> None:
+    root = REFERENCE.parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    (newest, *_) = re.findall(
+        r"^## ([\w.]+)", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert project["version"] == citation["version"] == newest
+    assert project["license"] == citation["license"]
+
+
+def test_platforms_page_lists_every_dependency() -> None:
+    page = (REFERENCE / "platforms.md").read_text(encoding="utf-8")
+    project = tomllib.loads((REFERENCE.parents[1] / "pyproject.toml").read_text())["project"]
+    needed = project["dependencies"] + [
+        package
+        for extra in ("acquire", "zarr", "zarrs", "gui", "napari", "demo", "tables")
+        for package in project["optional-dependencies"][extra]
+    ]
+    names = {re.split(r"[\[><=! ]", package)[0] for package in needed} - {"pymmcore-ome"}
+    assert sorted(name for name in names if f"| {name} |" not in page) == []
 
 
 def test_picture_of_the_rooms_shows_what_its_source_says() -> None:

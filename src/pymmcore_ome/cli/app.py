@@ -22,13 +22,12 @@ from .bench import bench
 from .gui import gui
 from .run import demo, run
 from .stores import frames, info, recover, validate
-from .terminal import print_error, print_warning
+from .terminal import SPELLED_OUT, print_error, print_warning
 
 app = typer.Typer(
     name="pymmcore-ome",
     help="Stream Micro-Manager acquisitions into OME-Zarr and OME-TIFF.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -59,11 +58,11 @@ def ended() -> int:
     """Run the command and return its exit code; errors of the package become one message."""
     for stream in (sys.stdout, sys.stderr):  # an unknown letter is not an error
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=SPELLED_OUT)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
-            app()
+            app(prog_name="pymmcore-ome")
     except (PymmcoreOmeError, OSError) as error:
         print_error(error)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -20,6 +21,24 @@ from .arguments import option_name
 _PLAIN: Final = re.compile(r"[\w./:,+@=-]+")
 #: Files and pipes have no width; their lines are not wrapped for one.
 _WIDE: Final = 160
+
+
+def _spelled_out(error: UnicodeError) -> tuple[str, int]:
+    """Return what a terminal that lacks some letters shows for them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    words = (
+        _SPELLINGS.get(letter) or letter.encode("ascii", "backslashreplace").decode()
+        for letter in letters
+    )
+    return "".join(words), error.end
+
+
+#: The name of an error handler for text streams.
+SPELLED_OUT: Final = "pymmcore-ome"
+_SPELLINGS: Final = {"µ": "u", "…": "...", "“": '"', "”": '"'}
+codecs.register_error(SPELLED_OUT, _spelled_out)
 
 
 def _console(stderr: bool = False) -> Console:
@@ -59,7 +78,16 @@ def print_json(values: dict[str, Any]) -> None:
 
 def print_error(error: BaseException) -> None:
     """Print an error to standard error, as one message."""
-    text = error.message(option_name) if isinstance(error, PymmcoreOmeError) else str(error)
+    text = str(error)
+    if isinstance(error, PymmcoreOmeError):
+        text = error.message(option_name)
+    elif isinstance(error, PermissionError) and error.filename:
+        text = (
+            f"No permission to access {error.filename}. Choose another path, change its "
+            "permissions, or close the programs that use it."
+        )
+    elif isinstance(error, OSError) and error.filename:
+        text = f"{error.filename}: {error.strerror}."
     err.print(Text("Error: ", style="bold red"), Text(text), sep="", soft_wrap=True)
 
 

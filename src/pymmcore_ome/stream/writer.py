@@ -28,7 +28,7 @@ _MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
 _SOON_S: Final = 0.02
 _FIRST_BATCH_BYTES: Final = 4 << 20
-_BESIDE_BYTES: Final = 1 << 20  # that are worth another thread for their checksums
+_THREAD_BYTES: Final = 1 << 20  # that are worth another thread for their checksums
 _BATCH_S: Final = 0.5  # at most, so that the budget gets its bytes back all the time
 
 
@@ -79,7 +79,7 @@ class Writer(threading.Thread):
         self._batch_bytes = _FIRST_BATCH_BYTES
         self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
         self._flushed_at = self._checked_at = time.monotonic()
-        self._beside = ThreadPoolExecutor(1, "pymmcore-ome checksums")
+        self._checksum_thread = ThreadPoolExecutor(1, "pymmcore-ome checksums")
         self._ended = threading.Event()
 
     @property
@@ -120,7 +120,7 @@ class Writer(threading.Thread):
             self._save_what_is_on_disk()
             self._pending.end()  # what is not on disk by now will never be
         finally:
-            self._beside.shutdown()
+            self._checksum_thread.shutdown()
             self._ended.set()
 
     @property
@@ -165,12 +165,12 @@ class Writer(threading.Thread):
         return False
 
     def _start_checksums(self, frames: Sequence[QueuedFrame]) -> Future[None] | None:
-        """Set the checksums of frames, beside the write where they are many; None: they are."""
+        """Set the checksums of frames; of many, in another thread, which the future ends."""
         if not self._options.checksums:
             return None
-        if sum([queued.nbytes for queued in frames]) >= _BESIDE_BYTES:
+        if sum([queued.nbytes for queued in frames]) >= _THREAD_BYTES:
             with suppress(RuntimeError):  # the program ends, and accepts no work any more
-                return self._beside.submit(_set_checksums, frames)
+                return self._checksum_thread.submit(_set_checksums, frames)
         _set_checksums(frames)
         return None
 

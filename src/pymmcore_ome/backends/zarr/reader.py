@@ -100,7 +100,8 @@ def _check_chunks(document: Mapping[str, Any], shape: tuple[int, ...], itemsize:
     for codec in document["codecs"]:
         if codec["name"] == "sharding_indexed":
             chunk = codec["configuration"]["chunk_shape"]
-    if len(chunk) != len(shape) or len(outer) != len(shape) or min(*chunk, *outer, 1) < 1:
+    is_counted = all(type(size) is int and size > 0 for size in (*chunk, *outer))
+    if not is_counted or len(chunk) != len(shape) or len(outer) != len(shape):
         raise ValueError(f"its chunks are {outer} and {chunk}")
     chunks = prod(-(-size // part) for size, part in zip(outer, chunk, strict=True))
     frame_bytes = prod(shape[-2:]) * itemsize

@@ -8,7 +8,7 @@ about frames and refuses every index outside the plan: nothing wraps, nothing is
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +23,7 @@ from pymmcore_ome.schema import (
     safe_name,
 )
 
-from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec
+from .array_spec import ArraySpec, AxisStride, FrameAddress, ImageLayout, array_spec
 from .layout import ImageMaker, Layout, layout_of
 from .naming import image_name, name_of
 
@@ -96,6 +96,8 @@ class FrameRouter:
             )
         )
         self._images = layout.images
+        # what `by_index` needs of each image: it is called once a frame
+        self._targets = [(i.path, i.spec.rank, i.spec.axis_strides) for i in layout.images]
         self._has_repeats = any(spec.repeats > 1 for spec in layout.specs)
 
     def __len__(self) -> int:
@@ -181,10 +183,9 @@ class FrameRouter:
                 number = self._numbers[tuple(values)]
             except KeyError:
                 raise _outside(at, "no image of the plan has this position", self._plan) from None
-        image = self._images[number]
-        spec = image.spec
-        index = [0] * spec.rank
-        for name, steps, axis, step in spec.axis_strides:
+        path, rank, strides = self._targets[number]
+        index = [0] * rank
+        for name, steps, axis, step in strides:
             if name in at:
                 matched += 1
                 value = at[name]
@@ -192,8 +193,8 @@ class FrameRouter:
                     value = _checked_index(at, name, steps, self._plan)
                 index[axis] += value * step
         if matched != len(at):
-            self._check_unknown(at, spec)
-        return FrameAddress(image.path, tuple(index), number)
+            self._check_unknown(at, strides)
+        return FrameAddress(path, tuple(index), number)
 
     def by_number(self, number: int) -> FrameAddress:
         """Return the place of the frame with this number in the plan, counted from 0.
@@ -241,9 +242,9 @@ class FrameRouter:
         index[spec.repeat_axis] += repeat * spec.repeat_step
         return address._replace(index=tuple(index))
 
-    def _check_unknown(self, at: Mapping[str, int], spec: ArraySpec) -> None:
+    def _check_unknown(self, at: Mapping[str, int], strides: Sequence[AxisStride]) -> None:
         """Refuse an axis that the plan does not have, unless its value is 0."""
-        names = {name for name, *_ in (*self._selectors, *spec.axis_strides)}
+        names = {name for name, *_ in (*self._selectors, *strides)}
         for key, value in at.items():
             if str(key) not in names and _whole(value) != 0:
                 why = f"the plan has no axis {str(key)!r} here, or the value is no whole number"

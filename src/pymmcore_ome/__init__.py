@@ -14,7 +14,7 @@ from . import errors
 if TYPE_CHECKING:
     from .acquisition import Installation, Output, install, schema_from_useq
     from .backends import available_backends
-    from .dataset import Dataset, open_dataset, recover, validate
+    from .dataset import Dataset, annotate, open_dataset, recover, validate
     from .layout import FrameAddress, FrameRouter
     from .schema import (
         Camera,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Camera", "Channel", "Dataset", "Detector", "Dimension", "EventOrder", "FrameAddress",
     "FrameRouter", "ImageSchema", "Installation", "Instrument", "Objective", "Output", "Plate",
-    "Position", "Progress", "StorageSchema", "Stream", "Summary", "available_backends", "errors",
-    "install", "open_dataset", "open_stream", "recover", "schema_from_useq", "validate",
+    "Position", "Progress", "StorageSchema", "Stream", "Summary", "annotate", "available_backends",
+    "errors", "install", "open_dataset", "open_stream", "recover", "schema_from_useq", "validate",
 ]  # fmt: skip
 
 _SUBPACKAGES: Final = (
@@ -47,7 +47,7 @@ _SUBPACKAGES: Final = (
 _SOURCE: Final = {
     **dict.fromkeys(("Installation", "Output", "install", "schema_from_useq"), "acquisition"),
     "available_backends": "backends",
-    **dict.fromkeys(("Dataset", "open_dataset", "recover", "validate"), "dataset"),
+    **dict.fromkeys(("Dataset", "annotate", "open_dataset", "recover", "validate"), "dataset"),
     **dict.fromkeys(("FrameAddress", "FrameRouter"), "layout"),
     **dict.fromkeys(
         ("Camera", "Channel", "Detector", "Dimension", "EventOrder", "ImageSchema", "Instrument",

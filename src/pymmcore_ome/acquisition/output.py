@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from psygnal import Signal, SignalInstance
 
 from pymmcore_ome.errors import AcquisitionError, MissingFramesError, PymmcoreOmeError
-from pymmcore_ome.metadata import Status
+from pymmcore_ome.metadata import Status, StoreRecord
 from pymmcore_ome.schema import Camera, StorageSchema
 from pymmcore_ome.stream import (
     ArrayView,
@@ -99,6 +99,7 @@ class Output:
         self._destination = Destination.of(path, cameras, unready, missing, chosen)
         self._core = core
         self._sink: Sink | None = None
+        self._annotations = StoreRecord("", {})
         self._checks = EventChecks(None)
         self._light = Light(None)
         self._error: BaseException | None = None
@@ -153,6 +154,8 @@ class Output:
         if self._sink is not None and self._sink.is_open:
             raise AcquisitionError(f"Another run is still writing to {self.path}.")
         self._sink, self._error, self._canceled = Sink(self._destination, events), None, False
+        for namespace, mapping in self._annotations.annotations.items():
+            self._sink.annotate(namespace, mapping)
         return self._sink
 
     def end(self, error: BaseException | None) -> None:
@@ -175,6 +178,24 @@ class Output:
             f"{summary.frames_missing} of {summary.frames_planned} planned frames are missing from "
             f"{self.path}. The others are stored; pymmcore-ome info lists those that are missing."
         )
+
+    def annotate(self, namespace: str, mapping: Mapping[str, Any]) -> None:
+        """Add metadata of your own to the present run, or else to each of the next ones.
+
+        Parameters
+        ----------
+        namespace, mapping
+            As `Stream.annotate`.
+
+        Raises
+        ------
+        OptionError
+            On a namespace or a mapping that cannot be kept.
+        """
+        if self._sink is not None and self._sink.is_open:
+            self._sink.annotate(namespace, mapping)
+        else:
+            self._annotations = self._annotations.annotated(namespace, mapping)
 
     @property
     def summary(self) -> Summary | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.errors import AcquisitionError, FrameError, RepeatedFrameError
 from pymmcore_ome.frames import NOT_AS_ASKED
-from pymmcore_ome.metadata import Status
+from pymmcore_ome.metadata import Status, StoreRecord
 from pymmcore_ome.schema import StorageSchema
 from pymmcore_ome.stream import ArrayView, JoinedView, Stream, Summary
 
@@ -55,6 +55,7 @@ class Sink:
         self._in_use = CamerasInUse([], [], None)
         self._cameras: list[str] = []
         self._fields: UnappliedFields | None = None
+        self._annotations = StoreRecord("", {})
         self._notes: dict[str, Any] = {}
         self._unapplied_settings = UnappliedSettings(destination.path)
         self.summary: Summary | None = None
@@ -231,6 +232,13 @@ class Sink:
         own = f"{measured:.6g} um" if measured else "not known"
         return [f"the pixel size was {own}; the scale of the image is {scale:.6g} um"]
 
+    def annotate(self, namespace: str, mapping: Mapping[str, Any]) -> None:
+        """Add metadata of a user's own to the store."""
+        if self._stream is not None:
+            self._stream.annotate(namespace, mapping)
+        else:
+            self._annotations = self._annotations.annotated(namespace, mapping)
+
     def note(self, unapplied_settings: Sequence[str]) -> None:
         """Note settings that could not be applied, of no frame in particular."""
         self._unapplied_settings.add(unapplied_settings)
@@ -274,6 +282,8 @@ class Sink:
 
     def _open(self, schema: StorageSchema) -> None:
         self._stream = self._destination.open(schema, self._notes)
+        for namespace, mapping in self._annotations.annotations.items():
+            self._stream.annotate(namespace, mapping)
         if isinstance(self.view, JoinedView):
             self._stream.show_in(self.view)
         else:

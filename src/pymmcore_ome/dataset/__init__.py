@@ -1,5 +1,6 @@
-"""Reading back, validation and recovery. Only `recover` and `confirm_proven` write."""
+"""Reading back, validation and recovery. Only `recover`, `annotate` and `confirm_proven` write."""
 
+from .annotation import annotate
 from .check_table import TableCheck
 from .dataset import Dataset, open_dataset
 from .image import Image, axis_coords
@@ -13,6 +14,7 @@ __all__ = [
     "Image",
     "Refused",
     "TableCheck",
+    "annotate",
     "axis_coords",
     "confirm_proven",
     "open_dataset",

@@ -60,6 +60,11 @@ class Dataset:
         """The sequence and the summary metadata of the acquisition."""
         return self.record.acquisition
 
+    @property
+    def annotations(self) -> Mapping[str, Mapping[str, Any]]:
+        """What users added to the store, by namespace."""
+        return self.record.annotations
+
     def frames(self) -> list[dict[str, Any]]:
         """Return one dict a stored frame, in order of arrival.
 

@@ -108,9 +108,9 @@ def _finish(dataset: Dataset) -> None:
     documents = documents_of(location)
     if layout.schema.grows:
         for document in documents.grown(state, layout.images):
-            _put(location, document)
+            put_document(location, document)
     for document in documents.closed(state):
-        _put(location, document)
+        put_document(location, document)
 
 
 def _end_of_frames(dataset: Dataset) -> str:
@@ -125,7 +125,8 @@ def _end_of_frames(dataset: Dataset) -> str:
     return ended.isoformat(timespec="milliseconds")
 
 
-def _put(location: StoreLocation, document: Document) -> None:
+def put_document(location: StoreLocation, document: Document) -> None:
+    """Write a document of a store that no program has open."""
     key, content = document
     if location.format == "ome-zarr":
         target = location.path / key

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from html import escape, unescape
 from itertools import chain
 from typing import Any, Final, Literal, get_args
 
+from pymmcore_ome.errors import OptionError
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout
 
@@ -25,7 +26,10 @@ DESCRIPTION_KEY: Final = "ome.xml"
 _START: Final = (
     f'<StructuredAnnotations><CommentAnnotation ID="Annotation:{KEY}" Namespace="{KEY}"><Value>'
 )
-_END: Final = "</Value></CommentAnnotation></StructuredAnnotations>"
+_END: Final = "</Value></CommentAnnotation>"
+#: Where pymmcore-plus's own writer keeps its summary metadata, and its readers look for them.
+_PLUS: Final = "pymmcore_plus"
+_RESERVED: Final = (KEY, _PLUS, "ome")
 
 Status = Literal["complete", "canceled", "failed", "incomplete", "recovered"]
 
@@ -47,6 +51,8 @@ class StoreRecord:
     backend : str
     started, ended : str | None
         ISO 8601, with offset from UTC.
+    annotations : mapping of str to mapping
+        What users added, by namespace.
     recovered : str | None
         When `recover` closed it; None for a store that its own program closed.
     frames : dict
@@ -64,14 +70,61 @@ class StoreRecord:
     ended: str | None = None
     frames: Mapping[str, int | None] = field(default_factory=dict)
     acquisition: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recovered: str | None = None
 
     def to_attributes(self) -> dict[str, Any]:
         """Return the record as attributes of the root."""
         attributes = {f.name: getattr(self, f.name) for f in fields(self)}
-        if self.recovered is None:
-            del attributes["recovered"]
+        for name in ("annotations", "recovered"):
+            if not attributes[name]:
+                del attributes[name]
         return attributes
+
+    def annotated(self, namespace: str, mapping: Mapping[str, Any]) -> StoreRecord:
+        """Return the record with an annotation; what its namespace had is updated.
+
+        Raises
+        ------
+        OptionError
+            On a namespace or a mapping that cannot be kept.
+        """
+        if not isinstance(namespace, str) or not namespace.strip():
+            raise OptionError(f"namespace must be a text, got {namespace!r:.80}.")
+        if namespace in _RESERVED:
+            raise OptionError(f"Namespace {namespace!r} is reserved. Choose another one.")
+        if not isinstance(mapping, Mapping) or not all(isinstance(key, str) for key in mapping):
+            raise OptionError(
+                f"An annotation must be a mapping with texts as keys, got {mapping!r:.80}."
+            )
+        plain = json.loads(json_bytes(dict(mapping)))
+        both = {**self.annotations.get(namespace, {}), **plain}
+        return replace(self, annotations={**self.annotations, namespace: both})
+
+    def of_pymmcore_plus(self) -> dict[str, Any]:
+        """Return the summary metadata as pymmcore-plus's own writer keeps it, once it is over."""
+        summary = self.acquisition.get("summary")
+        if self.status == "incomplete" or not isinstance(summary, Mapping) or not summary:
+            return {}
+        sequence = self.acquisition.get("sequence")
+        return {"summary_metadata": {**summary, "mda_sequence": sequence}}
+
+    def other_attributes(self) -> dict[str, Any]:
+        """Return the attributes of the root that are not under our key."""
+        summary = self.of_pymmcore_plus()
+        return {_PLUS: summary} if summary else {}
+
+    def map_annotations(self) -> str:
+        """Return the MapAnnotations of an OME-XML, as text."""
+        maps: dict[str, Mapping[str, Any]] = dict(self.annotations)
+        if summary := self.of_pymmcore_plus():
+            maps[_PLUS] = {"summary_metadata_json": json.dumps(summary["summary_metadata"])}
+        return "".join(
+            f'<MapAnnotation ID="Annotation:{number}" Namespace="{_xml(name)}"><Value>'
+            + "".join(f'<M K="{_xml(k)}">{_xml(_text(v))}</M>' for k, v in entries.items())
+            + "</Value></MapAnnotation>"
+            for number, (name, entries) in enumerate(maps.items())
+        )
 
     @classmethod
     def from_attributes(cls, attributes: Any) -> StoreRecord | None:
@@ -90,6 +143,7 @@ class StoreRecord:
             status=status,  # type: ignore[arg-type]  # one of them, as was just asked
             frames=_mapping(attributes.get("frames")),
             acquisition=_mapping(attributes.get("acquisition")),
+            annotations=_mapping(attributes.get("annotations")),
             version=str(plain.pop("version")),
             backend=str(plain.pop("backend")),
             **{key: None if value is None else str(value) for key, value in plain.items()},
@@ -105,14 +159,45 @@ def file_name(image: ImageLayout) -> str:
     return f"{image.number}.ome.tiff"
 
 
-def with_record(xml: Iterable[bytes], record: Mapping[str, Any]) -> Iterator[bytes]:
-    """Yield an OME-XML with the store record in its StructuredAnnotations, its last element."""
+def with_record(xml: Iterable[bytes], record: Mapping[str, Any], maps: str = "") -> Iterator[bytes]:
+    """Yield an OME-XML with the store record in its StructuredAnnotations, its last element.
+
+    Parameters
+    ----------
+    xml : iterable of bytes
+    record : mapping
+    maps : str
+        Further annotations.
+    """
     text = json.dumps(json.loads(json_bytes(record)))  # ASCII: XML cannot hold every character
+    own = f"{_START}{escape(text, quote=False)}{_END}{maps}</StructuredAnnotations>"
+    yield from _with_last(xml, own.encode("utf-8", "replace"))
+
+
+def with_maps(xml: Iterable[bytes], maps: str) -> Iterator[bytes]:
+    """Yield an OME-XML with annotations as its last element, if there are any."""
+    if not maps:
+        return iter(xml)
+    text = f"<StructuredAnnotations>{maps}</StructuredAnnotations>"
+    return _with_last(xml, text.encode("utf-8", "replace"))
+
+
+def _xml(text: str) -> str:
+    """Return text for an attribute or an element: no reference that Bio-Formats cannot read."""
+    plain = "".join(c if c.isprintable() or c == " " else " " for c in text)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _with_last(xml: Iterable[bytes], element: bytes) -> Iterator[bytes]:
     last = b""
     for piece in chain(xml, [None]):
         if piece is None:
             head, close, tail = last.rpartition(b"</OME>")
-            yield head + f"{_START}{escape(text, quote=False)}{_END}".encode() + close + tail
+            yield head + element + close + tail
             return
         yield last
         last = piece

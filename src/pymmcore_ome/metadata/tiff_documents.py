@@ -15,7 +15,7 @@ from pymmcore_ome.layout import ImageLayout, Layout
 
 from .documents import Document, Documents, StoreState, image_notes
 from .ome_xml import OmeXml
-from .store_record import DESCRIPTION_KEY, KEY, file_name, with_record
+from .store_record import DESCRIPTION_KEY, KEY, file_name, with_maps, with_record
 
 
 class TiffDocuments(Documents):
@@ -44,12 +44,12 @@ class TiffDocuments(Documents):
     def _all(self, state: StoreState) -> Iterator[Document]:
         images = state.layout.images[: len(state.shapes)]
         record = {**state.record.to_attributes(), "images": [_notes(state, i) for i in images]}
-        ome_xml = OmeXml(state)
+        ome_xml, maps = OmeXml(state), state.record.map_annotations()
         if not self._in_folder:
-            yield DESCRIPTION_KEY, with_record(ome_xml(images), record)
+            yield DESCRIPTION_KEY, with_record(ome_xml(images), record, maps)
             return
         for image in images:
-            yield file_name(image), ome_xml([image])
+            yield file_name(image), with_maps(ome_xml([image]), maps)
         yield TIFF_FOLDER_KEY, [json_bytes({KEY: record}, indent=2)]
 
 

@@ -15,7 +15,7 @@ from pymmcore_ome.layout import ImageLayout, Layout
 
 from . import ngff
 from .documents import Document, Documents, StoreState, image_notes
-from .store_record import KEY, XML_KEY
+from .store_record import KEY, XML_KEY, with_maps
 
 _OME_GROUP: Final = "OME/zarr.json"
 
@@ -55,7 +55,8 @@ class ZarrDocuments(Documents):
         if state.layout.images:
             if not _has_series(state.layout):
                 yield _OME_GROUP, _group({})
-            yield XML_KEY, OmeXml(state)(state.layout.images)
+            xml = OmeXml(state)(state.layout.images)
+            yield XML_KEY, with_maps(xml, state.record.map_annotations())
         yield "zarr.json", _group(_root(state))
 
 
@@ -66,14 +67,16 @@ def _has_series(layout: Layout) -> bool:
 
 def _root(state: StoreState) -> dict[str, Any]:
     layout, own = state.layout, state.record.to_attributes()
+    others = state.record.other_attributes()
     if layout.plate is not None:
-        return {"ome": ngff.plate_attributes(layout.plate, layout.images), KEY: own}
+        return {"ome": ngff.plate_attributes(layout.plate, layout.images), KEY: own, **others}
     if not layout.is_single:
-        return {"ome": ngff.root_attributes(), KEY: own}
+        return {"ome": ngff.root_attributes(), KEY: own, **others}
     image = layout.images[0]
     return {
         "ome": ngff.image_attributes(image),
         KEY: {**own, "image": image_notes(image)},
+        **others,
     }
 
 

@@ -118,6 +118,15 @@ class Store:
             )
         return "Frames in its frame table are on disk, if it still exists"
 
+    def annotate(self, namespace: str, mapping: Mapping[str, Any]) -> None:
+        """Keep an annotation for the closing documents.
+
+        Raises
+        ------
+        OptionError
+        """
+        self.record = self.record.annotated(namespace, mapping)
+
     def add(self, image: ImageLayout) -> None:
         """Make one more image, in a store that grows.
 

@@ -225,6 +225,30 @@ class Stream:
         growing = self._placement.growing
         return joined(self._live, growing.specs if growing else ())
 
+    def annotate(self, namespace: str, mapping: Mapping[str, Any]) -> None:
+        """Add metadata of your own to the store: the sample, the operator, notes.
+
+        They are written when the stream is closed, and read back by `Dataset.annotations`.
+        Calling it again with the same namespace updates the mapping.
+
+        Parameters
+        ----------
+        namespace : str
+            Of your own, such as ``"sample"`` or a URL.
+        mapping : mapping of str to anything that JSON can hold
+
+        Raises
+        ------
+        OptionError
+            On a namespace or a mapping that cannot be kept.
+        StreamClosedError
+            When the stream is closed; use `pymmcore_ome.annotate` then.
+        """
+        with self._lock:
+            if self._life.state is not StreamState.OPEN:
+                raise self._refusal()
+            self._store.annotate(namespace, mapping)
+
     def show_in(self, view: JoinedView) -> None:
         """Let a view show the images of this stream, which was made before it was opened."""
         view.attach(self._live)

@@ -1,0 +1,61 @@
+"""`annotate`: add metadata to a store that is closed. No pixel and no frame is touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pymmcore_ome.disk import StoreLock
+from pymmcore_ome.errors import StorePathError
+from pymmcore_ome.frames import PlaneMetadata, read_table
+from pymmcore_ome.metadata import StoreState, documents_of
+
+from .dataset import Dataset, open_dataset
+from .recovery import put_document
+
+
+def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str, Any]) -> Dataset:
+    """Add metadata of your own to a closed store: the sample, the operator, notes.
+
+    Parameters
+    ----------
+    path : path-like
+    namespace : str
+        Of your own, such as ``"sample"`` or a URL. What it had before is updated.
+    mapping : mapping of str to anything that JSON can hold
+
+    Returns
+    -------
+    Dataset
+        The store as it is now; `Dataset.annotations` has the mapping.
+
+    Raises
+    ------
+    OptionError
+        On a namespace or a mapping that cannot be kept.
+    StoreExistsError
+        When a program is still writing to the store.
+    StorePathError
+        When the store was never closed; recover it first.
+    """
+    lock = StoreLock(open_dataset(path).location)
+    lock.acquire()
+    try:
+        dataset = open_dataset(path)
+        if dataset.status == "incomplete":
+            raise StorePathError(
+                f"{dataset.path} was never closed. Run `pymmcore-ome recover`, then annotate it."
+            )
+        record = dataset.record.annotated(namespace, mapping)
+        location, layout = dataset.location, dataset.layout
+        shapes = [image.shape for image in dataset.images]
+        planes = PlaneMetadata(read_table(location.table))
+        pages = dataset.stored.pages(layout.images)
+        for document in documents_of(location).closed(
+            StoreState(layout, record, shapes, planes, pages)
+        ):
+            put_document(location, document)
+    finally:
+        lock.release()
+    return open_dataset(path)

@@ -104,9 +104,16 @@ def check_coordinates(router: FrameRouter, events: list[Any]) -> None:
     by_offset = any(
         channel.z_offset_um for image in router.layout.images for channel in image.channels
     )
+    visited = set()
     for event, address in zip(events, router, strict=True):
         image = router.layout.images[address.image_number]
         at = image.position
+        # useq runs a sub-sequence with an autofocus plan once for each channel of its parent, with
+        # that channel's z offset and the same index; an image has the coordinates of the first
+        key = tuple(sorted(plain_index(event).items()))
+        if key in visited:
+            continue
+        visited.add(key)
         if at.x_um is not None or at.y_um is not None:  # unknown for points drawn at random
             assert (at.x_um, at.y_um) == (
                 pytest.approx(event.x_pos), pytest.approx(event.y_pos),

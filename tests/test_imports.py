@@ -76,8 +76,7 @@ def test_every_public_name_can_be_imported_first() -> None:
 
 def test_a_first_zarr_stream_makes_no_xml_before_it_is_closed(tmp_path: Path) -> None:
     imported = ran(OPEN, tmp_path / "a.ome.zarr", SCHEMA.to_json())
-    unneeded = {"ome_types", "xsdata", "lxml", "pymmcore_plus", "useq", "tifffile", "typer", "rich"}
-    assert not imported & unneeded
+    assert imported <= {"filelock", "numpy", "psutil", "pydantic", "yaozarrs"}
 
 
 def test_a_first_tiff_stream_needs_neither_ngff_nor_a_microscope(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def check(sequence: useq.MDASequence, folder: Path, by_index: bool) -> None:
     check_coordinates(router, events)
 
     path = Path(mkdtemp(dir=folder)) / "a.ome.zarr"  # to delete the last one takes longer
-    with po.open_stream(path, schema) as stream:
+    compression = None if by_index else "zstd"
+    with po.open_stream(path, schema, compression=compression) as stream:
         for number, event in enumerate(events):
             stream.append(frame(number), at=event.index if by_index else None)
         with pytest.raises(errors.PlanFullError):

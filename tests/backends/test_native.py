@@ -406,3 +406,42 @@ def test_event_driven_runs_have_few_files(tmp_path: Path) -> None:
     assert len([file for file in (path / "0/0/c").rglob("*") if file.is_file()]) == 2
     np.testing.assert_array_equal(image[57, 1, 0], encoded_frame(115, SHAPE))
     assert po.validate(path) == []
+
+
+def test_frames_before_a_full_disk_are_within_the_shape_of_a_growing_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.ome.zarr"
+    backend = opened(path, loops({"t": None}), shards={"t": 4})
+    backend.write_frames([])
+    write = pixel_file.write_at
+    room = [2]
+
+    def small(file: Any, at: int, pieces: Any) -> None:
+        pieces = list(pieces)
+        if "/c/" in str(file.name) and at >= 64 and (len(pieces) > 1 or not room[0]):
+            raise OSError(28, "No space left on device")
+        room[0] -= at >= 64
+        write(file, at, pieces)
+
+    monkeypatch.setattr(pixel_file, "write_at", small)
+    backend.grow(0, (4, *SHAPE))
+    backend.write_frames([FrameWrite(0, (0,), encoded_frame(1, SHAPE))])
+    with pytest.raises(PartialWriteError) as raised:
+        backend.write_frames([FrameWrite(0, (t,), encoded_frame(t + 1, SHAPE)) for t in (1, 2, 3)])
+    monkeypatch.undo()
+    assert raised.value.written == 2
+    found = in_zarr_python(path)
+    for t in range(1 + raised.value.written):
+        np.testing.assert_array_equal(found[t], encoded_frame(t + 1, SHAPE))
+    backend.close()
+
+
+def test_shard_that_was_deleted_is_an_error_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    backend = opened(path, loops({"t": 4}), shards={"t": 4})
+    backend.write_frames([FrameWrite(0, (0,), encoded_frame(1, SHAPE))])
+    (path / "0/c/0/0/0").unlink()
+    with pytest.raises(FileNotFoundError, match="was deleted or moved"):
+        backend.finish()
+    backend.close()

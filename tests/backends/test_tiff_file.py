@@ -17,6 +17,7 @@ import pymmcore_ome as po
 from helpers import wait_until
 from pymmcore_ome import Dimension, StorageSchema, errors
 from pymmcore_ome.backends import pixel_file
+from pymmcore_ome.backends.tiff import format as format_
 from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import loops
 
@@ -242,3 +243,21 @@ def test_event_driven_run_without_a_frame_opens(tmp_path: Path) -> None:
     assert (dataset.status, dataset.images, dataset.frames()) == ("complete", [], [])
     with tifffile.TiffFile(path) as tiff:
         assert len(tiff.pages) == 1
+
+
+def test_numbers_are_those_of_tifffile() -> None:
+    """Ours are written out, so that opening a store does not wait for tifffile's import."""
+    tags = tifffile.TIFF.TAGS
+    assert tags["ImageDescription"] == format_.IMAGE_DESCRIPTION
+    assert tags["StripOffsets"] == format_.STRIP_OFFSETS
+    assert tags["StripByteCounts"] == format_.STRIP_BYTE_COUNTS
+    types = tifffile.DATATYPE
+    assert (types.ASCII, types.SHORT, types.LONG, types.RATIONAL, types.LONG8) == (
+        format_._ASCII, format_._SHORT, format_._LONG, format_._RATIONAL, format_._LONG8
+    )  # fmt: skip
+    formats = {"u": tifffile.SAMPLEFORMAT.UINT, "i": tifffile.SAMPLEFORMAT.INT}
+    assert {**formats, "f": tifffile.SAMPLEFORMAT.IEEEFP} == format_._SAMPLE_FORMATS
+    names = {"zstd": "ZSTD", "deflate": "ADOBE_DEFLATE", "lzw": "LZW"}
+    assert set(format_._IDS) == set(names)
+    for name, number in format_._IDS.items():
+        assert number == tifffile.COMPRESSION[names[name]]

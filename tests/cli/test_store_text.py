@@ -14,9 +14,8 @@ from rich.console import Console
 import pymmcore_ome as po
 from pymmcore_ome.cli.contents import Contents
 from pymmcore_ome.cli.interrupts import Interrupts
-from pymmcore_ome.cli.plate_map import plate_map
 from pymmcore_ome.cli.progress_bar import ProgressBar, time_left
-from pymmcore_ome.cli.store_text import describe, frame_rows
+from pymmcore_ome.cli.store_text import describe, frame_rows, plate_map
 from pymmcore_ome.stream import Progress
 
 LETTERS = [chr(ord("A") + n) for n in range(16)]

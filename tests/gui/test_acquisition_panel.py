@@ -33,7 +33,7 @@ from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtWidgets import QDoubleSpinBox  # noqa: E402
 
 from pymmcore_ome.gui import AcquisitionPanel, SaveSettings  # noqa: E402
-from pymmcore_ome.gui.arrangement import way_for  # noqa: E402
+from pymmcore_ome.gui.acquisition_panel import way_for  # noqa: E402
 
 Make = Callable[..., AcquisitionPanel]
 Wait = Callable[[Callable[[], bool]], None]

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pymmcore_ome.dataset import Dataset, Refused, TableCheck, refused_settings
 from pymmcore_ome.disk import StoreLock
 from pymmcore_ome.layout import ImageLayout, index_name
 
-from .plate_map import Filled
-
+#: The state of a well: with all its frames, some, or none; or planned, before a run.
+Filled = Literal["all", "some", "none", "planned"]
 _MOST_SHOWN: Final = 3
 Index = tuple[int, ...]
 

@@ -12,8 +12,7 @@ from pymmcore_ome.acquisition import Forecast
 from pymmcore_ome.disk import default_buffer_bytes
 from pymmcore_ome.stream import count_text, duration_text, rate_text, size_text
 
-from .contents import image_to_json
-from .plate_map import Filled
+from .contents import Filled, image_to_json
 from .store_text import axis_lines, facts_table, tree, wells
 
 #: More files than this are slow to copy, back up, and delete.

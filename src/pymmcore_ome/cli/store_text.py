@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -18,8 +18,7 @@ from pymmcore_ome.layout import ImageLayout, Layout
 from pymmcore_ome.schema import Plate
 from pymmcore_ome.stream import count_text, duration_text
 
-from .contents import Contents, first_few
-from .plate_map import Filled, plate_map
+from .contents import Contents, Filled, first_few
 from .terminal import quoted
 
 _MAX_IMAGES = 24
@@ -33,6 +32,22 @@ _FIRST = (
 _MAX_REASON = 24
 _SYMBOLS = {"micrometer": "µm", "second": "s"}
 _STATUS_STYLES = {"complete": "green", "recovered": "yellow", "canceled": "yellow"}
+
+_SIGNS: Final = {"all": "●", "some": "◐", "none": "○", "planned": "●", "unused": "·"}
+_ASCII_SIGNS: Final = {"all": "#", "some": "+", "none": "o", "planned": "#", "unused": "."}
+_STYLES: Final = {
+    "all": "green",
+    "some": "yellow",
+    "none": "red",
+    "planned": "cyan",
+    "unused": "dim",
+}
+_WORDS: Final = {
+    "all": "all frames",
+    "some": "some missing",
+    "none": "no frame",
+    "planned": "to be acquired",
+}
 
 
 def describe(contents: Contents, console: Console) -> RenderableType:
@@ -80,6 +95,52 @@ def wells(
     """Return the map of a plate with a margin."""
     ascii_only = console.options.ascii_only
     return Padding(plate_map(plate, filled, console.width - 2, ascii_only=ascii_only), (1, 0, 1, 2))
+
+
+def plate_map(
+    plate: Plate, wells: Mapping[tuple[str, str], Filled], width: int, *, ascii_only: bool = False
+) -> Text:
+    """Return a plate's wells as rows of signs, with a legend of the signs used.
+
+    Parameters
+    ----------
+    plate : Plate
+    wells : mapping of (row, column) names to states
+        Other wells are not part of the run.
+    width : int
+        Available characters; the columns move together if the plate is wide.
+    ascii_only : bool
+        For terminals that show only ASCII.
+    """
+    signs = _ASCII_SIGNS if ascii_only else _SIGNS
+    margin = max(map(len, plate.rows)) + 1
+    longest = max(map(len, plate.columns))
+    step = next((n for n in (longest + 1, 2) if margin + n * len(plate.columns) <= width), 1)
+    lines = [_header(plate, margin, step, longest)]
+    for row in plate.rows:
+        line = Text(row.rjust(margin - 1) + " ", style="bold")
+        for column in plate.columns:
+            filled = wells.get((row, column), "unused")
+            line.append(signs[filled].rjust(step), style=_STYLES[filled])
+        lines.append(line)
+    used = [name for name in _WORDS if name in wells.values()]
+    legend = Text(" " * margin)
+    for name in used:
+        legend.append(f" {signs[name]}", style=_STYLES[name])
+        legend.append(f" {_WORDS[name]} ", style="dim")
+    return Text("\n", end="").join([*lines, legend])
+
+
+def _header(plate: Plate, margin: int, step: int, longest: int) -> Text:
+    """Return the column names, or every fifth one if there is little space."""
+    if step > longest:
+        return Text(" " * margin + "".join(c.rjust(step) for c in plate.columns), style="bold")
+    cells = [" "] * (step * len(plate.columns))
+    for number in (0, *range(4, len(plate.columns), 5)):
+        name = plate.columns[number]
+        end = min(len(cells), max((number + 1) * step, len(name)))
+        cells[end - len(name) : end] = name
+    return Text(" " * margin + "".join(cells), style="bold")
 
 
 def print_problems(

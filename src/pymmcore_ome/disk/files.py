@@ -40,6 +40,8 @@ def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: boo
                 file.flush()
                 os.fsync(file.fileno())
         replace_file(part, path)
+        if sync:
+            sync_folder(os.path.dirname(path) or ".")  # noqa: PTH120
     except OSError:
         Path(part).unlink(missing_ok=True)
         raise

@@ -93,7 +93,9 @@ def with_default_shards(layout: Layout) -> Layout:
         if spec.shard_shape is not None or spec.gathered_axes:
             return spec
         shape = default_shard_shape(spec, loops)
-        return _chosen(spec, {}, dict(zip(spec.axis_names, shape or (), strict=False)))
+        if shape is None:
+            return spec
+        return _chosen(spec, {}, dict(zip(spec.axis_names, shape, strict=True)))
 
     return layout.with_specs(sharded)
 

@@ -8,6 +8,7 @@ Chunks of several frames are not for it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from io import FileIO
@@ -82,10 +83,12 @@ class NativeBackend(ZarrFolder):
             self._encoder = FrameEncoder(self._cut, compresses=True)
             self.batch_bytes = COMPRESSED_BATCH_BYTES
         self._know(self._images)
+        self._sync_documents(self._images)
 
     def add(self, image: ImageLayout) -> None:
         super().add(image)
         self._know([image])
+        self._sync_documents([image])
 
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
         written = 0
@@ -93,15 +96,15 @@ class NativeBackend(ZarrFolder):
             for pieces in self._encoder.batches(frames):
                 self._store(pieces, written)
                 written += len(pieces)
-        except PartialWriteError:
+        except PartialWriteError as error:
+            if error.written:
+                self._write_shapes()
             raise
         except Exception as error:  # a codec's
+            if written:
+                self._write_shapes()
             raise PartialWriteError(written) from error
-        if self._grown:
-            try:
-                self._say_shapes()
-            except OSError as error:  # nobody sees the frames without it
-                raise PartialWriteError(0) from error
+        self._write_shapes()
 
     def reader(self, image: int) -> PlaneReader:
         return NativeReader(self._folders[image], self._cuts[image])
@@ -186,7 +189,7 @@ class NativeBackend(ZarrFolder):
             try:
                 self._write_file(key, chunks, datas, sizes)
             except Exception:
-                break  # each frame by itself, then: those that find room are down
+                break  # each frame by itself, then: some may still find room
             for number in owners:
                 left[number] -= 1
         if not any(left):
@@ -223,7 +226,7 @@ class NativeBackend(ZarrFolder):
             try:
                 self._end(key, shard)
             except OSError:
-                return  # its frames are down; `finish` tries again, and says so
+                return  # its frames are on disk; `finish` tries again, and reports it
 
     def _end(self, key: FileKey, shard: Shard) -> None:
         shard.end()
@@ -251,13 +254,35 @@ class NativeBackend(ZarrFolder):
 
     # -- documents
 
-    def _say_shapes(self) -> None:
-        for number in sorted(self._grown):
-            content = array_content(
-                self._images[number], self._compression, self._shapes[number], at_end=False
-            )
-            self._replace_document(number, content)
-        self._grown.clear()
+    def _write_shapes(self) -> None:
+        """Write the documents of images that have grown.
+
+        Raises
+        ------
+        PartialWriteError
+            No reader can see the frames of the batch then.
+        """
+        try:
+            for number in sorted(self._grown):
+                content = array_content(
+                    self._images[number], self._compression, self._shapes[number], at_end=False
+                )
+                self._replace_document(number, content)
+                self._grown.discard(number)
+        except OSError as error:
+            raise PartialWriteError(0) from error
+
+    def _sync_documents(self, images: Sequence[ImageLayout]) -> None:
+        """Make new arrays outlast a power cut, where that is asked for."""
+        if not self._outlasts_power:
+            return
+        for image in images:
+            folder = f"{self._root}/{array_key(image)}"
+            with FileIO(f"{folder}/zarr.json", "r+") as file:
+                os.fsync(file.fileno())
+            while len(folder) >= len(str(self._root)):
+                sync_folder(folder)
+                folder = folder.rpartition("/")[0]
 
     def _replace_document(self, image: int, content: bytes) -> None:
         write_whole(f"{self._folders[image]}/zarr.json", content, sync=self._outlasts_power)

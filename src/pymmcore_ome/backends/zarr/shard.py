@@ -7,6 +7,7 @@ checksum, for readers that look for it at the end. It knows neither arrays nor d
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -119,6 +120,8 @@ class Shard:
             The shard can still be read, by the index at its start.
         """
         if self._file is not None and not self.is_ended:
+            if not os.path.exists(self.path):  # noqa: PTH110  # an open file may have no name
+                raise FileNotFoundError(f"{self.path} was deleted or moved")
             # what a full disk left half written would hide the index, and takes its room
             self._file.cut_tail()
             self._file.append_bytes(with_checksum(self._index))

@@ -35,14 +35,14 @@ def camera_presets(summary: Mapping[str, Any] | None) -> dict[tuple[str, str], s
 def chosen_labels(
     sequence: useq.MDASequence, presets: CameraPresets, active: str
 ) -> dict[str, None]:
-    """Return the labels of the cameras that may take frames of a sequence, the active one first.
+    """Return the labels of the cameras that may acquire frames of a sequence, the active one first.
 
     Parameters
     ----------
     sequence : useq.MDASequence
     presets : mapping
     active : str
-        The camera that takes the frames of channels that choose none.
+        The camera that acquires the channels that choose none.
     """
     chosen = [presets.get((c.group, c.config), active) for c in _channels(sequence)] or [active]
     return dict.fromkeys([active, *chosen] if active in chosen else chosen)
@@ -97,11 +97,11 @@ def cameras_in_use(
     Parameters
     ----------
     sequence : useq.MDASequence, list of MDAEvent, or None
-        None: any event may come.
+        None: the events are not known.
     summary : mapping or None
         What the engine's set-up returned.
     facts : CoreFacts
-        What the core says of its cameras besides.
+        What the core knows of its cameras.
 
     Raises
     ------

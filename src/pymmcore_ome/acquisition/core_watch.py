@@ -1,7 +1,7 @@
 """`CoreWatch`: hears which settings the core refused while an engine set an event up.
 
 The engine of pymmcore-plus logs what the core refuses (a stage that does not move, a channel
-that cannot be set), and takes the frame all the same. It changes neither: every call goes
+that cannot be set), and acquires the frame anyway. It changes neither: every call goes
 through as it is, and every error is raised as before.
 """
 

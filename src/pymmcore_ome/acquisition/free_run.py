@@ -1,4 +1,4 @@
-"""`FreeRun`: where frames go when events come from an iterator, and nobody knows how many.
+"""`FreeRun`: where frames go when events are from an iterator, and their number is unknown.
 
 Decided by the first event: with an index, frames are placed by it, and every position becomes
 an image that grows; without one, frames follow each other on one time axis.
@@ -63,7 +63,7 @@ class FreeRun:
         return self._in_use
 
     def schema(self, first: useq.MDAEvent | None) -> StorageSchema:
-        """Return the schema, by the first event; None: no event ever came."""
+        """Return the schema, by the first event; None: there was no event."""
         self._is_indexed = first is not None and bool(_without_camera(first))
         names = "tcz" if self._is_indexed else "t"
         cameras = [camera_dimension(self._in_use.cameras)] if len(self._in_use.cameras) > 1 else []
@@ -79,7 +79,7 @@ class FreeRun:
         )
 
     def view(self) -> JoinedView:
-        """Return a view that is blank until the stream comes that it is to follow.
+        """Return a view that is blank until it follows a stream.
 
         It has every axis that the run may turn out to have.
         """
@@ -101,7 +101,7 @@ class FreeRun:
 
         Without an index: the next time of its camera. In a run with indices, such frames
         have an image of their own, so that they take no place that an index may ask for.
-        In a run without, an index that comes later is kept in the frame table only.
+        In a run without, a later index is kept in the frame table only.
         """
         index = _without_camera(event)
         if index and "p" not in index and event.pos_name:
@@ -137,7 +137,7 @@ class FreeRun:
         if label is not None and label not in labels:
             raise AcquisitionError(
                 f"Camera {label!r} acquired a frame, and the run began with {labels}. The frame "
-                "was rejected; what was written before is safe."
+                "was rejected; earlier frames are safe."
             )
         own = [n for n, name in enumerate(labels) if label in (None, name)]
         cameras = self._in_use.cameras

@@ -195,8 +195,8 @@ class Installation:
         RunningError
             When a run is under way.
         OptionError, StorePathError, AcquisitionError
-            When an output is no output. What can only be known when the run starts is told
-            by the thread's result and by `failed`.
+            When an output is no output. What is only known when the run starts is
+            raised by the thread's result and emitted by `failed`.
         """
         _check_events(events)
         if self._runner.is_running():
@@ -249,7 +249,7 @@ class Installation:
             end_interrupted(self._runner)
 
     def _ending(self) -> tuple[Status, str | None]:
-        """Say how the run ended, as far as the runner knows."""
+        """Return how the run ended, as far as the runner knows."""
         finished = getattr(getattr(self._runner, "status", None), "finish_reason", None)
         if finished is None:  # pymmcore-plus before 0.18 does not tell
             finished = "canceled" if self._cancel_asked else "completed"
@@ -380,7 +380,7 @@ def sort_outputs(
     Raises
     ------
     OptionError, StorePathError, AcquisitionError
-        When a path or an option is none, or two outputs are one.
+        When a path or an option is invalid, or two outputs are one.
     """
     if output is None:
         return [], []

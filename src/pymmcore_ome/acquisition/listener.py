@@ -1,4 +1,4 @@
-"""`EngineListener`: hears all that an engine does during one run, and tells the sinks.
+"""`EngineListener`: hears all that an engine does during one run, and notifies the sinks.
 
 It shadows the public methods of the engine on the instance, for the duration of one run, and
 takes every shadow away again. The engine's class, its identity and its results stay as they
@@ -173,7 +173,7 @@ class EngineListener:
             sink.append(image, taken, meta, self._unapplied_settings)
 
     def _skip(self, events: Sequence[Any]) -> None:
-        """Tell the sinks that these events bring no frame, of no camera."""
+        """Notify the sinks that these events deliver no frame, of no camera."""
         for event in events:
             for sink in self._sinks:
                 sink.skip(event)
@@ -242,7 +242,7 @@ def _frames_of(event: Any) -> Sequence[Any]:
 
 
 def _standing_stage(engine: Any, burst: Any) -> dict[str, float]:
-    """Return where the axes stand that a burst does not move; its frames do not say."""
+    """Return where the axes stand that a burst does not move; its frames do not have it."""
     core, stage = getattr(engine, "mmcore", None), {}
     try:
         if core is not None and core.getXYStageDevice() and not burst.x_sequence:

@@ -1,4 +1,4 @@
-"""What pymmcore-plus says of the microscope and of each frame, in our words.
+"""What pymmcore-plus reports of the microscope and of each frame, in our words.
 
 Reads the summary metadata (`SummaryMetaV1`) and the frame metadata (`FrameMetaV1`); asks no
 device anything.
@@ -62,14 +62,14 @@ def cameras_of(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -
 
     The first entry of `image_infos` is the active camera; a multi-camera adapter delivers
     as many frames of that kind as it has channels. An engine that reads several cameras by
-    itself says so there, too: the core then knows of fewer channels, and each camera has an
+    itself describes them there: the core then knows of fewer channels, and each camera has an
     entry of its own.
 
     Parameters
     ----------
     summary : mapping or None
     facts : CoreFacts
-        What the core says besides.
+        What the core knows of its cameras.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def cameras_of(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -
 
 
 def camera_count(summary: Mapping[str, Any] | None, facts: CoreFacts = NO_FACTS) -> int:
-    """Return how many frames an event brings; pymmcore-plus before 0.18 leaves it to the core."""
+    """Return how many frames an event delivers; pymmcore-plus before 0.18 leaves it to the core."""
     infos: Sequence[Mapping[str, Any]] = (summary or {}).get("image_infos") or ({},)
     channels = infos[0].get("num_camera_adapter_channels")
     return int(channels or facts.camera_channels or 1)
@@ -119,7 +119,7 @@ def _camera(info: Mapping[str, Any], facts: CoreFacts, of_several: bool = False)
     dtype, components = _dtype(info), (*info.get("plane_shape", ()), 1)[2]
     if dtype not in PIXEL_DTYPES or components not in (1, 3):
         raise AcquisitionError(
-            f"Camera {info['camera_label']!r} says that its pixels are {components} x {dtype}; "
+            f"Camera {info['camera_label']!r} reports pixels of {components} x {dtype}; "
             f"1 or 3 of {', '.join(PIXEL_DTYPES)} can be stored. Set its pixel type; give the "
             "cameras behind a Multi Camera the same one."
         )
@@ -218,7 +218,7 @@ def instrument_of(
     cameras: Sequence[str] | None = None,
     objectives: Collection[str | None] | None = None,
 ) -> Instrument | None:
-    """Return what the summary metadata says of objective and cameras; None for nothing.
+    """Return what the summary metadata has of objective and cameras; None for nothing.
 
     The objective is the label that the active pixel size configuration asks for, else that
     of the device called an objective.
@@ -279,7 +279,7 @@ def objective_label(
     ----------
     summary : mapping
     config : mapping or None
-        The active pixel size configuration: the label that it asks for comes first.
+        The active pixel size configuration: the label that it requires has priority.
     values : mapping of (device, property) to value
         For the device called an objective.
     """

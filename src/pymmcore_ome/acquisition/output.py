@@ -1,7 +1,7 @@
 """`Output`: where and how a run is to be saved; the object for `mda.run(output=…)`.
 
 With `install` the run goes through the engine and errors raise out of `run`. Without it the
-same object is a plain frameReady handler: an error is kept, the run is cancelled, and
+same object is a plain frameReady handler: an error is kept, the run is canceled, and
 `result` raises it. No exception ever leaves a slot, because Qt would end the process.
 """
 
@@ -54,10 +54,10 @@ class Output:
         Ends in ``.ome.zarr``, ``.zarr``, ``.ome.tiff`` or ``.tif`` unless `format` is given.
     cameras : sequence of Camera, optional
         What delivers frames, in the order of ``cam`` in their index, where the engine does
-        not describe it. None: as the engine's summary metadata says.
+        not describe it. None: as the engine's summary metadata has it.
     unready : str
         Where the microscope lacks a channel, stage or property of the sequence: ``"refuse"``
-        the run before anything moves, or run it and ``"record"`` which frames are not as asked.
+        the run before anything moves, or run it and ``"record"`` the affected frames.
     missing : str
         Where planned frames are missing at the end of a complete run, such as after a snap that
         failed: ``"record"`` it in the summary and the store, or ``"raise"`` MissingFramesError
@@ -71,7 +71,7 @@ class Output:
     Attributes
     ----------
     saved : psygnal signal
-        A run has ended and all that came is stored, with its `Summary`; emitted in the
+        A run has ended and every frame is stored, with its `Summary`; emitted in the
         thread of the run. A slot that raises is logged, and changes nothing.
     failed : psygnal signal
         A run could not be saved, with the error; emitted once a run.
@@ -79,7 +79,7 @@ class Output:
     Raises
     ------
     OptionError, StorePathError
-        At once, on an unknown suffix, format, backend or option, or a path that is none.
+        At once, on an unknown suffix, format, backend or option, or an invalid path.
     """
 
     saved = Signal(object)
@@ -150,7 +150,7 @@ class Output:
         return self._destination.plan(schema)
 
     def begin(self, events: object = None) -> Sink:
-        """Return a new sink for the next run; its events tell what a list of them needs."""
+        """Return a new sink for the next run; of its events, only a list is looked at."""
         if self._sink is not None and self._sink.is_open:
             raise AcquisitionError(f"Another run is still writing to {self.path}.")
         self._sink, self._error, self._canceled = Sink(self._destination, events), None, False
@@ -159,7 +159,7 @@ class Output:
         return self._sink
 
     def end(self, error: BaseException | None) -> None:
-        """Keep how a run ended, for `result`, and tell those who listen."""
+        """Keep how a run ended, for `result`, and emit the signals."""
         if error is None:
             error = self._missing_frames()
         self._error = error
@@ -247,7 +247,7 @@ class Output:
             )
 
     def sequenceCanceled(self, sequence: useq.MDASequence) -> None:
-        """Note that the run was cancelled (signal of pymmcore-plus)."""
+        """Note that the run was canceled (signal of pymmcore-plus)."""
         self._canceled = True
 
     def sequenceFinished(self, sequence: useq.MDASequence) -> None:
@@ -290,12 +290,12 @@ class Output:
                 self._error = error
                 if not isinstance(error, PymmcoreOmeError):
                     logger.exception("Saving to %s failed", self.path)
-                logger.error("Saving to %s failed, the run is cancelled: %s", self.path, error)
+                logger.error("Saving to %s failed, the run is canceled: %s", self.path, error)
                 self._stop_run()
                 tell(self.failed, error)
 
     def _ended_badly(self, sink: Sink) -> bool:
-        """Whether the run ended with an error; without a runner that tells, by what is missing."""
+        """Whether the run ended with an error; an older runner is judged by what is missing."""
         finished = getattr(getattr(self._runner(), "status", None), "finish_reason", None)
         if finished is not None:
             return str(finished) == "errored"
@@ -333,7 +333,7 @@ def tell(signal: SignalInstance, what: object) -> None:
 
 
 def _phase(runner: Any) -> str:
-    """What a runner is doing; empty on pymmcore-plus before 0.18, which does not tell."""
+    """What a runner is doing; empty on pymmcore-plus before 0.18, which does not report it."""
     return str(getattr(getattr(runner, "status", None), "phase", ""))
 
 
@@ -346,7 +346,7 @@ _UNSAFE: Final = "PySide6"
 
 
 def warn_of_unsafe_signals(events: object) -> None:
-    """Say in the log where a run that is saved by a handler may end the process.
+    """Warn in the log where a run that is saved by a handler may end the process.
 
     Parameters
     ----------

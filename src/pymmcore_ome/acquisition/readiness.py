@@ -1,8 +1,8 @@
 """What a run asks of a microscope that it does not have. It moves and changes nothing.
 
 The engine only logs a warning where it cannot set a channel, a stage or a property, and goes on:
-the frames then are not what they are called. So it is asked for here, before a run. Only what
-is known to fail is named: a value that another setting may make possible is not.
+the frames then are not what they are called. So it is checked here, before a run. It names only
+what is known to fail: a value that another setting may make possible is not.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def refuse_unready(engine: Any, events: Iterable[useq.MDAEvent], outputs: Iterab
     if reasons and any(output.unready == "refuse" for output in outputs):
         raise unready(reasons, "Nothing was created.", *HOW_TO_RUN_IT)
     for reason in reasons:
-        logger.warning("The microscope cannot do what is asked of it: %s", reason)
+        logger.warning("The microscope cannot do what the run requests: %s", reason)
 
 
 def missing_of(core: CMMCorePlus, events: Iterable[useq.MDAEvent]) -> list[str]:
@@ -87,7 +87,7 @@ def missing_of(core: CMMCorePlus, events: Iterable[useq.MDAEvent]) -> list[str]:
 
 
 def unready(reasons: Iterable[str], *left: str | Option) -> AcquisitionError:
-    """Return the error that names what is missing, and says what is left."""
+    """Return the error that names what is missing, and what is left."""
     return AcquisitionError(
         "The microscope cannot run this sequence:",
         *(f"\n  {reason}" for reason in reasons),
@@ -312,7 +312,7 @@ def lacking_devices(core: Any, event: Any) -> Iterator[str]:
 def is_described(engine: Any, summary: Mapping[str, Any]) -> bool:
     """Whether summary metadata is of an engine's microscope: the same devices are loaded.
 
-    Without `install`, nobody says which core runs.
+    Without `install`, it is not known which core runs.
     """
     if not is_standard(engine):
         return False
@@ -321,7 +321,7 @@ def is_described(engine: Any, summary: Mapping[str, Any]) -> bool:
 
 
 class EventChecks:
-    """Looks at events as they come, each channel and property once.
+    """Looks at events as they arrive, each channel and property once.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def stop_camera(core: Any) -> None:
 def end_interrupted(runner: Any) -> None:
     """Let the next run start after a KeyboardInterrupt, which the runner does not expect.
 
-    It would say forever that it is running. It has no public way out (pymmcore-plus 0.18); its
+    It would report forever that it is running. It has no public way out (pymmcore-plus 0.18); its
     engine's teardown is left out, because that may move the stage.
 
     Parameters

@@ -36,11 +36,11 @@ class Forecast:
     ----------
     plan : StorePlan
     duration_s : float
-        Exposures and intervals; the time that stages, cameras and disks take comes on top.
+        Exposures and intervals; the time of stages, cameras and disks is added to it.
     pixel_size_um : float | None
     free_bytes : int | None
         Free on the disk now, together with what a store that is replaced will free; None
-        where nobody tells.
+        where it is not known.
     """
 
     plan: StorePlan
@@ -81,7 +81,7 @@ def forecast(
         Never changed; a copy is walked.
     output : Output
     image_infos : sequence of mapping, optional
-        What pymmcore-plus says of the loaded cameras, the active one first. None: it is asked,
+        What pymmcore-plus reports of the loaded cameras, the active one first. None: it is asked,
         for which each camera becomes the active one for a moment. Given, the core is only
         asked, so that any thread may forecast while others use the core.
 

@@ -1,4 +1,4 @@
-"""`RunThread`: a run in a thread of its own that says how it ended. It hides no error."""
+"""`RunThread`: a run in a thread of its own that reports how it ended. It hides no error."""
 
 from __future__ import annotations
 

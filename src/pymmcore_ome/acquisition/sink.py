@@ -1,6 +1,6 @@
 """`Sink`: one run of an acquisition on its way into one store.
 
-It is told what the engine does (set up, frame, skip, end) by whoever listens to the engine,
+A listener notifies it of what the engine does (set up, frame, skip, end),
 and needs no engine, runner or signal itself.
 """
 
@@ -75,7 +75,7 @@ class Sink:
     ) -> None:
         """Make the store. Called after the engine's own set-up, before anything moves.
 
-        A run from an iterator has no plan: its store is made when the first frame comes.
+        A run from an iterator has no plan: its store is made when the first frame arrives.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Sink:
         summary : mapping or None
             What the engine's set-up returned.
         facts : CoreFacts
-            What the core says of its cameras besides.
+            What the core knows of its cameras.
         unapplied_settings : sequence of str
             What the core refused in the engine's set-up.
 
@@ -150,7 +150,7 @@ class Sink:
 
     @property
     def frames_per_event(self) -> int:
-        """Frames that every event brings: one a camera, unless the cameras take turns."""
+        """Frames that every event delivers: one a camera, unless the cameras take turns."""
         return 1 if self._in_use.one_each else max(1, len(self._cameras))
 
     def append(
@@ -244,9 +244,9 @@ class Sink:
         self._unapplied_settings.add(unapplied_settings)
 
     def skip(self, event: useq.MDAEvent) -> None:
-        """Note that an event's frames will not come; their places stay empty, nothing shifts.
+        """Note that an event's frames are missing; their places stay empty, nothing shifts.
 
-        Of one camera where the event's index says which, else of all.
+        Of one camera where the event's index names it, else of all.
         """
         if self._stream is None or self._free_run is not None:
             return
@@ -276,7 +276,7 @@ class Sink:
 
     @property
     def is_open(self) -> bool:
-        """Whether frames can still come."""
+        """Whether frames can still arrive."""
         is_set_up = self._stream is not None or self._free_run is not None
         return is_set_up and self.summary is None
 

@@ -23,7 +23,7 @@ _Index = tuple[tuple[str, int], ...]
 
 
 def with_their_cameras(dimension: Dimension, presets: CameraPresets) -> Dimension:
-    """Return a channel dimension whose channels say which camera they choose."""
+    """Return a channel dimension whose channels name the camera they choose."""
     channels = [c.replace(camera=_label(c, presets) or c.camera) for c in dimension.channels]
     return dimension.replace(coords=channels)
 
@@ -128,7 +128,7 @@ class EventCameras:
         raise OutsidePlanError(
             f"Frame at {at}: camera {label!r} acquired it, and the plan has "
             f"{self.labels[planned]!r} there. Let the preset of every channel choose its "
-            "camera (Core-Camera). The frame was rejected; what was written before is safe."
+            "camera (Core-Camera). The frame was rejected; earlier frames are safe."
         )
 
     def _split_plan(self, plan: ImageSchema, takes: Mapping[int, set[int]]) -> list[ImageSchema]:

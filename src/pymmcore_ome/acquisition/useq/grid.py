@@ -55,7 +55,7 @@ def grid_parts(sequence: useq.MDASequence) -> Parts:
 
 
 def _only_autofocus(sub: useq.MDASequence) -> bool:
-    """Whether a sub-sequence brings an autofocus plan and no loop."""
+    """Whether a sub-sequence has an autofocus plan and no loop."""
     plans = (sub.time_plan, sub.z_plan, sub.grid_plan, sub.channels, sub.stage_positions)
     return sub.autofocus_plan is not None and not any(bool(plan) for plan in plans)
 

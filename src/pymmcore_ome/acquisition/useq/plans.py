@@ -49,7 +49,7 @@ def z_dimension(plan: Any, channels: Sequence[useq.Channel] = ()) -> Dimension |
     """Return the z dimension in micrometers, or None when the plan has no plane.
 
     Its origin is the first plane, relative to the position for a relative plan, plus the
-    offset of the first channel. Each channel keeps its own offset beside that.
+    offset of the first channel. Each channel also keeps its own offset.
     """
     offset = (channels[0].z_offset or 0.0) if channels else 0.0
     planes = listed("z_plan", lambda: [float(z) + offset for z in plan])
@@ -92,7 +92,7 @@ def position_of(position: Any, *, keep_xy: bool = True, keep_z: bool = True) -> 
 def plate_of(positions: Any) -> Plate | None:
     """Return the plate that every position is a field of, or None.
 
-    A well-plate plan brings its own; plain positions form one when each names its well.
+    A well-plate plan has its own; plain positions form one when each names its well.
     """
     if isinstance(positions, useq.WellPlatePlan):
         plate = positions.plate
@@ -145,7 +145,7 @@ def even_dimension(
 ) -> Dimension | None:
     """Return a dimension with a scale where steps are even, else with its coordinates.
 
-    Planes that all lie in one place have coordinates, too: a scale cannot be 0. Times that
+    Planes that are all in one place have coordinates, too: a scale cannot be 0. Times that
     do (as fast as possible) have neither.
     """
     if not values:

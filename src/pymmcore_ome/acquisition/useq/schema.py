@@ -43,7 +43,7 @@ def schema_from_useq(
         Never changed. Where its events must be walked (about 70 µs each), a copy is walked.
     cameras : sequence of Camera
         What delivers the frames. Several of one size and dtype fold into the channels;
-        cameras that differ have one image each, beside each other, for every position.
+        cameras that differ have one image each for every position.
     pixel_size_um : float, optional
         Micrometers a pixel. None or 0: not known.
     compression : str, optional
@@ -104,7 +104,7 @@ def frame_dimensions(camera: Camera, pixel_size_um: float | None) -> tuple[Dimen
 
 
 def frame_fields(cameras: Sequence[Camera]) -> dict[str, Any]:
-    """Return what a schema says of the pixels of frames: those of the first camera's kind."""
+    """Return what a schema has of the pixels of frames: those of the first camera's kind."""
     bits = [camera.significant_bits for camera in cameras if camera.kind == cameras[0].kind]
     declared = [n for n in bits if n is not None]
     return {

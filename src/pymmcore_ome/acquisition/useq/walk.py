@@ -33,7 +33,7 @@ from .plans import (
 
 @dataclass
 class _Image:
-    """What the events say of one image: one distinct pair of position and tile."""
+    """What the events show of one image: one distinct pair of position and tile."""
 
     at: dict[str, int]
     first: useq.MDAEvent
@@ -234,7 +234,7 @@ def _plate(sequence: useq.MDASequence, plans: Sequence[ImageSchema]) -> Any:
 
 
 def _fault(sequence: useq.MDASequence, error: Exception) -> str:
-    """Say which plan useq stumbled over, and how to write it instead."""
+    """Return which plan useq stumbled over, and how to write it instead."""
     named = [("", sequence)]
     if not isinstance(sequence.stage_positions, useq.WellPlatePlan):
         named += [

@@ -103,7 +103,9 @@ def tiles(x_step: float, y_step: float) -> po.Dimension:
     return po.Dimension(
         name="g",
         coords=[
-            po.Position(x_um=100 + column * x_step, y_um=50 + row * y_step, grid_row=row)
+            po.Position(
+                x_um=100 + column * x_step, y_um=50 + row * y_step, grid_row=row, grid_column=column
+            )
             for row in range(2)
             for column in range(3)
         ],

@@ -1,4 +1,4 @@
-"""Whether the documents of a store are valid, and say what its schema says. It only reads.
+"""Whether the documents of a store are valid and agree with its schema. It only reads.
 
 A store has its schema, so each document is made anew and compared with the one on disk, in what
 readers see: the `ome` attributes of a group, and all of an OME-XML but its planes.

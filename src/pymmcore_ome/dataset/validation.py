@@ -19,7 +19,7 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
     """Return the problems of a store; an empty list means that it is valid.
 
     Checked: the documents against OME-Zarr 0.5 (yaozarrs), or against what tifffile reads of an
-    OME-TIFF; what they say against the schema; every array's shape, dtype and axis names against
+    OME-TIFF; their content against the schema; every array's shape, dtype and axis names against
     the schema; the frame table against the arrays and the plan; and that the run ended well.
 
     Parameters

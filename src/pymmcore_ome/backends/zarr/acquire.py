@@ -203,7 +203,7 @@ class AcquireArray:
     def write(self, start: tuple[int, ...], block: NDArray[np.generic]) -> None:
         """Write a block that follows all earlier blocks; a gap reads as 0.
 
-        Waits while acquire-zarr holds more bytes than it may: by itself it would take
+        Waits while acquire-zarr holds more bytes than it may: by itself it would accept
         frames until the memory is full.
 
         Raises
@@ -283,7 +283,7 @@ class AcquireArray:
         if first < self._written:
             raise ValueError(
                 f"{what}: it is plane {first}, but {self._written} planes are written already; "
-                "frames must come in the order of storage"
+                "frames must arrive in the order of storage"
             )
         return first
 

@@ -149,13 +149,14 @@ def test_path_that_is_none_is_a_notification_not_an_error_in_a_slot(
 def test_disk_that_takes_no_more_is_a_notification(
     window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
+    from pymmcore_ome.backends import PartialWriteError
+    from pymmcore_ome.backends.zarr.native import NativeBackend
 
     def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise PartialWriteError(0) from OSError(28, "No space left on device")
 
     connection = po.napari.connect(window.viewer)
-    monkeypatch.setattr(TensorstoreBackend, "write", full)
+    monkeypatch.setattr(NativeBackend, "write_frames", full)
     window.fill_in(SEQUENCE, tmp_path / "exp.ome.zarr")
     said = run(window, connection)
     assert "No space left on device" in said

@@ -47,6 +47,20 @@ def transforms(path: Path) -> dict[str, list[float]]:
     return {item["type"]: item[item["type"]] for item in found}
 
 
+def test_store_of_several_images_lists_them_in_valid_ome_xml_while_it_is_written(
+    tmp_path: Path,
+) -> None:
+    position = Dimension(name="p", coords=["left & right", "b"])
+    schema = StorageSchema(dimensions=[Dimension(name="t", size=2), position, *YX], dtype="float32")
+    with po.open_stream(tmp_path / "a.ome.zarr", schema):
+        text = (tmp_path / "a.ome.zarr" / "OME" / "METADATA.ome.xml").read_bytes()
+    images = from_xml(text, validate=True).images
+    assert [image.id for image in images] == ["Image:0", "Image:1"]
+    assert [(i.pixels.size_t, i.pixels.size_x, i.pixels.type.value) for i in images] == [
+        (2, 8, "float"), (2, 8, "float"),
+    ]  # fmt: skip
+
+
 def test_single_image_is_the_root(tmp_path: Path) -> None:
     path = made(
         tmp_path,

@@ -2,13 +2,15 @@
 
 Three layouts, as NGFF 0.5 has them: a root that is the image; a bioformats2raw root with
 images ``0, 1, …``; a plate with ``row/column/field``. All have ``OME/METADATA.ome.xml`` once
-they are closed; NGFF does not ask for it, and `OME/zarr.json` lists the images until then.
+they are closed. A bioformats2raw root has an outline of it from the start: napari-ome-zarr finds
+the images by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+from xml.sax.saxutils import quoteattr
 
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, Layout
@@ -18,6 +20,8 @@ from .documents import Document, Documents, StoreState, image_notes
 from .store_record import KEY, XML_KEY, with_maps
 
 _OME_GROUP: Final = "OME/zarr.json"
+_NAMESPACE: Final = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+_PIXEL_TYPES: Final = {"float32": "float", "float64": "double"}
 
 
 class ZarrDocuments(Documents):
@@ -47,6 +51,7 @@ class ZarrDocuments(Documents):
         # a frame may have been accepted for an image that is not made yet
         made = layout.images[: len(state.shapes)]
         if made and _has_series(layout):
+            yield XML_KEY, _outline(made)
             yield _OME_GROUP, _group({"ome": ngff.series_attributes(made)})
 
     def closed(self, state: StoreState) -> Iterator[Document]:
@@ -58,6 +63,24 @@ class ZarrDocuments(Documents):
             xml = OmeXml(state)(state.layout.images)
             yield XML_KEY, with_maps(xml, state.record.map_annotations())
         yield "zarr.json", _group(_root(state))
+
+
+def _outline(images: Iterable[ImageLayout]) -> Iterator[bytes]:
+    """Yield an OME-XML that lists the images, without what is known only at the end.
+
+    Written as text: to import ome-types takes longer than to open a stream.
+    """
+    yield f'<?xml version="1.0" encoding="UTF-8"?>\n<OME xmlns="{_NAMESPACE}">'.encode()
+    for image in images:
+        sizes = dict(zip(image.axis_names, image.shape, strict=True))
+        size_of = " ".join(f'Size{axis.upper()}="{sizes.get(axis) or 1}"' for axis in "xyczt")
+        pixel_type = _PIXEL_TYPES.get(image.dtype, image.dtype)
+        yield (
+            f'<Image ID="Image:{image.number}" Name={quoteattr(image.name)}>'
+            f'<Pixels ID="Pixels:{image.number}" DimensionOrder="XYZCT" Type="{pixel_type}" '
+            f"{size_of}><MetadataOnly/></Pixels></Image>"
+        ).encode()
+    yield b"</OME>"
 
 
 def _has_series(layout: Layout) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import useq
 from psygnal import SignalInstance
 from pymmcore_plus import CMMCorePlus
+from pymmcore_plus.mda._thread_relay import MDARelayThread
 
 import pymmcore_ome as po
 from conftest import HANG_S, SMALL
@@ -358,3 +359,38 @@ def test_core_runner_and_engine_are_freed(tmp_path: Path, is_uninstalled: bool) 
     del core, installation
     gc.collect()
     assert [ref() for ref in kept] == [None] * 3
+
+
+def test_output_without_install_ends_its_store_where_the_last_signal_is_lost(
+    core: CMMCorePlus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the relay is stopped before it is handed sequenceFinished, and sometimes ends in between
+    monkeypatch.setattr(MDARelayThread, "sequenceFinished", lambda self, *args: None)
+    output = po.Output(tmp_path / "a.ome.zarr", overwrite=True, core=core)
+    for _ in range(2):
+        core.mda.run(SEQUENCE, output=output)
+        assert output.result().frames_written == 12
+        assert po.open_dataset(output.path).status == "complete"
+    full = po.Output(tmp_path / "b.ome.zarr", backend=FullDisk, core=core)
+    core.mda.run(SEQUENCE, output=full)
+    with pytest.raises(errors.WriteError, match="No space left"):
+        full.result()
+    assert po.open_dataset(full.path).status == "failed"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_output_without_install_stops_the_run_where_its_signals_end(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    class Raising:
+        def frameReady(self) -> None:
+            raise RuntimeError("a handler's own fault")
+
+    endless = SEQUENCE.replace(time_plan={"interval": 0, "loops": 5000})
+    output = po.Output(tmp_path / "a.ome.zarr", core=core)
+    with listening(core) as delivered:
+        core.mda.run(endless, output=[output, Raising()])
+    assert len(delivered) < 60_000
+    with pytest.raises(errors.AcquisitionError, match="ended before the run"):
+        output.result()
+    assert po.open_dataset(output.path).status == "failed"

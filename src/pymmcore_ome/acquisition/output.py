@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -104,6 +105,8 @@ class Output:
         self._light = Light(None)
         self._error: BaseException | None = None
         self._canceled = False
+        self._relay: threading.Thread | None = None
+        self._relay_watch: threading.Thread | None = None
 
     @property
     def path(self) -> Path:
@@ -200,6 +203,7 @@ class Output:
     @property
     def summary(self) -> Summary | None:
         """What the last run stored, also if it failed; None before its store is closed."""
+        self._wait_for_last_signal()
         return None if self._sink is None else self._sink.summary
 
     @property
@@ -224,6 +228,7 @@ class Output:
         PymmcoreOmeError
             The error that ended the run, or AcquisitionError when no run has ended.
         """
+        self._wait_for_last_signal()
         if self._error is not None:
             raise self._error
         if self._sink is None or self._sink.summary is None:
@@ -234,7 +239,9 @@ class Output:
 
     def sequenceStarted(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
         """Make the store (signal of pymmcore-plus)."""
+        self._wait_for_last_signal()
         self._guard(lambda: self._begin(sequence, summary))
+        self._watch_relay(sequence)
 
     def frameReady(
         self, image: NDArray[Any], event: useq.MDAEvent, meta: Mapping[str, Any]
@@ -265,6 +272,43 @@ class Output:
         self._guard(lambda: sink.close(status, reason))
         if self._error is None:
             self.end(None)
+
+    def _watch_relay(self, sequence: useq.MDASequence) -> None:
+        """End the run when the thread that delivers its signals ends without the last of them.
+
+        pymmcore-plus (0.18) asks its relay to stop a moment before it hands it
+        ``sequenceFinished``, so that the relay sometimes ends first.
+        """
+        relay, sink = threading.current_thread(), self._sink
+        if relay is threading.main_thread() or sink is None:
+            return
+
+        def end() -> None:
+            relay.join()
+            if sink is not self._sink or not sink.is_open:
+                return
+            if _phase(self._runner()) in _GOING_ON:
+                self._guard(self._refuse_without_signals)
+            self.sequenceFinished(sequence)
+
+        self._relay = relay
+        self._relay_watch = threading.Thread(
+            target=end, name="pymmcore-ome last signal", daemon=relay.daemon
+        )
+        self._relay_watch.start()
+
+    def _refuse_without_signals(self) -> None:
+        raise AcquisitionError(
+            f"The thread that delivers the frames of the run to {self.path} ended before the run. "
+            "See the log for the handler that raised, or call pymmcore_ome.install(core)."
+        )
+
+    def _wait_for_last_signal(self) -> None:
+        relay, watch = self._relay, self._relay_watch
+        if relay is None or watch is None or relay.is_alive():
+            return
+        if threading.current_thread() is not watch:
+            watch.join()
 
     def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
         core = self._running_core()  # held: an instance that nobody holds is gone at once
@@ -338,6 +382,9 @@ def _phase(runner: Any) -> str:
 
 
 logger = logging.getLogger("pymmcore-ome")
+
+#: Phases of a runner in which frames are still to come.
+_GOING_ON: Final = frozenset({"preparing", "acquiring", "waiting", "paused"})
 
 #: pymmcore-plus connects and disconnects the slots of a handler in the acquisition's thread, while
 #: Qt calls them in the main thread. PySide6 (6.11) does not keep what it still has to call: it then

@@ -13,13 +13,13 @@ from pymmcore_plus import CMMCorePlus
 import pymmcore_ome as po
 from conftest import DEMO
 from pymmcore_ome import errors
+from pymmcore_ome.disk import advice_on_write
 from pymmcore_ome.gui import SaveSettings
 from pymmcore_ome.gui.advice import advice_on
 from pymmcore_ome.gui.estimate import Estimate, estimate_of
 from pymmcore_ome.gui.newest_frame import NewestFrame, as_gray8
 from pymmcore_ome.gui.planned_run import PlannedRun
 from pymmcore_ome.gui.save_settings import backends_of, next_path
-from pymmcore_ome.stream.buffer import what_to_do
 
 from .conftest import sequence_of
 
@@ -245,7 +245,7 @@ def test_advice_on_a_full_disk_says_so_first() -> None:
     error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert advice_on(error).text.startswith("The disk is full. Free some space")
     again = errors.WriteError(
-        f"It could not be: No space left on device. {what_to_do(error.__cause__)}."
+        f"It could not be: No space left on device. {advice_on_write(error.__cause__)}."
     )
     assert advice_on(again).text.lower().count("free some space") == 1
 

@@ -1,5 +1,6 @@
 """Files and folders, and everything in which operating systems differ."""
 
+from .disk_full import advice_on_write, is_disk_full
 from .files import (
     make_folder,
     replace_file,
@@ -26,8 +27,9 @@ from .tiff_probe import read_description
 
 __all__ = [
     "FORMATS", "TIFF_FOLDER_KEY", "DiskRates", "Format", "StoreLocation", "StoreLock",
-    "choose_format", "default_buffer_bytes", "default_suffix", "format_of_suffix", "free_bytes",
-    "local_path", "make_folder", "max_open_files", "measure_disk", "read_description", "read_json",
-    "replace_file", "root_attributes", "split_suffix", "sync_folder", "used_bytes", "warm_up",
-    "write_all", "write_at", "write_plainly", "write_whole",
+    "advice_on_write", "choose_format", "default_buffer_bytes", "default_suffix",
+    "format_of_suffix", "free_bytes", "is_disk_full", "local_path", "make_folder",
+    "max_open_files", "measure_disk", "read_description", "read_json", "replace_file",
+    "root_attributes", "split_suffix", "sync_folder", "used_bytes", "warm_up", "write_all",
+    "write_at", "write_plainly", "write_whole",
 ]  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Final, NamedTuple
 
+from pymmcore_ome.disk import advice_on_write, is_disk_full
 from pymmcore_ome.errors import (
     AcquisitionError,
     OptionError,
@@ -15,9 +15,6 @@ from pymmcore_ome.errors import (
     StorePathError,
     WriteError,
 )
-from pymmcore_ome.stream import what_to_do
-
-_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # no quota on Windows
 
 
 class Advice(NamedTuple):
@@ -38,6 +35,7 @@ _TITLES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (PymmcoreOmeError, "The acquisition was stopped"),
     (MemoryError, "Memory is full: the acquisition was stopped"),
 )
+_FULL: Final = "The disk is full. Free some space or choose another folder, and run again."
 
 
 def advice_on(error: BaseException) -> Advice:
@@ -45,8 +43,8 @@ def advice_on(error: BaseException) -> Advice:
     text = str(error) or repr(error)
     title = next((t for kind, t in _TITLES if isinstance(error, kind)), "")
     if isinstance(error, PymmcoreOmeError):
-        if full := _is_disk_full(error):  # which already states what to do
-            text = f"{full} {text.removesuffix(f' {what_to_do(error)}.')}"
+        if is_disk_full(error):  # whose text already states what to do
+            text = f"{_FULL} {text.removesuffix(f' {advice_on_write(error)}.')}"
         return Advice(title, text)
     if isinstance(error, MemoryError):
         return Advice(
@@ -65,14 +63,3 @@ def advice_on(error: BaseException) -> Advice:
         f"{type(error).__name__}: {text}. The frames acquired before are saved. Please report this "
         "error with the text from the log.",
     )
-
-
-def _is_disk_full(error: BaseException) -> str:
-    """Return advice if a full disk caused an error."""
-    seen: BaseException | None = error
-    while seen is not None:
-        is_full = isinstance(seen, OSError) and seen.errno in _FULL
-        if is_full or "No space left" in str(seen):
-            return "The disk is full. Free some space or choose another folder, and run again."
-        seen = seen.__cause__ or seen.__context__
-    return ""

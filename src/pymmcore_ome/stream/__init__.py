@@ -1,6 +1,5 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
-from .buffer import what_to_do
 from .open import open_planned, open_stream
 from .options import (
     CHECKPOINT_S,
@@ -48,5 +47,4 @@ __all__ = [
     "rate_text",
     "run_report",
     "size_text",
-    "what_to_do",
 ]  # fmt: skip

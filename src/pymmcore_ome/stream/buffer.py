@@ -7,7 +7,6 @@ dropped and nothing grows. A failure wakes every thread that waits.
 
 from __future__ import annotations
 
-import errno
 import sys
 import threading
 import time
@@ -253,9 +252,6 @@ class FrameBuffer:
         return full and not self._life.is_over
 
 
-_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # no quota on Windows
-
-
 def buffer_full(frame_number: int, buffer: FrameBuffer) -> BufferFullError:
     """Return the error of a frame for which there is no room."""
     return BufferFullError(
@@ -273,13 +269,6 @@ def write_error(path: Path, error: BaseException | None) -> PymmcoreOmeError:
     failure = WriteError(f"The writer of {path} stopped: {error!r}.")
     failure.__cause__ = error
     return failure
-
-
-def what_to_do(error: BaseException) -> str:
-    """Return what a user may do about a write that failed."""
-    if "No space left" in str(error) or (isinstance(error, OSError) and error.errno in _FULL):
-        return "Make room on the disk, or choose another, and run again"
-    return "Check the disk"
 
 
 _POOL_BYTES: Final = 64 << 20

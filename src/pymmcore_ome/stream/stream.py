@@ -21,7 +21,7 @@ from typing import Any, Final, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.disk import default_buffer_bytes
+from pymmcore_ome.disk import advice_on_write, default_buffer_bytes
 from pymmcore_ome.errors import (
     FrameError,
     MapErrors,
@@ -40,7 +40,6 @@ from .buffer import (
     QueuedFrame,
     SkippedFrames,
     buffer_full,
-    what_to_do,
     write_error,
 )
 from .live import LivePixels
@@ -379,7 +378,7 @@ def finish(
     def unfinished(error: Exception) -> WriteError:
         return WriteError(
             f"{store.path} could not be finished: {error}. {store.left_behind}. "
-            f"{what_to_do(error)}."
+            f"{advice_on_write(error)}."
         )
 
     try:

@@ -15,10 +15,11 @@ from contextlib import suppress
 from typing import Final
 
 from pymmcore_ome.backends import FrameWrite, PartialWriteError, WriteFuture
+from pymmcore_ome.disk import advice_on_write
 from pymmcore_ome.errors import MapErrors, WriteError
 from pymmcore_ome.frames import frame_checksum
 
-from .buffer import ArrayPool, FrameBuffer, QueuedFrame, what_to_do
+from .buffer import ArrayPool, FrameBuffer, QueuedFrame
 from .chunks import Block, ChunkAssembler, ChunkKey
 from .live import LivePixels
 from .options import SaveOptions
@@ -325,7 +326,8 @@ class Writer(threading.Thread):
         if len(frames) > 1:
             what = f"A block of {len(frames)} frames, the first at {name},"
         failure = WriteError(
-            f"{what} could not be written: {cause}. {self._store.left_behind}. {what_to_do(cause)}."
+            f"{what} could not be written: {cause}. {self._store.left_behind}. "
+            f"{advice_on_write(cause)}."
         )
         failure.__cause__ = cause
         return failure

@@ -18,8 +18,8 @@ from pymmcore_plus.mda import PMDAEngine
 
 from pymmcore_ome.metadata import Status
 
-from .core_watch import CoreWatch, whole_bursts
 from .engine_methods import ACQUIRES, is_standard, replaced
+from .failed_settings import FailedSettings, whole_bursts
 from .microscope import CoreFacts
 from .run_end import Light, stop_camera
 from .sink import Sink
@@ -58,7 +58,7 @@ class EngineListener:
         self.is_listening = False  # whether the engine's methods are shadowed now
         self._cameras = 1
         self._is_standard = is_standard(engine)
-        self._watch = CoreWatch(engine)
+        self._failed_settings = FailedSettings(engine)
         self._acquires_as_usual = is_standard(engine, ACQUIRES)
         self._whole_bursts = whole_bursts(engine)
         self._unapplied_settings: list[str] = []  # of the present event, which the engine only logs
@@ -73,7 +73,7 @@ class EngineListener:
                 shadow = getattr(self, f"_{name}")(original)
                 self._shadows.enter_context(replaced(self._engine, name, shadow))
         self.is_listening = True
-        self._watch.attach()
+        self._failed_settings.attach()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -88,13 +88,13 @@ class EngineListener:
         """Take the shadows away: what the engine does from now on is another run."""
         self.is_listening = False
         self._shadows.close()
-        self._watch.detach()
+        self._failed_settings.detach()
 
     def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_sequence(sequence: Any) -> Any:
             self._light = Light(getattr(self._engine, "mmcore", None))
             setup = sequence.setup if self._is_standard else None
-            with self._watch.hearing(setup) as unapplied_settings:
+            with self._failed_settings.collecting(setup) as unapplied_settings:
                 summary = original(sequence)
             with self._noting():
                 facts = CoreFacts.of_engine(self._engine, self._is_standard)
@@ -110,7 +110,7 @@ class EngineListener:
     def _setup_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_event(event: Any) -> Any:
             try:
-                with self._watch.hearing(event) as self._unapplied_settings:
+                with self._failed_settings.collecting(event) as self._unapplied_settings:
                     result = original(event)
                 if self._acquires_as_usual and isinstance(event.action, useq.CustomAction):
                     self._unapplied_settings.append(
@@ -144,7 +144,7 @@ class EngineListener:
             signal, arrived = None, 0
             while True:
                 try:
-                    with self._watch.hearing() as late, bursts():
+                    with self._failed_settings.collecting() as late, bursts():
                         payload = advance(signal)
                 except StopIteration:
                     if not arrived:  # a snap that failed: the engine only logs it

@@ -1,4 +1,4 @@
-"""`CoreWatch`: hears which settings the core refused while an engine set an event up.
+"""`FailedSettings`: which settings the core refused while an engine set an event up.
 
 The engine of pymmcore-plus logs what the core refuses (a stage that does not move, a channel
 that cannot be set), and acquires the frame anyway. It changes neither: every call goes
@@ -24,8 +24,9 @@ _SETTERS: Final = (
 )  # fmt: skip
 
 
-class CoreWatch:
-    """Hears, for one run, what the core of a standard engine refuses; deaf for any other.
+class FailedSettings:
+    """Records, for one run, the settings that the core of a standard engine refuses: a stage that
+    does not move, a channel that cannot be set. Records none of another engine.
 
     It shadows the core's setters on the instance, between `attach` and `detach`.
 
@@ -45,37 +46,37 @@ class CoreWatch:
 
     @property
     def core(self) -> Any:
-        """The core that it hears, or None. Not kept: it may be gone after the run."""
+        """The core of a standard engine, or None. Not kept: it may be gone after the run."""
         return None if self._engine is None else self._engine.mmcore
 
     def attach(self) -> None:
-        """Begin to listen to the core."""
+        """Shadow the core's setters."""
         for name in _SETTERS if self.core is not None else ():
             original = getattr(self.core, name, None)
             if original is not None:
-                shadow = self._heard(name, original)
+                shadow = self._recorded(name, original)
                 self._shadows.enter_context(replaced(self.core, name, shadow))
 
     def detach(self) -> None:
         """Take the shadows away; harmless when that was done before."""
         self._shadows.close()
 
-    def hearing(self, event: Any = None) -> _Hearing:
-        """Return a block that collects what was refused in it, in this thread.
+    def collecting(self, event: Any = None) -> _Collecting:
+        """Return a block that collects the settings refused in it, in this thread.
 
         Parameters
         ----------
         event : MDAEvent, optional
-            What is set up in it: what it asks of devices that are not there counts, too.
+            What is set up in it: settings of devices that are not there count, too.
         """
-        return _Hearing(self, event)
+        return _Collecting(self, event)
 
     def begin(self) -> None:
-        """Collect anew what this thread is refused."""
+        """Start an empty list for this thread."""
         self._failed, self._thread, self._depth = {}, threading.get_ident(), 0
 
     def end(self) -> list[str]:
-        """Return what was refused since `begin`, and not granted later."""
+        """Return the settings refused since `begin`, and not applied later."""
         failed, self._failed = self._failed or {}, None
         return list(failed.values())
 
@@ -91,7 +92,7 @@ class CoreWatch:
             return None
         return f"channel {event.channel.config!r} was not set again after {self._half_set}"
 
-    def _heard(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _recorded(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         def call(*values: Any, **options: Any) -> Any:
             failed = self._failed
@@ -116,25 +117,27 @@ class CoreWatch:
         return call
 
 
-class _Hearing:
-    """What a watch hears in a block; swallows nothing."""
+class _Collecting:
+    """The settings refused in a block; every error is raised as before."""
 
-    def __init__(self, watch: CoreWatch, event: Any) -> None:
-        self._watch = watch
+    def __init__(self, settings: FailedSettings, event: Any) -> None:
+        self._settings = settings
         self._event = event
         self._unapplied_settings: list[str] = []
 
     def __enter__(self) -> list[str]:
-        if self._watch.core is not None:
-            self._watch.begin()
+        if self._settings.core is not None:
+            self._settings.begin()
         return self._unapplied_settings
 
     def __exit__(self, *_: object) -> None:
-        if self._watch.core is not None:
+        if self._settings.core is not None:
             if self._event is not None:
-                self._unapplied_settings += lacking_devices(self._watch.core, self._event)
-                self._unapplied_settings += filter(None, [self._watch.stale_channel(self._event)])
-            self._unapplied_settings += self._watch.end()
+                self._unapplied_settings += lacking_devices(self._settings.core, self._event)
+                self._unapplied_settings += filter(
+                    None, [self._settings.stale_channel(self._event)]
+                )
+            self._unapplied_settings += self._settings.end()
 
 
 def _shown(values: tuple[Any, ...]) -> str:

@@ -104,7 +104,7 @@ class ArrayBackend(ABC):
 
     #: Whether images can have resolution levels beside the full resolution.
     makes_levels: ClassVar[bool] = False
-    #: What a user who asks for levels is told where it makes none.
+    #: The reason, and what to do, where it makes none.
     why_no_levels: ClassVar[str] = "use another backend, or `levels=None`"
 
     #: The most bytes of frames in a batch: more pay off where it compresses them in threads.

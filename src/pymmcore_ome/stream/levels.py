@@ -1,6 +1,6 @@
 """`LevelMaker`: the thread that makes the resolution levels of frames behind their own write.
 
-Frames come first. While more than half of the buffer is in use, it holds no frame: their levels are
+Frames have priority. While more than half of the buffer is in use, it holds no frame: their levels are
 made from disk when the stream is closed. An error here ends the levels, never the stream.
 """
 

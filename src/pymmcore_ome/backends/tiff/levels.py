@@ -1,7 +1,7 @@
 """Resolution levels of OME-TIFF, in the smaller pages that each page was made with (SubIFDs).
 
-`TiffLevels` writes them while a `TiffBackend` writes the file, `StoredTiffLevels` into a file that
-nobody writes. Neither makes pages: a file without smaller pages has no levels.
+`TiffLevels` writes them while a `TiffBackend` writes the file, `StoredTiffLevels` into a
+closed file. Neither makes pages: a file without smaller pages has no levels.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def levels_of(writer: LevelWriter, frames: Sequence[FrameWrite]) -> list[list[Fr
 
 
 class StoredTiffLevels(LevelWriter):
-    """Writes the levels of the images of files that nobody is writing.
+    """Writes the levels of the images of closed files.
 
     Pixels go to the end of a file, then the smaller page is pointed at them.
 

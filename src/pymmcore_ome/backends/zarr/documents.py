@@ -131,7 +131,7 @@ def write_array_documents(
 ) -> None:
     """Make the folder and document of the array of every image; see `array_document`.
 
-    The groups of levels above 0 exist: they are not made again where somebody deleted them.
+    The groups of levels above 0 exist: they are not made again after they were deleted.
     """
     contents: dict[ArraySpec, bytes] = {}
     made: set[str] = set()

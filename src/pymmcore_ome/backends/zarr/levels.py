@@ -1,4 +1,4 @@
-"""`ZarrLevels`: resolution levels of OME-Zarr, in arrays beside that of the full resolution.
+"""`ZarrLevels`: resolution levels of OME-Zarr, in arrays next to that of the full resolution.
 
 They are written as the native backend writes frames, whatever wrote the full resolution: a frame of
 a level goes into its shard at once, so that nothing is gathered, and small levels are few files.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.disk import Format, StoreLocation
-from pymmcore_ome.layout import ImageLayout, Layout, PageTable
+from pymmcore_ome.layout import ImageLayout, Layout, LevelPlan, PageTable
 
 from .selection import Picks
 
@@ -100,6 +100,11 @@ class ArrayBackend(ABC):
 
     #: Whether images have shards where nobody chose: it writes a frame into its shard at once.
     shards_by_default: ClassVar[bool] = False
+
+    #: Whether images can have resolution levels beside the full resolution.
+    makes_levels: ClassVar[bool] = False
+    #: What a user who asks for levels is told where it makes none.
+    why_no_levels: ClassVar[str] = "use another backend, or `levels=None`"
 
     #: The most bytes of frames in a batch: more pay off where it compresses them in threads.
     batch_bytes: int = 16 << 20
@@ -241,9 +246,12 @@ class BackendOptions:
         False: classic TIFF, which ends at 4 GiB. OME-TIFF only.
     outlasts_power : bool
         Pixels must outlast a power cut, not only the process.
+    levels : LevelPlan | None
+        Resolution levels; None: the full resolution alone.
     """
 
     compression: str | None = None
     files: Files = "one"
     bigtiff: bool = True
     outlasts_power: bool = False
+    levels: LevelPlan | None = None

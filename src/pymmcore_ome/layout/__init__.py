@@ -11,6 +11,15 @@ from .chunking import (
     with_default_shards,
 )
 from .layout import Layout, layout_of
+from .levels import (
+    MOST_LEVELS,
+    Downsample,
+    LevelCount,
+    LevelPlan,
+    halved,
+    is_level_count,
+    level_shape,
+)
 from .naming import image_name
 from .page_table import PageTable, Run
 from .placement import Placement, TakenPlanes
@@ -20,16 +29,20 @@ from .sequential import OrderProblems, order_problems
 __all__ = [
     "AXIS_RANK",
     "LEAST_CHUNK_BYTES",
+    "MOST_LEVELS",
     "ArraySpec",
     "Axis",
     "ChunkGrid",
     "Chunks",
+    "Downsample",
     "FoundPlace",
     "FrameAddress",
     "FrameRouter",
     "GrowingRouter",
     "ImageLayout",
     "Layout",
+    "LevelCount",
+    "LevelPlan",
     "OrderProblems",
     "PageTable",
     "Placement",
@@ -39,9 +52,12 @@ __all__ = [
     "all_specs",
     "boxes",
     "grown_plan",
+    "halved",
     "image_name",
     "index_name",
+    "is_level_count",
     "layout_of",
+    "level_shape",
     "new_position",
     "order_problems",
     "schema_with_default_shards",

@@ -6,12 +6,12 @@ are those of the specification, version 0.5 (https://ngff.openmicroscopy.org/0.5
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from yaozarrs import v05
 
-from pymmcore_ome.layout import AXIS_RANK, ArraySpec, Axis, ImageLayout, Layout
+from pymmcore_ome.layout import AXIS_RANK, ArraySpec, Axis, ImageLayout, Layout, LevelPlan
 from pymmcore_ome.schema import Plate
 
 from .axes import axis_origin, physical_unit
@@ -45,41 +45,69 @@ class ImageAttributes:
     """Makes the `ome` attributes of images of one layout.
 
     What a thousand fields of a plate have in common is made, and checked, once.
+
+    Parameters
+    ----------
+    levels : LevelPlan, optional
+        The resolution levels that are listed; None: the full resolution alone.
     """
 
-    def __init__(self) -> None:
-        self._of_spec: dict[ArraySpec, dict[str, Any]] = {}
+    def __init__(self, levels: LevelPlan | None = None) -> None:
+        self._levels = levels
+        self._of_spec: dict[ArraySpec, tuple[dict[str, Any], list[ArraySpec]]] = {}
 
     def __call__(self, image: ImageLayout) -> dict[str, Any]:
         """Return the attributes of an image's group."""
-        attributes = self._of_spec.get(image.spec)
-        if attributes is None:
-            attributes = self._of_spec[image.spec] = _attributes_of_alike(image)
+        if image.spec not in self._of_spec:
+            specs = level_specs(image.spec, self._levels)
+            self._of_spec[image.spec] = _attributes_of_alike(image, specs, self._levels), specs
+        attributes, specs = self._of_spec[image.spec]
         (multiscale,) = attributes["multiscales"]
-        (level,) = multiscale["datasets"]
-        translation = [axis_origin(image, axis) for axis in image.axes]
-        if any(translation) or image.position.x_um is not None or image.position.y_um is not None:
-            moved = {"type": "translation", "translation": translation}
-            transforms = [*level["coordinateTransformations"], moved]
-            level = {**level, "coordinateTransformations": transforms}
-        multiscale = {**multiscale, "name": image.label, "datasets": [level]}
+        has_place = image.position.x_um is not None or image.position.y_um is not None
+        datasets = []
+        for level, spec in zip(multiscale["datasets"], specs, strict=True):
+            translation = [axis_origin(image, axis) for axis in spec.axes]
+            if any(translation) or has_place or len(specs) > 1:
+                moved = {"type": "translation", "translation": translation}
+                transforms = [*level["coordinateTransformations"], moved]
+                level = {**level, "coordinateTransformations": transforms}
+            datasets.append(level)
+        multiscale = {**multiscale, "name": image.label, "datasets": datasets}
         return {**attributes, "multiscales": [multiscale]}
 
 
-def image_attributes(image: ImageLayout) -> dict[str, Any]:
+def image_attributes(image: ImageLayout, levels: LevelPlan | None = None) -> dict[str, Any]:
     """Return the `ome` attributes of one image's group."""
-    return ImageAttributes()(image)
+    return ImageAttributes(levels)(image)
 
 
-def _attributes_of_alike(image: ImageLayout) -> dict[str, Any]:
+def level_specs(spec: ArraySpec, levels: LevelPlan | None) -> list[ArraySpec]:
+    """Return the array of each level of an image, that of the full resolution first."""
+    if levels is None:
+        return [spec]
+    return [spec, *(levels.level_spec(spec, n) for n in range(1, levels.count_of(spec)))]
+
+
+def _attributes_of_alike(
+    image: ImageLayout, specs: Sequence[ArraySpec], levels: LevelPlan | None
+) -> dict[str, Any]:
     """Return the attributes; those of name and place are replaced."""
-    transforms = [v05.ScaleTransformation(scale=[_scale(axis) for axis in image.axes])]
+    datasets = [
+        v05.Dataset(
+            path=str(number),
+            coordinateTransformations=[
+                v05.ScaleTransformation(scale=[_scale(axis) for axis in spec.axes])
+            ],
+        )
+        for number, spec in enumerate(specs)
+    ]
     document = v05.Image(
         multiscales=[
             v05.Multiscale(
                 name=image.label,
                 axes=[_axis(axis) for axis in image.axes],
-                datasets=[v05.Dataset(path="0", coordinateTransformations=transforms)],
+                datasets=datasets,
+                type=None if levels is None or len(specs) == 1 else levels.downsample,
             )
         ],
         omero=_omero(image),

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, get_args
 
 from pymmcore_ome.errors import OptionError
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import ImageLayout, LevelPlan
 
 KEY: Final = "pymmcore_ome"
 #: The OME-XML of a Zarr store.
@@ -55,6 +55,8 @@ class StoreRecord:
         What users added, by namespace.
     recovered : str | None
         When `recover` closed it; None for a store that its own program closed.
+    levels : mapping | None
+        The resolution levels as `LevelPlan.to_record` has them; None: the full resolution alone.
     frames : dict
         ``planned`` (None: unbounded), ``written``, ``skipped``.
     acquisition : dict
@@ -72,11 +74,28 @@ class StoreRecord:
     acquisition: Mapping[str, Any] = field(default_factory=dict)
     annotations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recovered: str | None = None
+    levels: Mapping[str, Any] | None = None
+
+    @property
+    def level_plan(self) -> LevelPlan | None:
+        """The resolution levels that the store has, or is to have."""
+        return LevelPlan.of_record(self.levels)
+
+    @property
+    def levels_listed(self) -> LevelPlan | None:
+        """The resolution levels that documents list: none before all are complete."""
+        is_complete = self.levels is not None and self.levels.get("state") == "complete"
+        return self.level_plan if is_complete else None
+
+    def with_levels(self, plan: LevelPlan | None, *, is_complete: bool) -> StoreRecord:
+        """Return the record of a store with these levels."""
+        found = None if plan is None else plan.to_record(is_complete=is_complete)
+        return replace(self, levels=found)
 
     def to_attributes(self) -> dict[str, Any]:
         """Return the record as attributes of the root."""
         attributes = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("annotations", "recovered"):
+        for name in ("annotations", "recovered", "levels"):
             if not attributes[name]:
                 del attributes[name]
         return attributes
@@ -144,6 +163,7 @@ class StoreRecord:
             frames=_mapping(attributes.get("frames")),
             acquisition=_mapping(attributes.get("acquisition")),
             annotations=_mapping(attributes.get("annotations")),
+            levels=_mapping(attributes.get("levels")) or None,
             version=str(plain.pop("version")),
             backend=str(plain.pop("backend")),
             **{key: None if value is None else str(value) for key, value in plain.items()},

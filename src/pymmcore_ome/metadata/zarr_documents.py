@@ -40,7 +40,7 @@ class ZarrDocuments(Documents):
 
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
         layout = state.layout
-        attributes_of = ngff.ImageAttributes()
+        attributes_of = ngff.ImageAttributes(state.record.levels_listed)
         for image in added:
             if image.path:
                 attributes = {
@@ -97,7 +97,7 @@ def _root(state: StoreState) -> dict[str, Any]:
         return {"ome": ngff.root_attributes(), KEY: own, **others}
     image = layout.images[0]
     return {
-        "ome": ngff.image_attributes(image),
+        "ome": ngff.image_attributes(image, state.record.levels_listed),
         KEY: {**own, "image": image_notes(image)},
         **others,
     }

@@ -15,7 +15,15 @@ from typing import Any, Final, Literal, Self, TypedDict, TypeVar, get_args
 
 from pymmcore_ome.backends import FILES, ArrayBackend, Files
 from pymmcore_ome.errors import OptionError, UnknownOptionError
-from pymmcore_ome.layout import Chunks, Shards
+from pymmcore_ome.layout import (
+    MOST_LEVELS,
+    Chunks,
+    Downsample,
+    LevelCount,
+    LevelPlan,
+    Shards,
+    is_level_count,
+)
 
 WhenFull = Literal["block", "raise"]
 Durability = Literal["process", "power"]
@@ -36,7 +44,8 @@ class SaveOptionsDict(TypedDict, total=False):
     shards: Shards
     files: Files
     bigtiff: bool
-    levels: int | None
+    levels: LevelCount | None
+    downsample: Downsample
     buffer_bytes: int | None
     when_full: WhenFull
     durability: Durability
@@ -76,8 +85,14 @@ class SaveOptions:
         OME-TIFF: all images in one file, or a folder with one file each.
     bigtiff : bool
         OME-TIFF: False writes a classic TIFF, which ends at 4 GiB.
-    levels : int, optional
-        Resolution levels. Only 1, the full resolution, is written by this version.
+    levels : int or ``"auto"``, optional
+        Resolution levels, the full resolution included: each has half the height and width of
+        the one before, rounded up. ``"auto"``: as many as bring the longer side down to 256
+        pixels, at most 8. None: the full resolution alone. They are listed in the store when
+        it is closed.
+    downsample : ``"mean"`` | ``"nearest"``
+        A pixel of a level is the mean of 2 x 2 pixels, halves rounded up, or the first of them
+        (for labels).
     buffer_bytes : int, optional
         Frames held in memory at most. None: a quarter of the free memory, at most 1 GiB.
     when_full : ``"block"`` | ``"raise"``
@@ -108,7 +123,8 @@ class SaveOptions:
     shards: Shards = None
     files: Files = "one"
     bigtiff: bool = True
-    levels: int | None = None
+    levels: LevelCount | None = None
+    downsample: Downsample = "mean"
     buffer_bytes: int | None = None
     when_full: WhenFull = "block"
     durability: Durability = "process"
@@ -123,10 +139,12 @@ class SaveOptions:
             )
         if not isinstance(self.bigtiff, bool):
             raise OptionError(f"bigtiff must be True or False, got {self.bigtiff!r:.80}.")
-        if self.levels not in (None, 1):
+        if self.levels is not None and not is_level_count(self.levels):
             raise OptionError(
-                f"levels={self.levels!r:.80}: only the full resolution (1) can be written."
+                f"levels must be a whole number from 1 to {MOST_LEVELS}, 'auto', or None, got "
+                f"{self.levels!r:.80}."
             )
+        one_of("downsample", self.downsample, get_args(Downsample))
         one_of("when_full", self.when_full, get_args(WhenFull))
         one_of("durability", self.durability, get_args(Durability))
         one_of("checksums", self.checksums, (True, False))
@@ -138,6 +156,13 @@ class SaveOptions:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not 0 < value < math.inf:
                 raise OptionError(f"{name} must be seconds above 0, got {value!r:.80}.")
+
+    @property
+    def level_plan(self) -> LevelPlan | None:
+        """The resolution levels that are asked for; None: the full resolution alone."""
+        if self.levels in (None, 1):
+            return None
+        return LevelPlan(self.levels, self.downsample, self.shards is not False)
 
     @classmethod
     def of(cls, options: Mapping[str, Any], *others: str) -> Self:

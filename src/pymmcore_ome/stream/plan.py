@@ -20,6 +20,8 @@ from pymmcore_ome.errors import OptionError, SchemaError
 from pymmcore_ome.layout import (
     FrameRouter,
     Layout,
+    LevelPlan,
+    all_specs,
     layout_of,
     schema_with_default_shards,
     with_chunks,
@@ -89,6 +91,18 @@ def _without_hints(schema: StorageSchema) -> StorageSchema:
     return schema.replace(dimensions=plain(schema.dimensions), images=own or None)
 
 
+def _level_refusals(
+    layout: Layout, backend: type[ArrayBackend], levels: LevelPlan | None
+) -> list[str]:
+    """Return every reason why a backend cannot write the levels of a layout."""
+    if levels is None:
+        return []
+    if not backend.makes_levels:
+        return [f"{backend.name} cannot write resolution levels: {backend.why_no_levels}"]
+    problems = (levels.problem(spec) for spec in all_specs(layout))
+    return list(dict.fromkeys(problem for problem in problems if problem is not None))
+
+
 def plan_store(
     path: str | os.PathLike[str], schema: StorageSchema, options: SaveOptions
 ) -> StorePlan:
@@ -129,9 +143,17 @@ def plan_store(
         else:
             layout = with_default_shards(layout)
     for_backend = BackendOptions(
-        schema.compression, options.files, options.bigtiff, options.durability == "power"
+        schema.compression,
+        options.files,
+        options.bigtiff,
+        options.durability == "power",
+        options.level_plan,
     )
-    reasons = [*documents_of(place).refusals(layout), *backend_class.refusals(layout, for_backend)]
+    reasons = [
+        *documents_of(place).refusals(layout),
+        *backend_class.refusals(layout, for_backend),
+        *_level_refusals(layout, backend_class, for_backend.levels),
+    ]
     if reasons:
         raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")
     place.check_free(options.overwrite)

@@ -43,6 +43,10 @@ class AcquireZarrBackend(ZarrFolder):
     name: ClassVar[str] = "acquire-zarr"
     is_sequential: ClassVar[bool] = True
     compressions: ClassVar[Levels] = {"blosc": (0, 9, 5)}
+    why_no_levels: ClassVar[str] = (
+        "acquire-zarr rounds means down, and lists levels before they are complete. Use another "
+        "backend, or run `pymmcore-ome levels` afterwards"
+    )
 
     def __init__(self) -> None:
         super().__init__()

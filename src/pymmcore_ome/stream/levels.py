@@ -1,7 +1,7 @@
 """`LevelMaker`: the thread that makes the resolution levels of frames behind their own write.
 
-Frames have priority. While more than half of the buffer is in use, it holds no frame: their levels are
-made from disk when the stream is closed. An error here ends the levels, never the stream.
+Frames have priority. While more than half of the buffer is in use, it holds no frame: the levels
+are made from disk when the stream is closed. An error here ends the levels, never the stream.
 """
 
 from __future__ import annotations

@@ -14,8 +14,21 @@ from pymmcore_ome.cli.sequence_file import load_sequence
 from pymmcore_ome.cli.sequence_problems import left_out
 from pymmcore_ome.errors import SequenceError
 
+#: A text of aliases that stands for 10^10 values.
+BOMB = "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 10)}]\n" for n in range(10)
+)
+
 #: file name, text, words of the error.
 REFUSED = [
+    ("a.yaml", f"{BOMB}metadata: {{b: *a9}}", ["not YAML", "aliases stand for 23456790101"]),
+    ("a.yaml", f"{BOMB}channels: *a9", ["not YAML", "aliases"]),
+    ("a.yaml", f"{BOMB}<<: [*a9, *a9]", ["not YAML", "aliases"]),
+    ("a.yaml", "a: &a [*a]\nmetadata: *a", ["line 1", "a value that contains itself"]),
+    ("a.yaml", "a: &a {b: {c: *a}}", ["line 1", "a value that contains itself"]),
+    ("a.yaml", "a: " + "[" * 5000 + "]" * 5000, ["not YAML"]),
+    ("a.json", '{"a": ' + "[" * 5000 + "]" * 5000 + "}", ["a.json"]),
+    ("a.yaml", "!!python/object/apply:os.getcwd []", ["not YAML"]),
     ("a.yaml", "channels: [a\nz: {", ["a.yaml, line 2", "not YAML", "  z: {\n   ^"]),
     ("a.yaml", "a: 1\n\tb: 2", ["a.yaml, line 2", "not YAML"]),
     ("a.json", '{"channels": ["DAPI",]}', ["a.json, line 1", "not JSON"]),
@@ -114,6 +127,17 @@ REFUSED = [
     ),
     ("a.yaml", "stage_positions: {x: 0, y: 0}", ["expected a list of positions", "or a plate"]),
 ]
+
+
+def test_aliases_repeat_what_they_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "channels: [&dapi {config: DAPI, exposure: 5}, {<<: *dapi, config: FITC}]\n"
+        "stage_positions: [{x: 1, y: 2, sequence: {channels: [*dapi]}}]\n"
+    )
+    sequence = load_sequence(file)
+    assert [(one.config, one.exposure) for one in sequence.channels] == [("DAPI", 5), ("FITC", 5)]
+    assert sequence.stage_positions[0].sequence.channels[0].config == "DAPI"
 
 
 @pytest.mark.parametrize(("name", "text", "words"), REFUSED)

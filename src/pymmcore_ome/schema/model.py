@@ -7,7 +7,7 @@ pydantic error. It does no I/O: it reads and returns text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -67,8 +67,8 @@ class Model(BaseModel):
         import yaml
 
         try:
-            fields = yaml.safe_load(text)
-        except (yaml.YAMLError, AttributeError) as error:
+            fields = read_yaml(text)
+        except (yaml.YAMLError, AttributeError, RecursionError, ValueError) as error:
             raise SchemaError(f"{cls.__name__} from YAML: {error}") from error
         return cls.of_fields(fields)
 
@@ -81,6 +81,60 @@ class Model(BaseModel):
             return cls(**fields)
         except TypeError as error:  # fields that its signature needs, and that are missing
             raise SchemaError(f"{cls.__name__}: {error}.") from error
+
+
+_MOST_COPIES: Final = 10_000  # values that aliases repeat
+
+
+def read_yaml(text: str) -> Any:
+    """Return the value of a YAML text; its aliases may repeat values, but not without end.
+
+    A text of 500 bytes can stand for 10 billion values, and a value can contain itself.
+
+    Raises
+    ------
+    yaml.YAMLError
+        Also where aliases repeat too much, or a value contains itself.
+    RecursionError
+        On values that are nested too deep.
+    ValueError
+        On a date or a number that is none.
+    """
+    import yaml  # here, because few programs read or write YAML
+
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        sizes: dict[Any, int | None] = {}
+        repeated = _size(root, sizes) - len(sizes)
+        if repeated > _MOST_COPIES + 10 * len(sizes):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"its aliases stand for {repeated} more values", root.start_mark
+            )
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _size(node: Any, sizes: dict[Any, int | None]) -> int:
+    """Return how many values a node is once its aliases are replaced by what they name."""
+    import yaml
+
+    if node in sizes:
+        if (known := sizes[node]) is None:
+            raise yaml.constructor.ConstructorError(
+                None, None, "found a value that contains itself", node.start_mark
+            )
+        return known
+    sizes[node] = None
+    parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+    if isinstance(node, yaml.MappingNode):
+        parts = [part for pair in parts for part in pair]
+    total = 1 + sum(_size(part, sizes) for part in parts)
+    sizes[node] = total
+    return total
 
 
 def _readable(error: ValidationError) -> SchemaError:

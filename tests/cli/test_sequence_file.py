@@ -15,9 +15,7 @@ from pymmcore_ome.cli.sequence_problems import left_out
 from pymmcore_ome.errors import SequenceError
 
 #: A text of aliases that stands for 10^10 values.
-BOMB = "".join(
-    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 10)}]\n" for n in range(10)
-)
+BOMB = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 10)}]\n" for n in range(10))
 
 #: file name, text, words of the error.
 REFUSED = [

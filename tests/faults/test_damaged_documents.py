@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,3 +101,29 @@ def test_schema_of_more_images_than_any_store_has_is_refused() -> None:
     dims = [Dimension(name=name, size=size) for name, size in (("p", 10**8), ("y", 4), ("x", 4))]
     with pytest.raises(errors.SchemaError, match="100000000 images"):
         StorageSchema(dimensions=dims, dtype="uint8")
+
+
+def test_schema_of_more_pixels_than_64_bits_count_is_refused() -> None:
+    dims = [Dimension(name=name, size=size) for name, size in (("t", 10**30), ("y", 4), ("x", 4))]
+    with pytest.raises(errors.SchemaError, match="the most in a store"):
+        StorageSchema(dimensions=dims, dtype="uint8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: array["codecs"].clear(),
+        lambda array: array["codecs"][0]["configuration"].pop("index_location"),
+        lambda array: array["chunk_grid"].update(configuration=None),
+    ],
+)
+def test_damaged_array_document_is_named(tmp_path: Path, change: Callable[[Any], object]) -> None:
+    path = tmp_path / "a.ome.zarr"
+    damage.made(path, {})
+    file = path / "1" / "0" / "zarr.json"
+    document = json.loads(file.read_text())
+    change(document)
+    file.write_text(json.dumps(document))
+    assert any("zarr.json" in problem for problem in po.validate(path)), po.validate(path)
+    with pytest.raises(errors.NotAStoreError, match="array document"):
+        po.recover(path)

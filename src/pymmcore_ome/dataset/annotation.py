@@ -12,7 +12,7 @@ from pymmcore_ome.frames import PlaneMetadata
 from pymmcore_ome.metadata import StoreState, documents_of
 
 from .dataset import Dataset, open_dataset
-from .recovery import put_document, refuse_links, sound_rows
+from .recovery import damage_of, put_document, refuse_links, sound_rows
 
 
 def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str, Any]) -> Dataset:
@@ -50,14 +50,15 @@ def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str,
                 f"{dataset.path} was never closed. Run `pymmcore-ome recover`, then annotate it."
             )
         record = dataset.record.annotated(namespace, mapping)
-        layout = dataset.layout
-        shapes = [image.shape for image in dataset.images]
-        planes = PlaneMetadata(sound_rows(location, layout, shapes))
-        pages = dataset.stored.pages(layout.images)
-        for document in documents_of(location).closed(
-            StoreState(layout, record, shapes, planes, pages)
-        ):
-            put_document(location, document)
+        with damage_of(dataset):
+            layout = dataset.layout
+            shapes = [image.shape for image in dataset.images]
+            planes = PlaneMetadata(sound_rows(location, layout, shapes))
+            pages = dataset.stored.pages(layout.images)
+            for document in documents_of(location).closed(
+                StoreState(layout, record, shapes, planes, pages)
+            ):
+                put_document(location, document)
     finally:
         lock.release()
     return open_dataset(path)

@@ -59,14 +59,15 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
         if dataset.status == "incomplete":
-            with _damage(dataset):
+            with damage_of(dataset):
                 _finish(dataset)
     finally:
         lock.release()
     return open_dataset(path)
 
 
-def _damage(dataset: Dataset) -> MapErrors:
+def damage_of(dataset: Dataset) -> MapErrors:
+    """Return what reports errors in damaged documents as errors of this package."""
     return MapErrors(
         lambda error: NotAStoreError(f"{dataset.path} is damaged: {error!r}."),
         ArithmeticError, LookupError, TypeError, ValueError,

@@ -1,12 +1,14 @@
 """Pixels only: the port every backend implements, and one file a backend."""
 
 from .compression import TIFF_LEVELS, ZARR_LEVELS
+from .levels import level_writer, read_frame, write_levels_from_disk, zarr_levels
 from .port import (
     FILES,
     ArrayBackend,
     BackendOptions,
     Files,
     FrameWrite,
+    LevelWriter,
     PartialWriteError,
     PlaneReader,
     WriteFuture,
@@ -15,7 +17,13 @@ from .registry import available_backends, default_backend, find_backend
 from .selection import Picks, selected_shape, split_selection
 from .tiff.file import describe_existing
 from .tiff.reader import TiffPages, TiffReader
-from .zarr.documents import array_folder, finish_array, say_shape, shard_problems
+from .zarr.documents import (
+    array_folder,
+    finish_array,
+    say_shape,
+    shard_problems,
+    stored_spec,
+)
 from .zarr.folder import ZarrBackend
 from .zarr.reader import ZarrReader
 
@@ -27,6 +35,7 @@ __all__ = [
     "BackendOptions",
     "Files",
     "FrameWrite",
+    "LevelWriter",
     "PartialWriteError",
     "Picks",
     "PlaneReader",
@@ -41,8 +50,13 @@ __all__ = [
     "describe_existing",
     "find_backend",
     "finish_array",
+    "level_writer",
+    "read_frame",
     "say_shape",
     "selected_shape",
     "shard_problems",
     "split_selection",
+    "stored_spec",
+    "write_levels_from_disk",
+    "zarr_levels",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pymmcore_ome.disk import Format, StoreLocation
 from pymmcore_ome.layout import ImageLayout, Layout, LevelPlan, PageTable
 
+from .downsample import Downsampler
 from .selection import Picks
 
 
@@ -103,7 +104,7 @@ class ArrayBackend(ABC):
 
     #: Whether images can have resolution levels beside the full resolution.
     makes_levels: ClassVar[bool] = False
-    #: What a user who asks for levels is told where it makes none.
+    #: The reason, and what to do, where it makes none.
     why_no_levels: ClassVar[str] = "use another backend, or `levels=None`"
 
     #: The most bytes of frames in a batch: more pay off where it compresses them in threads.
@@ -226,6 +227,60 @@ class ArrayBackend(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of every resource. Closing twice, or before `create`, is allowed."""
+
+
+class LevelWriter(ABC):
+    """Makes and writes the levels of frames. One thread at a time, but for `reader`.
+
+    A level of a frame can be read as soon as `write` has returned.
+
+    Parameters
+    ----------
+    plan : LevelPlan
+    images : sequence of ImageLayout
+        At full resolution. It may grow.
+    """
+
+    def __init__(self, plan: LevelPlan, images: Sequence[ImageLayout]) -> None:
+        self.plan = plan
+        self.images = images
+        self.downsampler = Downsampler(plan.downsample)
+
+    def count(self, image: int) -> int:
+        """Return the levels of an image, the full resolution included."""
+        return self.plan.count_of(self.images[image].spec)
+
+    @abstractmethod
+    def write(self, frames: Sequence[FrameWrite]) -> None:
+        """Write the levels of frames of the full resolution. A frame may be given again.
+
+        Raises
+        ------
+        OSError
+            Some of the frames may have their levels then, and others not.
+        """
+
+    @abstractmethod
+    def reader(self, image: int, level: int) -> PlaneReader:
+        """Return what reads a level above 0 of an image, frames that were written."""
+
+    @abstractmethod
+    def finish(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Finish the levels of every image; no frame follows.
+
+        Parameters
+        ----------
+        shapes : sequence of tuple of int
+            Of the arrays of the full resolution.
+
+        Raises
+        ------
+        OSError
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of every resource."""
 
 
 Files = Literal["one", "per-position"]

@@ -19,7 +19,6 @@ from pymmcore_ome.schema import Dimension, StorageSchema
 
 from .array_spec import ArraySpec, AxisStride
 from .layout import Layout
-from .order import GridOrder
 
 Chunks = Mapping[str, int] | Literal["auto"] | None
 Shards = Mapping[str, int] | Literal[False] | None
@@ -69,7 +68,7 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Shards) -> Layout:
             )
         if size < 1:
             raise OptionError(f"Axis {name!r}: chunks and shards have at least 1 element.")
-    loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()
+    loops = layout.loops
 
     def chunked(spec: ArraySpec) -> ArraySpec:
         chosen = _chosen(spec if has_shards else _without_shards(spec), sizes, shards)
@@ -87,7 +86,7 @@ def with_default_shards(layout: Layout) -> Layout:
 
     Images that are not known yet get theirs by `schema_with_default_shards`.
     """
-    loops = layout.schema.frame_dimensions if isinstance(layout.order, GridOrder) else ()
+    loops = layout.loops
 
     def sharded(spec: ArraySpec) -> ArraySpec:
         if spec.shard_shape is not None or spec.gathered_axes:

@@ -67,6 +67,13 @@ class Layout:
         return sum(prod(image.spec.plane_shape()) for image in self.images)
 
     @property
+    def loops(self) -> tuple[Dimension, ...]:
+        """The loops of the acquisition, slowest first; empty where it is not a loop nest."""
+        if not isinstance(self.order, GridOrder):
+            return ()
+        return tuple(self.schema.frame_dimensions)
+
+    @property
     def is_single(self) -> bool:
         """Whether the store itself is the one image."""
         return not self.schema.grows and self.plate is None and len(self.images) == 1

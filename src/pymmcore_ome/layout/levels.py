@@ -26,13 +26,13 @@ SMALLEST_SIDE: Final = 256
 
 @dataclass(frozen=True)
 class LevelPlan:
-    """The resolution levels of a store, as they were asked for.
+    """The resolution levels of a store, as requested.
 
     Attributes
     ----------
     count : int or ``"auto"``
         Levels of every image, the full resolution included. ``"auto"``: of each image as many as
-        bring its longer side down to 256 pixels, at most 8.
+        reduce its longer side to 256 pixels, at most 8.
     downsample : ``"mean"`` | ``"nearest"``
         A pixel of a level is the mean of 2 x 2 pixels of the level before, halves rounded up, or
         the first of them.

@@ -39,24 +39,29 @@ class ZarrDocuments(Documents):
         yield "zarr.json", _group(_root(state))
 
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
-        layout = state.layout
+        yield from self._images(state, added)
+        # a frame may have been accepted for an image that is not made yet
+        made = state.layout.images[: len(state.shapes)]
+        if made and _has_series(state.layout):
+            yield XML_KEY, _outline(made)
+            yield _OME_GROUP, _group({"ome": ngff.series_attributes(made)})
+
+    def _images(self, state: StoreState, images: Iterable[ImageLayout]) -> Iterator[Document]:
+        """Yield the documents of images that are not the root itself."""
         attributes_of = ngff.ImageAttributes(state.record.levels_listed)
-        for image in added:
+        for image in images:
             if image.path:
                 attributes = {
                     "ome": attributes_of(image),
                     KEY: {"image": image_notes(image)},
                 }
                 yield f"{image.path}/zarr.json", _group(attributes)
-        # a frame may have been accepted for an image that is not made yet
-        made = layout.images[: len(state.shapes)]
-        if made and _has_series(layout):
-            yield XML_KEY, _outline(made)
-            yield _OME_GROUP, _group({"ome": ngff.series_attributes(made)})
 
     def closed(self, state: StoreState) -> Iterator[Document]:
         from .ome_xml import OmeXml  # imports ome-types, which takes longer than opening a stream
 
+        if state.record.levels_listed is not None:
+            yield from self._images(state, state.layout.images)
         if state.layout.images:
             if not _has_series(state.layout):
                 yield _OME_GROUP, _group({})

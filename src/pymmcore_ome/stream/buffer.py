@@ -110,6 +110,7 @@ class FrameBuffer:
         self.budget_bytes = budget_bytes
         self._life = life or StreamLife()
         self._on_put = on_put
+        self.make_room: Callable[[], None] | None = None  # of what waits for no producer
         self._stall_s = stall_s
         self._written_at = 0.0
         self._wanted_room = 0  # what producers wait for; 0: none waits
@@ -124,6 +125,8 @@ class FrameBuffer:
 
     def has_room(self, nbytes: int) -> bool:
         """Whether so many bytes would be accepted at once."""
+        if self.make_room is not None:
+            self.make_room()
         with self._lock:
             return not self._must_wait(nbytes)
 
@@ -136,6 +139,8 @@ class FrameBuffer:
             When no byte was written for `stall_s`. The frame was not accepted.
         """
         nbytes = queued.nbytes
+        if self.make_room is not None:
+            self.make_room()
         with self._lock:
             if self.bytes_held + nbytes > self.budget_bytes:
                 self._wait_for_room(nbytes)

@@ -87,7 +87,7 @@ class SaveOptions:
         OME-TIFF: False writes a classic TIFF, which ends at 4 GiB.
     levels : int or ``"auto"``, optional
         Resolution levels, the full resolution included: each has half the height and width of
-        the one before, rounded up. ``"auto"``: as many as bring the longer side down to 256
+        the one before, rounded up. ``"auto"``: as many as reduce the longer side to 256
         pixels, at most 8. None: the full resolution alone. They are listed in the store when
         it is closed.
     downsample : ``"mean"`` | ``"nearest"``

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pymmcore_ome.backends import ArrayBackend, BackendOptions, PlaneReader
+from pymmcore_ome.backends import (
+    ArrayBackend,
+    BackendOptions,
+    LevelWriter,
+    PlaneReader,
+    level_writer,
+)
 from pymmcore_ome.dataset import confirm_proven, open_dataset
 from pymmcore_ome.disk import StoreLocation, StoreLock
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
@@ -20,7 +27,10 @@ from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, l
 from pymmcore_ome.metadata import Document, Documents, StoreRecord, StoreState, documents_of
 from pymmcore_ome.schema import StorageSchema
 
+from .levels import LevelMaker
 from .progress import Summary
+
+logger = logging.getLogger("pymmcore-ome")
 
 _being_written: set[Path] = set()
 _claiming = threading.Lock()
@@ -57,6 +67,8 @@ class Store:
     lock: StoreLock
     #: The frames that are on disk, where the backend does not report it and not all are.
     proven: Container[tuple[int, tuple[int, ...]]] | None = None
+    #: What writes the resolution levels, where there are any.
+    levels: LevelWriter | None = None
     _undocumented: list[ImageLayout] = field(default_factory=list)
 
     @classmethod
@@ -85,12 +97,13 @@ class Store:
             started=_now(),
             frames={"planned": layout.frame_count, "written": None, "skipped": None},
             acquisition=acquisition,
-        )
+        ).with_levels(options.levels, is_complete=False)
         documents, lock = documents_of(place), StoreLock(place)
         with _claimed(place.path), lock.is_free(), place.made_free(overwrite):
             try:
                 lock.acquire()
                 backend.create(place, layout, options)
+                levels = level_writer(backend, place, layout.images, options, layout.loops)
                 state = StoreState(
                     layout, record, shapes_now(layout, backend.pages), pages=backend.pages
                 )
@@ -101,7 +114,7 @@ class Store:
                 backend.close()  # an open file cannot be removed everywhere
                 lock.release()
                 raise
-        return cls(place, layout, backend, table, record, documents, lock)
+        return cls(place, layout, backend, table, record, documents, lock, levels=levels)
 
     @property
     def path(self) -> Path:
@@ -175,6 +188,7 @@ class Store:
         summary: Summary,
         shapes: Sequence[tuple[int, ...]],
         growing: GrowingRouter | None,
+        levels: LevelMaker | None = None,
     ) -> None:
         """Finish pixels and frame table, and write the documents with the final status.
 
@@ -187,6 +201,8 @@ class Store:
             at_last.callback(_being_written.discard, self.path.resolve())
             at_last.callback(self.lock.release)
             at_last.callback(self.backend.close)
+            if self.levels is not None:
+                at_last.callback(self.levels.close)
             at_last.callback(self.table.close)
             if self.backend.is_sequential:
                 self.proven = frozenset()  # until all frames are known to be on disk
@@ -215,8 +231,9 @@ class Store:
                     "skipped": summary.frames_skipped,
                 },
             )
-            state = replace(self._state(shapes), planes=self.table.planes())
-            self._put(self.documents.closed(state))
+            if levels is not None and summary.status != "failed":
+                self._finish_levels(levels, shapes)
+            self._put_closing(shapes)
             if not is_certain:
                 self.backend.close()
                 confirm_proven(open_dataset(self.path))
@@ -224,6 +241,30 @@ class Store:
                 numbers = {image.path: image.number for image in self.layout.images}
                 rows = read_table(self.place.table)
                 self.proven = {(numbers[row["image"]], row["index"]) for row in rows}
+
+    def _finish_levels(self, levels: LevelMaker, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Finish the resolution levels; the store is whole without them.
+
+        An error leaves them unlisted: they can be made again, of what is on disk.
+        """
+        if levels.put_off:  # which may take long: should the process die, nothing else is missing
+            self._put_closing(shapes)
+        try:
+            levels.finish(self.backend.reader, shapes)
+        except Exception as error:
+            logger.warning(
+                "The resolution levels of %s are not complete: %s. Run `pymmcore-ome levels` to "
+                "make them.",
+                self.path,
+                error,
+            )
+            return
+        self.record = self.record.with_levels(levels.levels.plan, is_complete=True)
+
+    def _put_closing(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Write the closing documents."""
+        state = replace(self._state(shapes), planes=self.table.planes())
+        self._put(self.documents.closed(state))
 
     def stored_array(self, image: int) -> PlaneReader:
         """Return what reads an image of the finished store.

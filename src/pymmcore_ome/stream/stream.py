@@ -42,6 +42,7 @@ from .buffer import (
     buffer_full,
     write_error,
 )
+from .levels import LevelMaker
 from .live import LivePixels
 from .options import SaveOptions
 from .progress import Progress, Summary
@@ -75,13 +76,25 @@ class Stream:
         self._live = LivePixels(store, self._life)
         budget_bytes = options.buffer_bytes or default_buffer_bytes()
         self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.add, self._life)
-        self._writer = Writer(self._buffer, store, self._live, options, self._pool)
+        self._levels = self._level_maker()
+        self._writer = Writer(self._buffer, store, self._live, options, self._pool, self._levels)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._summary: Summary | None = None
         self._began = time.monotonic()
         self._writer.start()
         close_at_exit(self)
+
+    def _level_maker(self) -> LevelMaker | None:
+        """Start the thread that makes resolution levels, where there are any."""
+        store = self._store
+        if store.levels is None:
+            return None
+        pool = self._pool if store.backend.takes_frames else None
+        maker = LevelMaker(store.levels, store.layout.images, self._buffer, pool)
+        self._buffer.make_room = maker.make_room
+        maker.start()
+        return maker
 
     @property
     def layout(self) -> Layout:
@@ -281,7 +294,7 @@ class Stream:
                     status, reason = "failed", str(error)
                 self._summary = finish(
                     self._store, self._life, self._writer, self._placement,
-                    status, reason, self._elapsed(),
+                    status, reason, self._elapsed(), self._levels,
                 )  # fmt: skip
                 self._life.go_to(StreamState.CLOSED)
                 self._live.end()
@@ -321,6 +334,10 @@ class Stream:
                 self._placement.placed - self._writer.frames_written,
                 self._buffer.bytes_held / 1e6,
             )
+        if self._levels is not None:
+            self._levels.end()
+            while not self._levels.wait(_WARN_EVERY_S):
+                logger.warning("%s: still writing resolution levels", self._store.path)
 
     def _refusal(self) -> PymmcoreOmeError:
         """Return why a stream that is not open accepts nothing."""
@@ -344,12 +361,13 @@ def finish(
     status: Status,
     reason: str | None,
     duration_s: float,
+    levels: LevelMaker | None = None,
 ) -> Summary:
     """Finish the store; latch what goes wrong.
 
     Parameters
     ----------
-    store, life, writer, placement
+    store, life, writer, placement, levels
         Of the stream.
     status, reason
         How it went, as far as the caller knows.
@@ -383,7 +401,7 @@ def finish(
 
     try:
         with MapErrors(unfinished):
-            store.finish(summary, writer.shapes, placement.growing)
+            store.finish(summary, writer.shapes, placement.growing, levels)
     except PymmcoreOmeError as error:
         life.fail(error)
         summary = replace(summary, status="failed", reason=str(error))

@@ -21,6 +21,7 @@ from pymmcore_ome.frames import frame_checksum
 
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame
 from .chunks import Block, ChunkAssembler, ChunkKey
+from .levels import LevelMaker
 from .live import LivePixels
 from .options import SaveOptions
 from .store import Store
@@ -52,8 +53,10 @@ class Writer(threading.Thread):
         live: LivePixels,
         options: SaveOptions,
         pool: ArrayPool,
+        levels: LevelMaker | None = None,
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
+        self._levels = levels
         self._committer = FrameCommitter(store, options)
         self.shapes = [image.shape for image in store.layout.images]
         self._images = store.layout.images
@@ -156,10 +159,11 @@ class Writer(threading.Thread):
             failure = self._failure(frames[:1], error)
         if checksums is not None:
             checksums.result()
-        self._commit(written)
-        for queued in written:
-            if queued.is_pooled:
-                self._pool.release(queued.frame)
+        is_held = self._commit(written)
+        if not is_held:
+            for queued in written:
+                if queued.is_pooled:
+                    self._pool.release(queued.frame)
         if failure is not None:
             raise failure from failure.__cause__
         self._adapt_batch(time.monotonic() - began)
@@ -253,12 +257,17 @@ class Writer(threading.Thread):
             if block.pooled is not None:
                 self._pool.release(block.pooled)
 
-    def _commit(self, frames: Sequence[QueuedFrame]) -> None:
-        """List frames whose pixels are on disk, and give their bytes back to the budget."""
+    def _commit(self, frames: Sequence[QueuedFrame]) -> bool:
+        """List frames whose pixels are on disk, and give their bytes back to the budget.
+
+        Returns whether their arrays, and bytes, are held until their levels are made.
+        """
         nbytes = sum([queued.nbytes for queued in frames])
-        self._buffer.release(nbytes)
+        is_held = self._levels is not None and self._levels.offer(frames)
+        self._buffer.release(0 if is_held else nbytes)
         self._pending.settle(frames, self._buffer.budget_bytes - self._buffer.bytes_held)
         self._committer.commit(frames, nbytes, len(self.shapes))
+        return is_held
 
     def _make_place(self, queued: QueuedFrame) -> None:
         """Make the image of a frame where it is new, and let its array reach to the frame."""

@@ -6,11 +6,12 @@ while earlier ones are written.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -24,12 +25,20 @@ from pymmcore_ome.backends.port import (
     PartialWriteError,
 )
 from pymmcore_ome.disk import Format, StoreLocation, write_whole
-from pymmcore_ome.layout import ArraySpec, Axis, ImageLayout, Layout, PageTable
+from pymmcore_ome.layout import (
+    ArraySpec,
+    Axis,
+    ImageLayout,
+    Layout,
+    LevelPlan,
+    PageTable,
+    level_shape,
+)
 from pymmcore_ome.schema import MICROMETERS
 
 from .file import TiffFile
-from .format import PageKind, TiffCodec, TiffForm
-from .reader import TiffReader
+from .format import NONE, PageKind, TiffCodec, TiffForm
+from .reader import LevelPages, TiffReader
 
 _FIRST_PAGES: Final = 64  # of an image whose size nobody knows
 _CLASSIC_LIMIT: Final = 2**32 - 2**24
@@ -44,6 +53,7 @@ class TiffBackend(ArrayBackend):
     format: ClassVar[Format] = "ome-tiff"
     reads_at_once: ClassVar[bool] = True
     takes_frames: ClassVar[bool] = True
+    makes_levels: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.pages: PageTable = PageTable()
@@ -51,9 +61,10 @@ class TiffBackend(ArrayBackend):
         self._options = BackendOptions()
         self._images: list[ImageLayout] = []
         self._dtypes: list[np.dtype[Any]] = []
-        self._kinds: list[tuple[PageKind, TiffCodec, bytes | None]] = []
+        self._kinds: list[_ImagePages] = []
         self._files: list[TiffFile] = []
         self._open = OpenFiles()
+        self._lock = threading.Lock()  # of all files: frames and their levels have a thread each
         self._encoder = FrameEncoder(self._strips, compresses=False)
 
     @classmethod
@@ -68,7 +79,7 @@ class TiffBackend(ArrayBackend):
         ):
             reasons.append("OME-TIFF stores whole frames: chunks and shards are for OME-Zarr")
         if not options.bigtiff:
-            reasons += _classic_refusals(layout)
+            reasons += _classic_refusals(layout, options.levels)
         return reasons
 
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
@@ -79,7 +90,7 @@ class TiffBackend(ArrayBackend):
             self.batch_bytes = COMPRESSED_BATCH_BYTES
         if not place.is_folder:
             self._files.append(self._new_file(place.path))
-        kinds: dict[object, tuple[PageKind, TiffCodec, bytes | None]] = {}
+        kinds: dict[object, _ImagePages] = {}
         for image in layout.images:
             self._add(image, kinds)
         self._write_pages(0)
@@ -159,8 +170,38 @@ class TiffBackend(ArrayBackend):
             dtype = self._dtypes[image]
             if frame.dtype != dtype or not frame.flags.c_contiguous:
                 frame = np.ascontiguousarray(frame, dtype)
-            strips.append(self._kinds[image][1].encode(frame))
+            strips.append(self._kinds[image].codec.encode(frame))
         return strips
+
+    def write_levels(self, level: int, frames: Sequence[FrameWrite]) -> None:
+        """Write frames of a resolution level, with the numbers of the image and its plane.
+
+        From any one thread, also while `write_frames` runs.
+
+        Raises
+        ------
+        OSError
+        """
+        by_file: dict[int, list[tuple[int, Any]]] = {}
+        for frame, strip in zip(frames, self._strips(frames), strict=True):
+            number = 0 if len(self._files) == 1 else frame.image
+            page = self.pages.page(frame.image, frame.index)
+            by_file.setdefault(number, []).append((page, strip))
+        for number, strips in by_file.items():
+            self._files[number].store(sorted(strips, key=lambda strip: strip[0]), level)
+
+    def level_reader(self, image: int, level: int) -> TiffReader:
+        """Return what reads a resolution level of an image; see `reader`."""
+        layout = self._images[image]
+        assert self._options.levels is not None
+        smaller = self._options.levels.level(layout, level)
+        return TiffReader(
+            LevelPages(self._file(image), level),
+            smaller,
+            smaller.shape,
+            layout.axis_names,
+            lambda: self.pages.pages(image),
+        )
 
     def reader(self, image: int) -> TiffReader:
         layout = self._images[image]
@@ -179,7 +220,7 @@ class TiffBackend(ArrayBackend):
             return False
         larger = [max(h, 2 * h if w > h else w, w) for h, w in zip(have, want, strict=True)]
         count = self.pages.grow(image, spec.array_shape(larger))
-        self._file(image).add_pages(self._kinds[image][0], count, self._kinds[image][2])
+        self._kinds[image].add_to(self._file(image), count)
         return True
 
     def sync(self) -> None:
@@ -224,19 +265,17 @@ class TiffBackend(ArrayBackend):
                 self._files.append(
                     self._new_file(self._place.path / f"{self._images[number].number}.ome.tiff")
                 )
-                kind, _, blank = self._kinds[number]
-                self._file(number).add_pages(kind, prod(self.pages.shape(number)), blank)
+                self._kinds[number].add_to(self._file(number), prod(self.pages.shape(number)))
             return
         waiting = 0
         for number in range(first, len(self._images)):
             waiting += prod(self.pages.shape(number))
             is_last = number + 1 == len(self._images)
             if is_last or self._kinds[number + 1] is not self._kinds[number]:
-                kind, _, blank = self._kinds[number]
-                self._files[0].add_pages(kind, waiting, blank)
+                self._kinds[number].add_to(self._files[0], waiting)
                 waiting = 0
 
-    def _kind(self, spec: ArraySpec) -> tuple[PageKind, TiffCodec, bytes | None]:
+    def _kind(self, spec: ArraySpec) -> _ImagePages:
         dtype = spec.frame_dtype
         name, level = parse(self._options.compression, TIFF_LEVELS) or (None, 0)
         codec = TiffCodec(name, level, dtype)
@@ -245,10 +284,10 @@ class TiffBackend(ArrayBackend):
             spec.shape[-2], spec.shape[-1], spec.samples, spec.dtype,
             codec.number, codec.predictor, _pixels_per_cm(x, y),
         )  # fmt: skip
-        blank = None
-        if name is not None:
-            blank = bytes(codec.encode(np.zeros(spec.frame_shape, dtype)))
-        return kind, codec, blank
+        plan = self._options.levels
+        count = 1 if plan is None else plan.count_of(spec)
+        kinds = [kind, *(kind.level(level) for level in range(1, count))]
+        return _ImagePages(codec, [(one, _blank_strip(one, codec)) for one in kinds])
 
     def _new_file(self, path: Path) -> TiffFile:
         path.touch()
@@ -257,10 +296,31 @@ class TiffBackend(ArrayBackend):
             TiffForm(self._options.bigtiff),
             self._open,
             outlasts_power=self._options.outlasts_power,
+            lock=self._lock,
         )
 
     def _file(self, image: int) -> TiffFile:
         return self._files[0 if len(self._files) == 1 else image]
+
+
+class _ImagePages(NamedTuple):
+    """How the pages of an image are written: of each level their kind, and a blank strip."""
+
+    codec: TiffCodec
+    levels: list[tuple[PageKind, bytes | None]]
+
+    def add_to(self, file: TiffFile, count: int) -> None:
+        """Add so many blank pages to a file."""
+        kind, blank = self.levels[0]
+        file.add_pages(kind, count, blank, self.levels[1:])
+
+
+def _blank_strip(kind: PageKind, codec: TiffCodec) -> bytes | None:
+    """Return a compressed strip of zeros; None where strips are not compressed."""
+    if codec.number == NONE:
+        return None
+    samples = (kind.samples,) if kind.samples > 1 else ()
+    return bytes(codec.encode(np.zeros((kind.height, kind.width, *samples), kind.dtype)))
 
 
 def _pixels_per_cm(x: Axis, y: Axis) -> tuple[float, float] | None:
@@ -270,13 +330,15 @@ def _pixels_per_cm(x: Axis, y: Axis) -> tuple[float, float] | None:
     return _UM_PER_CM / um[0], _UM_PER_CM / um[1]
 
 
-def _classic_refusals(layout: Layout) -> list[str]:
+def _classic_refusals(layout: Layout, levels: LevelPlan | None) -> list[str]:
     if layout.frame_count is None:
         return ["a classic TIFF ends at 4 GiB, and the number of frames is not known"]
-    planned = sum(
-        prod(image.shape) * np.dtype(image.dtype).itemsize + prod(image.shape[:-2]) * _PAGE_BYTES
-        for image in layout.images
-    )
+    planned = 0
+    for image in layout.images:
+        count = 1 if levels is None else levels.count_of(image.spec)
+        for level in range(count):
+            pixels = prod(level_shape(image.shape, level)) * np.dtype(image.dtype).itemsize
+            planned += pixels + prod(image.shape[:-2]) * _PAGE_BYTES
     if planned > _CLASSIC_LIMIT:
         return [
             f"a classic TIFF ends at 4 GiB, the plan has {planned / 2**30:.1f} GiB; leave "

@@ -23,8 +23,10 @@ from pymmcore_ome.disk import write_all
 
 from .format import (
     IMAGE_DESCRIPTION,
+    NEW_SUBFILE_TYPE,
     STRIP_BYTE_COUNTS,
     STRIP_OFFSETS,
+    SUB_PAGES,
     PageKind,
     TiffForm,
     tag_number,
@@ -46,6 +48,8 @@ class TiffFile:
     files : OpenFiles
     outlasts_power : bool
         Strips are on the disk before a page points at them, also after a power cut.
+    lock : Lock, optional
+        Shared by the files that share `files`.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class TiffFile:
         files: OpenFiles | None = None,
         *,
         outlasts_power: bool = False,
+        lock: threading.Lock | None = None,
     ) -> None:
         self._path = path
         self._form = form
@@ -64,7 +69,7 @@ class TiffFile:
             limit=form.check_room,
             outlasts_power=outlasts_power,
         )
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         self._blocks: list[PageBlock] = []
         self._first_pages: list[int] = []
         self._page_count = 0
@@ -77,7 +82,13 @@ class TiffFile:
         self._file.append_bytes(form.header)
         self._stat = path.stat()
 
-    def add_pages(self, kind: PageKind, count: int, blank: bytes | None) -> None:
+    def add_pages(
+        self,
+        kind: PageKind,
+        count: int,
+        blank: bytes | None,
+        levels: Sequence[tuple[PageKind, bytes | None]] = (),
+    ) -> None:
         """Add pages that read as 0.
 
         Parameters
@@ -86,6 +97,8 @@ class TiffFile:
         count : int
         blank : bytes or None
             A compressed strip of zeros; None when strips are not compressed.
+        levels : sequence of (PageKind, bytes or None)
+            Of the smaller pages that each of them gets, with a strip of zeros of their own.
         """
         if count < 1:
             return
@@ -95,13 +108,14 @@ class TiffFile:
                 self._blocks, self._first_pages, self._page_count = [], [], 0
                 self._next_at = self._form.first_page_at
             strip = self._blank(kind, blank)
+            smaller = [(one, self._blank(one, zeros)) for one, zeros in levels]
             link_at = self._next_at
             first_at = 0
             if self._page_count == 0:
-                first_at = self._add_block(kind, 1, strip, described=True)
+                first_at = self._add_block(kind, 1, strip, smaller, described=True)
                 count -= 1
             if count:
-                rest_at = self._add_block(kind, count, strip, described=False)
+                rest_at = self._add_block(kind, count, strip, smaller, described=False)
                 if first_at:
                     link = first_at + self._blocks[-2].next_at
                     self._file.patch([(link, self._word(rest_at))])
@@ -113,13 +127,15 @@ class TiffFile:
         self.add_pages(PageKind(1, 1, 1, "uint8", 1, 1, None), 1, None)
         self._has_placeholder = True
 
-    def store(self, strips: Sequence[tuple[int, Any]]) -> None:
+    def store(self, strips: Sequence[tuple[int, Any]], level: int = 0) -> None:
         """Write the bytes of strips, then point their pages at them.
 
         Parameters
         ----------
         strips : sequence of (page, buffer)
             Of different pages. Neighbors are written at once.
+        level : int
+            Which of the smaller pages of each they are for; 0: the page itself.
 
         Raises
         ------
@@ -133,7 +149,7 @@ class TiffFile:
             self._file.store(
                 [strip for _, strip in strips],
                 sizes,
-                lambda places: self._patches(pages, places, sizes),
+                lambda places: self._patches(pages, places, sizes, level),
             )
 
     def describe(self, pieces: Iterable[bytes]) -> None:
@@ -161,7 +177,7 @@ class TiffFile:
         """Where the file is."""
         return self._path
 
-    def strip(self, file: BinaryIO, page: int) -> Strip:
+    def strip(self, file: BinaryIO, page: int, level: int = 0) -> Strip:
         """Return where the pixels of a page on disk are; never waits for a writer.
 
         Parameters
@@ -169,8 +185,9 @@ class TiffFile:
         file
             The same file, opened for reading.
         page : int
+        level : int
         """
-        block = self._block(page)
+        block = self._block(page).level(level)
         return read_strip(file, block.page_at(page), block.form)
 
     def is_in_place(self) -> bool:
@@ -196,28 +213,27 @@ class TiffFile:
             self._file.close()
 
     def _add_block(
-        self, kind: PageKind, count: int, strip: tuple[int, int], described: bool
+        self,
+        kind: PageKind,
+        count: int,
+        strip: tuple[int, int],
+        smaller: Sequence[tuple[PageKind, tuple[int, int]]],
+        *,
+        described: bool,
     ) -> int:
-        _, constants = self._form.page(kind, 0, described)
-        if constants not in self._constants:
-            self._constants[constants] = self._file.append_bytes(constants, ALIGNMENT)
-        row, _ = self._form.page(kind, self._constants[constants], described)
-        if described and self._description is not None:
-            row["tags"][0, _tag(row, IMAGE_DESCRIPTION)] = self._description[0]
-        row["tags"][0, _tag(row, STRIP_OFFSETS)]["value"] = strip[0]
-        row["tags"][0, _tag(row, STRIP_BYTE_COUNTS)]["value"] = strip[1]
-        at = self._file.append_bytes(b"", ALIGNMENT)
-        size = row.dtype.itemsize
-        for first in range(0, count, _ROWS_AT_ONCE):
-            rows = np.repeat(row, min(_ROWS_AT_ONCE, count - first))
-            rows["next"] = at + size * np.arange(first + 1, first + 1 + len(rows))
-            if first + len(rows) == count:
-                rows["next"][-1] = 0
-            self._file.append_bytes(rows.tobytes())
-        self._blocks.append(PageBlock(self._form, self._page_count, at, row))
-        self._first_pages.append(self._page_count)
+        """Write neighboring pages, their smaller ones before them; return where they are."""
+        first = self._page_count
+        levels = []
+        for one, zeros in smaller:
+            row = self._row(one, zeros, described=False, levels=0)
+            levels.append(PageBlock(self._form, first, self._write_rows(row, count), row))
+        sub_pages = self._write_lists(levels, count)
+        row = self._row(kind, strip, described=described, levels=len(levels))
+        at = self._write_rows(row, count, sub_pages, is_chain=True)
+        self._blocks.append(PageBlock(self._form, first, at, row, levels, sub_pages))
+        self._first_pages.append(first)
         self._page_count += count
-        self._next_at = at + size * count - self._form.offset.itemsize
+        self._next_at = at + row.dtype.itemsize * count - self._form.offset.itemsize
         if described:
             entry = self._form.entry.itemsize
             self._description_at = (
@@ -225,20 +241,72 @@ class TiffFile:
             )
         return at
 
+    def _row(
+        self, kind: PageKind, strip: tuple[int, int], *, described: bool, levels: int
+    ) -> NDArray[Any]:
+        """Return the tags of a page that points at a strip, as an array of one row."""
+        _, constants = self._form.page(kind, 0, described, levels)
+        if constants not in self._constants:
+            self._constants[constants] = self._file.append_bytes(constants, ALIGNMENT)
+        row, _ = self._form.page(kind, self._constants[constants], described, levels)
+        if described and self._description is not None:
+            row["tags"][0, _tag(row, IMAGE_DESCRIPTION)] = self._description[0]
+        row["tags"][0, _tag(row, STRIP_OFFSETS)]["value"] = strip[0]
+        row["tags"][0, _tag(row, STRIP_BYTE_COUNTS)]["value"] = strip[1]
+        return row
+
+    def _write_rows(
+        self,
+        row: NDArray[Any],
+        count: int,
+        sub_pages: tuple[int, int] = (0, 0),
+        *,
+        is_chain: bool = False,
+    ) -> int:
+        """Write so many pages with the same tags; return where they are."""
+        at = self._file.append_bytes(b"", ALIGNMENT)
+        size = row.dtype.itemsize
+        for first in range(0, count, _ROWS_AT_ONCE):
+            rows = np.repeat(row, min(_ROWS_AT_ONCE, count - first))
+            numbers = np.arange(first, first + len(rows))
+            if is_chain:
+                rows["next"] = at + size * (numbers + 1)
+                if first + len(rows) == count:
+                    rows["next"][-1] = 0
+            if sub_pages[0]:
+                rows["tags"][:, _tag(row, SUB_PAGES)]["value"] = (
+                    sub_pages[0] + sub_pages[1] * numbers
+                )
+            self._file.append_bytes(rows.tobytes())
+        return at
+
+    def _write_lists(self, levels: Sequence[PageBlock], count: int) -> tuple[int, int]:
+        """Write where the smaller pages of each page are; return where, and the distance.
+
+        A single smaller page needs no list: its place is the value of the tag.
+        """
+        if len(levels) < 2:
+            return (levels[0].at, levels[0].page_bytes) if levels else (0, 0)
+        at = self._file.append_bytes(b"", ALIGNMENT)
+        for first in range(0, count, _ROWS_AT_ONCE):
+            numbers = np.arange(first, min(first + _ROWS_AT_ONCE, count))
+            places = [block.at + block.page_bytes * numbers for block in levels]
+            self._file.append_bytes(np.stack(places, 1).astype(self._form.offset).tobytes())
+        return at, len(levels) * self._form.offset.itemsize
+
     def _block(self, page: int) -> PageBlock:
         return self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
 
     def _patches(
-        self, pages: Sequence[int], places: Sequence[int], sizes: Sequence[int]
+        self, pages: Sequence[int], places: Sequence[int], sizes: Sequence[int], level: int
     ) -> Iterator[Patch]:
         """Yield what makes pages point at their strips, neighbors together."""
         first = 0
         for number in range(1, len(pages) + 1):
             if number < len(pages) and self._are_neighbors(pages[number - 1], pages[number]):
                 continue
-            yield from self._block(pages[first]).patches(
-                pages[first], places[first:number], sizes[first:number]
-            )
+            block = self._block(pages[first]).level(level)
+            yield from block.patches(pages[first], places[first:number], sizes[first:number])
             first = number
 
     def _are_neighbors(self, page: int, other: int) -> bool:
@@ -273,6 +341,10 @@ class PageBlock:
         The first of its pages, and where in the file that is.
     row : array of one row
         The tags of every page of the block.
+    levels : sequence of PageBlock
+        The smaller pages of its pages; empty for these themselves.
+    sub_pages : (int, int)
+        What the first page has as the place of its smaller pages, and how much more each next.
 
     Attributes
     ----------
@@ -283,7 +355,17 @@ class PageBlock:
         From the start of a page to its pointer to the next one.
     """
 
-    def __init__(self, form: TiffForm, first_page: int, at: int, row: NDArray[Any]) -> None:
+    def __init__(
+        self,
+        form: TiffForm,
+        first_page: int,
+        at: int,
+        row: NDArray[Any],
+        levels: Sequence[PageBlock] = (),
+        sub_pages: tuple[int, int] = (0, 0),
+    ) -> None:
+        self._levels, self._sub_pages = levels, sub_pages
+        self._is_chain = int(row["tags"][0]["code"][0]) != NEW_SUBFILE_TYPE
         self.first_page, self.at, self.form = first_page, at, row.dtype
         self.page_bytes = row.dtype.itemsize
         self.next_at = self.page_bytes - form.offset.itemsize
@@ -298,6 +380,10 @@ class PageBlock:
         self._strip_at = value_at
         self._bytes_at = (self._bytes_tag - self._strip_tag) * entry + value_at
         self._put = struct.Struct("<Q" if form.big else "<I").pack_into
+
+    def level(self, level: int) -> PageBlock:
+        """Return the block of the smaller pages of a level; 0: this one."""
+        return self._levels[level - 1] if level else self
 
     def page_at(self, page: int) -> int:
         """Return where a page of the block is in the file."""
@@ -328,7 +414,13 @@ class PageBlock:
         rows["tags"][:, self._strip_tag]["value"] = strips
         rows["tags"][:, self._bytes_tag]["value"] = sizes
         # what stands between is written again as it is; the last page's next is left alone
-        rows["next"] = at + self.page_bytes * np.arange(1, len(strips) + 1)
+        numbers = np.arange(len(strips))
+        if self._is_chain:
+            rows["next"] = at + self.page_bytes * (numbers + 1)
+        if self._levels:
+            rows["tags"][:, tag_number(self._row, SUB_PAGES)]["value"] = self._sub_pages[
+                0
+            ] + self._sub_pages[1] * (numbers + page - self.first_page)
         data = rows.tobytes()
         return [(at + self._begin, data[self._begin : self._end - self.page_bytes or None])]
 

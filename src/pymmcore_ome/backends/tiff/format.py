@@ -12,9 +12,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pymmcore_ome.layout import halved
+
+NEW_SUBFILE_TYPE: Final = 254
 IMAGE_DESCRIPTION: Final = 270
 STRIP_OFFSETS: Final = 273
 STRIP_BYTE_COUNTS: Final = 279
+SUB_PAGES: Final = 330
 _ASCII, _SHORT, _LONG, _RATIONAL, _LONG8 = 2, 3, 4, 5, 16
 _SAMPLE_FORMATS: Final = {"u": 1, "i": 2, "f": 3}
 
@@ -22,7 +26,8 @@ _SAMPLE_FORMATS: Final = {"u": 1, "i": 2, "f": 3}
 class PageKind(NamedTuple):
     """What all pages of an image have in common.
 
-    `pixels_per_cm` is along x and y, None where the size of a pixel is not known.
+    `pixels_per_cm` is along x and y, None where the size of a pixel is not known. `is_reduced`:
+    they are a smaller level of other pages.
     """
 
     height: int
@@ -32,6 +37,17 @@ class PageKind(NamedTuple):
     compression: int
     predictor: int
     pixels_per_cm: tuple[float, float] | None
+    is_reduced: bool = False
+
+    def level(self, level: int) -> PageKind:
+        """Return the kind of the pages of a resolution level."""
+        x, y = self.pixels_per_cm or (0.0, 0.0)
+        return self._replace(
+            height=halved(self.height, level),
+            width=halved(self.width, level),
+            pixels_per_cm=(x / 2**level, y / 2**level) if self.pixels_per_cm else None,
+            is_reduced=True,
+        )
 
     @property
     def nbytes(self) -> int:
@@ -71,12 +87,12 @@ class TiffForm:
         )
 
     def page(
-        self, kind: PageKind, constants_at: int, described: bool
+        self, kind: PageKind, constants_at: int, described: bool, sub_pages: int = 0
     ) -> tuple[NDArray[Any], bytes]:
         """Return a page, as an array of one row, and the constants that it refers to.
 
-        Strip and description are 0; the caller fills them in. `constants_at` is where the
-        caller will write the constants.
+        Strip, description and the pages of smaller levels are 0; the caller fills them in.
+        `constants_at` is where the caller will write the constants.
         """
         bits = np.dtype(kind.dtype).itemsize * 8
         resolution = kind.pixels_per_cm or (1.0, 1.0)
@@ -99,6 +115,10 @@ class TiffForm:
         ]
         if kind.predictor != 1:
             entries.append(_number(317, _SHORT, kind.predictor))
+        if kind.is_reduced:
+            entries.append(_number(NEW_SUBFILE_TYPE, _LONG, 1))
+        if sub_pages:
+            entries.append((SUB_PAGES, _LONG8 if self.big else _LONG, sub_pages, b"\0"))
         if described:
             entries.append((IMAGE_DESCRIPTION, _ASCII, 1, b"\0"))
         row = np.zeros(1, self.row(len(entries)))

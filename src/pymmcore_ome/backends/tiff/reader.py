@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends.selection import Picks, selected_shape, split_selection
 from pymmcore_ome.errors import MapErrors, NotAStoreError
-from pymmcore_ome.layout import ImageLayout, PageTable
+from pymmcore_ome.layout import MOST_LEVELS, ImageLayout, PageTable, level_shape
 
-from .format import NONE, STRIP_BYTE_COUNTS, STRIP_OFFSETS, TiffCodec, TiffForm
+from .format import NONE, STRIP_BYTE_COUNTS, STRIP_OFFSETS, SUB_PAGES, TiffCodec, TiffForm
 
 
 class Pages(Protocol):
@@ -27,7 +27,29 @@ class Pages(Protocol):
     @property
     def path(self) -> Path: ...
 
-    def strip(self, file: BinaryIO, page: int) -> Strip: ...
+    def strip(self, file: BinaryIO, page: int, level: int = 0) -> Strip: ...
+
+
+class LevelPages:
+    """The smaller pages of a resolution level, numbered as the pages that they belong to.
+
+    Parameters
+    ----------
+    pages : Pages
+    level : int
+    """
+
+    def __init__(self, pages: Pages, level: int) -> None:
+        self._pages, self._level = pages, level
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._pages.path
+
+    def strip(self, file: BinaryIO, page: int, level: int = 0) -> Strip:
+        """Return where the pixels of a page of the level are now."""
+        return self._pages.strip(file, page, self._level + level)
 
 
 class TiffReader:
@@ -66,8 +88,12 @@ class TiffReader:
         self._spec = image.spec
 
     @classmethod
-    def of_notes(cls, pages: Pages, image: ImageLayout, notes: Mapping[str, Any]) -> Self:
-        """Return the reader of an image, from the metadata in the file.
+    def of_notes(
+        cls, pages: Pages, image: ImageLayout, notes: Mapping[str, Any], level: int = 0
+    ) -> Self:
+        """Return the reader of an image, or of a level of it, from the metadata in the file.
+
+        The image is that of the level, and the metadata those of the full resolution.
 
         Raises
         ------
@@ -84,6 +110,8 @@ class TiffReader:
             raise NotAStoreError(
                 f"{pages.path} does not show where image {image.name!r} is: {error!r}."
             ) from error
+        if level:
+            pages, shape = LevelPages(pages, level), level_shape(shape, level)
         return cls(pages, image, shape, names, lambda: numbers)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -228,20 +256,61 @@ class TiffPages:
         self._next_at = 0
         self._followed: set[int] = set()
 
-    def strip(self, file: BinaryIO, page: int) -> Strip:
-        """Return where the pixels of a page are now.
+    def strip(self, file: BinaryIO, page: int, level: int = 0) -> Strip:
+        """Return where the pixels of a page, or of a level of it, are now.
 
         Raises
         ------
         NotAStoreError
-            When the file has fewer pages, or is no TIFF of ours.
+            When the file has fewer pages or levels, or is no TIFF of ours.
+        """
+        at, row = self.page_at(file, page, level)
+        return read_strip(file, at, row)
+
+    def page_at(self, file: BinaryIO, page: int, level: int = 0) -> tuple[int, np.dtype[Any]]:
+        """Return where a page, or a level of it, is in the file, and the form of its bytes.
+
+        Raises
+        ------
+        NotAStoreError
+            When the file has fewer pages or levels, or is no TIFF of ours.
         """
         if page >= self._count:
             self._walk(file)
         if page >= self._count:
             raise NotAStoreError(f"{self.path} has {self._count} pages, page {page} was wanted.")
         first, at, row = self._blocks[bisect.bisect_right(self._first_pages, page) - 1]
-        return read_strip(file, at + (page - first) * row.itemsize, row)
+        at += (page - first) * row.itemsize
+        if not level:
+            return at, row
+        places = self._smaller(file, at, row)
+        if level > len(places):
+            raise NotAStoreError(f"{self.path} has no level {level} of page {page}.")
+        tags = self._tag_count(file, places[level - 1])
+        if tags * self._form.entry.itemsize > self.path.stat().st_size:
+            raise NotAStoreError(f"{self.path} is damaged: a smaller page has {tags} tags.")
+        return places[level - 1], self._form.row(tags)
+
+    def level_count(self, file: BinaryIO, page: int) -> int:
+        """Return the levels that a page has, the full resolution included."""
+        return 1 + len(self._smaller(file, *self.page_at(file, page)))
+
+    def _smaller(self, file: BinaryIO, at: int, row: np.dtype[Any]) -> list[int]:
+        """Return where the smaller pages of a page are."""
+        file.seek(at)
+        tags = np.frombuffer(file.read(row.itemsize), row)[0]["tags"]
+        found = tags[tags["code"] == SUB_PAGES]
+        if not len(found):
+            return []
+        count, value = int(found[0]["count"]), int(found[0]["value"])
+        if count == 1:
+            return [value]
+        if count > MOST_LEVELS:
+            raise NotAStoreError(f"{self.path} is damaged: a page has {count} smaller ones.")
+        file.seek(value)
+        nbytes = count * self._form.offset.itemsize
+        places: list[int] = np.frombuffer(file.read(nbytes), self._form.offset).tolist()
+        return places
 
     def spans(self, file: BinaryIO) -> Iterator[PageSpans]:
         """Yield what every page points at now, in order, many pages at once.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +70,29 @@ def array_document(
     }
 
 
+def stored_spec(folder: Path, spec: ArraySpec) -> ArraySpec:
+    """Return the array of an image with the chunks and shards that it has on disk.
+
+    Raises
+    ------
+    OSError, LookupError, TypeError, ValueError
+        When its document cannot be read.
+    """
+    document = json.loads((folder / "zarr.json").read_bytes())
+    chunks = shards = document["chunk_grid"]["configuration"]["chunk_shape"]
+    if document["codecs"][0]["name"] == _SHARDING:
+        chunks = document["codecs"][0]["configuration"]["chunk_shape"]
+    else:
+        shards = [None] * len(chunks)
+    if len(chunks) != len(spec.axes):
+        raise ValueError(f"its chunks are {chunks}")
+    axes = [
+        replace(axis, chunk_size=chunk, shard_size=shard)
+        for axis, chunk, shard in zip(spec.axes, chunks, shards, strict=True)
+    ]
+    return replace(spec, axes=tuple(axes))
+
+
 def _index_place(at_end: bool) -> dict[str, Any]:
     codecs: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": "little"}}]
     if at_end:
@@ -87,33 +111,42 @@ def array_content(
     return json_bytes(array_document(image, compression, shape, at_end=at_end), indent=2)
 
 
-def array_key(image: ImageLayout) -> str:
-    """Return the key of an image's full-resolution array in its store."""
-    return f"{image.path}/0" if image.path else "0"
+def array_key(image: ImageLayout, level: int = 0) -> str:
+    """Return the key of the array of an image in its store; level 0 is the full resolution."""
+    return f"{image.path}/{level}" if image.path else str(level)
 
 
-def array_folder(root: Path, image: ImageLayout) -> Path:
-    """Return the folder of an image's full-resolution array."""
-    return root / array_key(image)
+def array_folder(root: Path, image: ImageLayout, level: int = 0) -> Path:
+    """Return the folder of the array of an image; level 0 is the full resolution."""
+    return root / array_key(image, level)
 
 
 def write_array_documents(
-    root: Path, images: Sequence[ImageLayout], compression: str | None, *, at_end: bool = True
+    root: Path,
+    images: Sequence[ImageLayout],
+    compression: str | None,
+    *,
+    at_end: bool = True,
+    level: int = 0,
 ) -> None:
-    """Make the folder and document of the array of every image; see `array_document`."""
+    """Make the folder and document of the array of every image; see `array_document`.
+
+    The groups of levels above 0 exist: they are not made again after they were deleted.
+    """
     contents: dict[ArraySpec, bytes] = {}
     made: set[str] = set()
     # thousands of images: pathlib would take longer than the system
     for image in images:
         if image.spec not in contents:
             contents[image.spec] = array_content(image, compression, at_end=at_end)
-        folder = f"{root}/{array_key(image)}"
-        group = folder.rpartition("/")[0]
-        parent = group.rpartition("/")[0] if image.path else group
-        if parent not in made:
-            os.makedirs(parent, exist_ok=True)  # noqa: PTH103
-            made.add(parent)
-        make_folder(group)
+        folder = f"{root}/{array_key(image, level)}"
+        if not level:
+            group = folder.rpartition("/")[0]
+            parent = group.rpartition("/")[0] if image.path else group
+            if parent not in made:
+                os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+                made.add(parent)
+            make_folder(group)
         os.mkdir(folder)  # noqa: PTH102
         write_plainly(f"{folder}/zarr.json", contents[image.spec])
 

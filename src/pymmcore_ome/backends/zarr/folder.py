@@ -38,6 +38,8 @@ class ZarrFolder(ArrayBackend):
     outlasts_power: ClassVar[bool] = False
     #: Whether the arrays' documents name the index at the end of shards from the beginning.
     index_at_end: ClassVar[bool] = True
+    #: Of the arrays: 0 is the full resolution.
+    level: int = 0
 
     def __init__(self) -> None:
         self._root = Path()
@@ -89,14 +91,16 @@ class ZarrFolder(ArrayBackend):
 
     def add(self, image: ImageLayout) -> None:
         self._images.append(image)
-        write_array_documents(self._root, [image], self._compression, at_end=self.index_at_end)
+        write_array_documents(
+            self._root, [image], self._compression, at_end=self.index_at_end, level=self.level
+        )
 
     def sync(self) -> None:
         """Every write is already on the disk where that was requested."""
 
     def is_in_place(self) -> bool:
         # thousands of images: pathlib would take longer than the system
-        keys = map(array_key, self._images)
+        keys = (array_key(image, self.level) for image in self._images)
         return all(os.access(f"{self._root}/{key}/zarr.json", os.F_OK) for key in keys)
 
 
@@ -104,6 +108,7 @@ class ZarrBackend(ZarrFolder):
     """A random-access `ArrayBackend` for Zarr version 3 arrays in local folders."""
 
     reads_at_once: ClassVar[bool] = True
+    makes_levels: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,6 +50,7 @@ class NativeBackend(ZarrFolder):
     takes_frames: ClassVar[bool] = True
     shards_by_default: ClassVar[bool] = True
     outlasts_power: ClassVar[bool] = True
+    makes_levels: ClassVar[bool] = True
     index_at_end: ClassVar[bool] = False  # until the store is closed
 
     def __init__(self) -> None:
@@ -165,7 +166,7 @@ class NativeBackend(ZarrFolder):
             if image.spec not in self._by_spec:
                 self._by_spec[image.spec] = FrameCuts(image.spec, self._compression)
             self._cuts.append(self._by_spec[image.spec])
-            self._folders.append(f"{self._root}/{array_key(image)}")
+            self._folders.append(f"{self._root}/{array_key(image, self.level)}")
 
     def _cut(self, frames: Sequence[FrameWrite]) -> list[list[Piece]]:
         return [self._cuts[frame.image].pieces(frame) for frame in frames]
@@ -284,7 +285,7 @@ class NativeBackend(ZarrFolder):
         if not self._outlasts_power:
             return
         for image in images:
-            folder = f"{self._root}/{array_key(image)}"
+            folder = f"{self._root}/{array_key(image, self.level)}"
             with FileIO(f"{folder}/zarr.json", "r+") as file:
                 os.fsync(file.fileno())
             while len(folder) >= len(str(self._root)):

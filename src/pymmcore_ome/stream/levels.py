@@ -1,0 +1,185 @@
+"""`LevelMaker`: the thread that makes the resolution levels of frames behind their own write.
+
+Frames have priority. While more than half of the buffer is in use, it holds no frame: the levels
+are made from disk when the stream is closed. An error here ends the levels, never the stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from pymmcore_ome.backends import FrameWrite, LevelWriter, PlaneReader, write_levels_from_disk
+from pymmcore_ome.layout import ImageLayout, TakenPlanes
+
+from .buffer import ArrayPool, FrameBuffer, QueuedFrame
+
+logger = logging.getLogger("pymmcore-ome")
+_BATCH_BYTES: Final = 4 << 20
+
+FrameKey = tuple[int, tuple[int, ...]]  # image number, index
+
+
+class LevelMaker(threading.Thread):
+    """Makes levels of the frames that the writer offers, as long as there is room for them.
+
+    Parameters
+    ----------
+    levels : LevelWriter
+    images : sequence of ImageLayout
+        Of the layout; it may grow.
+    buffer : FrameBuffer
+        Frames that wait here count against its budget.
+    pool : ArrayPool, optional
+        Where the arrays of frames go. None: the writer takes care of them.
+    """
+
+    def __init__(
+        self,
+        levels: LevelWriter,
+        images: Sequence[ImageLayout],
+        buffer: FrameBuffer,
+        pool: ArrayPool | None,
+    ) -> None:
+        super().__init__(name="pymmcore-ome levels", daemon=True)
+        self.levels = levels
+        self.failure: Exception | None = None
+        self._images = images
+        self._buffer = buffer
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._waiting: deque[QueuedFrame] = deque()
+        self._put_off: list[FrameKey] = []
+        self._made: dict[int, TakenPlanes] = {}
+        self._is_ending = False
+        self._ended = threading.Event()
+
+    def offer(self, frames: Sequence[QueuedFrame]) -> bool:
+        """Give frames whose pixels are on disk; return whether they are held, with their bytes.
+
+        Where they are not, their levels are made from disk later.
+        """
+        is_held = self.failure is None and not self._is_crowded and not self._is_ending
+        with self._work:
+            if is_held:
+                self._waiting.extend(frames)
+                self._work.notify()
+            else:
+                self._put_off += [(frame.image_number, frame.index) for frame in frames]
+        if not is_held:
+            self.make_room()
+        return is_held
+
+    def make_room(self) -> None:
+        """Put off the frames that wait here, where frames on their way need the buffer."""
+        if not self._waiting or not self._is_crowded:
+            return
+        with self._lock:
+            frames = list(self._waiting)
+            self._waiting.clear()
+            self._put_off += [(frame.image_number, frame.index) for frame in frames]
+        self._let_go(frames)
+
+    def end(self) -> None:
+        """Accept no more frames; the levels of those that wait are still made."""
+        with self._work:
+            self._is_ending = True
+            self._work.notify()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the thread has ended, or so many seconds; return whether it has."""
+        return self._ended.wait(timeout_s)
+
+    @property
+    def put_off(self) -> int:
+        """Frames whose levels are to be made from disk."""
+        with self._lock:
+            return len(self._put_off)
+
+    def has_levels(self, image: int, plane: tuple[int, ...]) -> bool:
+        """Whether the levels of a plane can be read."""
+        with self._lock:
+            return image in self._made and plane in self._made[image]
+
+    def run(self) -> None:
+        """Make levels until the end; keep the first error."""
+        try:
+            while batch := self._take():
+                self._make(batch)
+        finally:
+            self._ended.set()
+
+    def finish(
+        self,
+        reader: Callable[[int], PlaneReader | None],
+        shapes: Sequence[tuple[int, ...]],
+    ) -> None:
+        """Make the levels that were put off from disk, and finish the levels. After the thread.
+
+        Parameters
+        ----------
+        reader : callable
+            Returns what reads an image at full resolution, by its number.
+        shapes : sequence of tuple of int
+            Of its arrays.
+
+        Raises
+        ------
+        OSError
+            The error of the thread, or what goes wrong now.
+        """
+        if self.failure is not None:
+            raise self.failure
+        self._put_off.sort()
+        write_levels_from_disk(self.levels, reader, self._put_off)
+        self._put_off.clear()
+        self.levels.finish(shapes)
+
+    @property
+    def _is_crowded(self) -> bool:
+        return 2 * self._buffer.bytes_held > self._buffer.budget_bytes
+
+    def _take(self) -> list[QueuedFrame]:
+        """Return the next frames; none at the end."""
+        with self._work:
+            while not self._waiting and not self._is_ending:
+                self._work.wait()
+            batch: list[QueuedFrame] = []
+            nbytes = 0
+            while self._waiting and nbytes < _BATCH_BYTES:
+                batch.append(self._waiting.popleft())
+                nbytes += batch[-1].nbytes
+            return batch
+
+    def _make(self, batch: Sequence[QueuedFrame]) -> None:
+        try:
+            if self.failure is None:
+                self.levels.write([FrameWrite(q.image_number, q.index, q.frame) for q in batch])
+                self._note(batch)
+        except Exception as error:  # levels can be made again, of what is on disk
+            self.failure = error
+            logger.warning("Resolution levels could not be written, frames still are: %s", error)
+        finally:
+            self._let_go(batch)
+
+    def _note(self, batch: Sequence[QueuedFrame]) -> None:
+        with self._lock:
+            for queued in batch:
+                spec = self._images[queued.image_number].spec
+                planes = self._made.get(queued.image_number)
+                if planes is None:
+                    planes = self._made[queued.image_number] = TakenPlanes(spec, np.uint8)
+                planes.take(spec.plane_index(queued.index))
+
+    def _let_go(self, frames: Sequence[QueuedFrame]) -> None:
+        if self._pool is not None:
+            for queued in frames:
+                if queued.is_pooled:
+                    self._pool.release(queued.frame)
+        self._buffer.release(sum([queued.nbytes for queued in frames]))

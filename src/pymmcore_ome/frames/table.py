@@ -7,7 +7,7 @@ was cut short by a crash is left out when it is read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,12 +35,21 @@ class FrameTableWriter:
     ----------
     path : Path
         Created; it must not exist.
+    sync_pixels : callable, optional
+        Given where frames must outlast a power cut: called before lines are written, which are
+        then synced.
     is_provisional : bool
         It is not known yet whether the pixels are on disk: the table has another name
         (`provisional`) until `confirm`.
     """
 
-    def __init__(self, path: Path, is_provisional: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        is_provisional: bool = False,
+        sync_pixels: Callable[[], object] | None = None,
+    ) -> None:
+        self._sync_pixels = sync_pixels
         self._final_path = path
         self._path = provisional(path) if is_provisional else path
         self._file = self._path.open("xb", buffering=0)
@@ -77,7 +86,7 @@ class FrameTableWriter:
             return self._planes
         return PlaneMetadata(read_table(self._final_path))
 
-    def flush(self, sync: bool = False) -> None:
+    def flush(self) -> None:
         """Hand everything appended so far to the operating system, or down to the disk.
 
         Raises
@@ -85,6 +94,10 @@ class FrameTableWriter:
         OSError
             The lines that could not be written are kept for the next `flush`.
         """
+        if not self._lines:
+            return
+        if self._sync_pixels is not None:
+            self._sync_pixels()
         left = memoryview(b"".join(self._lines))
         try:
             while left.nbytes:  # a write without a buffer may take a part
@@ -93,7 +106,7 @@ class FrameTableWriter:
                 except OSError as error:
                     if not is_disk_full(error) or not self._reserve.release():
                         raise
-            if sync:
+            if self._sync_pixels is not None:
                 os.fsync(self._file.fileno())
         finally:
             self._lines = [bytes(left)] if left.nbytes else []

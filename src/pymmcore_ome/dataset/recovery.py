@@ -6,30 +6,38 @@ closed: final sizes, the channels and positions that arrived with frames, the OM
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from pymmcore_ome.backends import array_folder, describe_existing, finish_array
-from pymmcore_ome.disk import StoreLocation, StoreLock, local_path, write_whole
+from pymmcore_ome.backends import array_folder, finish_array
+from pymmcore_ome.disk import StoreLocation, StoreLock, local_path
 from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
 from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
-from pymmcore_ome.metadata import Document, StoreState, documents_of
+from pymmcore_ome.metadata import StoreState, documents_of
 from pymmcore_ome.schema import ImageSchema, Position
 
 from .dataset import Dataset, open_dataset
+from .levels import frame_bytes, make_levels
+from .put_document import put_document
 from .unconfirmed import confirm_proven
+
+logger = logging.getLogger("pymmcore-ome")
+_MOST_BYTES: Final = 1 << 30  # of frames whose levels are made at once
 
 
 def recover(path: str | os.PathLike[str]) -> Dataset:
     """Write the closing documents of an unclosed store; its status becomes ``"recovered"``.
 
-    A closed store is not changed, so running this twice is safe. Where a program died while it
-    replaced a store (``overwrite=True``), the earlier store is put back first.
+    Resolution levels that are not complete are made of up to 1 GiB of frames; of more, the log
+    shows the command. A closed store is not changed otherwise, so running this twice is safe.
+    Where a program died while it replaced a store (``overwrite=True``), the earlier store is put
+    back first.
 
     Returns
     -------
@@ -64,6 +72,7 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
         if dataset.status == "incomplete":
             with _damage(dataset):
                 _finish(dataset)
+        _finish_levels(open_dataset(path))
     finally:
         lock.release()
     return open_dataset(path)
@@ -113,6 +122,22 @@ def _finish(dataset: Dataset) -> None:
         put_document(location, document)
 
 
+def _finish_levels(dataset: Dataset) -> None:
+    """Make the levels that a closed store lacks, where that does not take long."""
+    plan = dataset.record.level_plan
+    if plan is None or dataset.record.levels_listed is not None:
+        return
+    if frame_bytes(dataset) > _MOST_BYTES:
+        logger.warning(
+            "The resolution levels of %s are not complete. Run: pymmcore-ome levels %s",
+            dataset.path,
+            dataset.path,
+        )
+        return
+    with _damage(dataset):
+        make_levels(dataset, plan)
+
+
 def _end_of_frames(dataset: Dataset) -> str:
     """Return when the last frame was acquired; where that is not known, when it was listed."""
     table, started = dataset.location.table, dataset.record.started
@@ -123,21 +148,6 @@ def _end_of_frames(dataset: Dataset) -> str:
     if started is not None and times:
         ended = min(ended, datetime.fromisoformat(started) + timedelta(seconds=max(times)))
     return ended.isoformat(timespec="milliseconds")
-
-
-def put_document(location: StoreLocation, document: Document) -> None:
-    """Write a document of a store that no program has open."""
-    key, content = document
-    if location.format == "ome-zarr":
-        target = location.path / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
-    elif not location.is_folder:
-        describe_existing(location.path, content)
-    elif key.endswith(".tiff"):
-        describe_existing(location.path / key, content)
-    else:
-        write_whole(location.path / key, content)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
-from .build_levels import build_levels
+from .levels import build_levels
 from .open import open_planned, open_stream
 from .options import (
     CHECKPOINT_S,

@@ -15,6 +15,10 @@ from pymmcore_ome.cli.sequence_problems import left_out
 from pymmcore_ome.errors import SequenceError
 
 #: file name, text, words of the error.
+#: A few lines of aliases that stand for 10^10 values.
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
 REFUSED = [
     ("a.yaml", "channels: [a\nz: {", ["a.yaml, line 2", "not YAML", "  z: {\n   ^"]),
     ("a.yaml", "a: 1\n\tb: 2", ["a.yaml, line 2", "not YAML"]),
@@ -113,6 +117,10 @@ REFUSED = [
         ],
     ),
     ("a.yaml", "stage_positions: {x: 0, y: 0}", ["expected a list of positions", "or a plate"]),
+    ("a.yaml", f"{BOMB}metadata: {{b: *a9}}", ["stand for more than 1000000 values"]),
+    ("a.yaml", f"{BOMB}channels: *a9", ["stand for more than 1000000 values"]),
+    ("a.yaml", "a: &a [*a]\nmetadata: *a", ["a value that contains the alias"]),
+    ("a.yaml", f"a: {'[' * 20_000}{']' * 20_000}", ["is not YAML"]),
 ]
 
 

@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from pymmcore_ome.errors import SequenceError
+from pymmcore_ome.schema import read_yaml
 
 from .sequence_problems import Problem, Where, explained, place_name, problems_of
 
@@ -72,7 +73,7 @@ def _with_tuples(value: Any, name: str = "") -> Any:
 def _parsed(path: Path, text: str, is_json: bool) -> Any:
     kind = "JSON" if is_json else "YAML"
     try:
-        return json.loads(text) if is_json else yaml.safe_load(text)
+        return json.loads(text) if is_json else read_yaml(text)
     except json.JSONDecodeError as error:
         line, column, problem = error.lineno, error.colno, error.msg
     except yaml.MarkedYAMLError as error:

@@ -1,4 +1,4 @@
-"""`recover`: write the closing documents of a store whose process died. It changes no pixel.
+"""`recover`: write the closing documents of a store whose process died. It changes no frame.
 
 The frames in the frame table are on disk already. The rest is written when a stream is
 closed: final sizes, the channels and positions that arrived with frames, the OME-XML, the status.
@@ -17,14 +17,15 @@ from typing import Any, Final
 from pymmcore_ome.backends import array_folder, finish_array
 from pymmcore_ome.disk import StoreLocation, StoreLock, local_path
 from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
-from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, read_table
+from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, provisional, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
-from pymmcore_ome.metadata import StoreState, documents_of
+from pymmcore_ome.metadata import Status, StoreState, documents_of
 from pymmcore_ome.schema import ImageSchema, Position
 
 from .dataset import Dataset, open_dataset
 from .levels import frame_bytes, make_levels
 from .put_document import put_document
+from .torn_files import torn_files
 from .unconfirmed import confirm_proven
 
 logger = logging.getLogger("pymmcore-ome")
@@ -34,10 +35,12 @@ _MOST_BYTES: Final = 1 << 30  # of frames whose levels are made at once
 def recover(path: str | os.PathLike[str]) -> Dataset:
     """Write the closing documents of an unclosed store; its status becomes ``"recovered"``.
 
-    Resolution levels that are not complete are made of up to 1 GiB of frames; of more, the log
-    shows the command. A closed store is not changed otherwise, so running this twice is safe.
-    Where a program died while it replaced a store (``overwrite=True``), the earlier store is put
-    back first.
+    Frames that are whole on disk and were not listed, because the disk was full, are listed where
+    their checksums prove them. Files that no reader can open, and that hold no listed frame, are
+    removed. Resolution levels that are not complete are made of up to 1 GiB of frames; of more,
+    the log shows the command. A complete store is not changed otherwise, so running this twice is
+    safe. Where a program died while it replaced a store (``overwrite=True``), the earlier store is
+    put back first.
 
     Returns
     -------
@@ -69,9 +72,14 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     lock.acquire()
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
-        if dataset.status == "incomplete":
-            with _damage(dataset):
-                _finish(dataset)
+        with _damage(dataset):
+            if dataset.status == "incomplete":
+                _finish(dataset, "recovered", "the program that wrote it ended without closing it")
+            elif provisional(location.table).exists() and not location.table.exists():
+                _finish(dataset, dataset.status, dataset.record.reason)
+            if dataset.status != "complete":
+                for file in torn_files(open_dataset(path)):
+                    file.unlink()
         _finish_levels(open_dataset(path))
     finally:
         lock.release()
@@ -85,7 +93,7 @@ def _damage(dataset: Dataset) -> MapErrors:
     )  # fmt: skip
 
 
-def _finish(dataset: Dataset) -> None:
+def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
     location, stored, layout = dataset.location, dataset.stored, dataset.layout
     ended = _end_of_frames(dataset)
     cut_half_a_line(location.table)
@@ -106,8 +114,8 @@ def _finish(dataset: Dataset) -> None:
     record = replace(
         dataset.record,
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
-        status="recovered",
-        reason="the program that wrote it ended without closing it",
+        status=status,
+        reason=reason,
         ended=ended,
         recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},

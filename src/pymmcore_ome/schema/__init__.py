@@ -4,6 +4,7 @@ from .camera import PIXEL_DTYPES, Camera
 from .channel import Channel
 from .dimension import Dimension, Kind
 from .instrument import Detector, Instrument, Objective
+from .model import read_yaml
 from .names import safe_name, unsafe_reason
 from .position import Plate, Position
 from .storage import EventOrder, ImageSchema, StorageSchema
@@ -26,6 +27,7 @@ __all__ = [
     "Plate",
     "Position",
     "StorageSchema",
+    "read_yaml",
     "safe_name",
     "unsafe_reason",
 ]  # fmt: skip

@@ -7,11 +7,13 @@ pydantic error. It does no I/O: it reads and returns text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pymmcore_ome.errors import SchemaError
+
+_MOST_VALUES: Final = 1_000_000
 
 
 class Model(BaseModel):
@@ -67,8 +69,8 @@ class Model(BaseModel):
         import yaml
 
         try:
-            fields = yaml.safe_load(text)
-        except (yaml.YAMLError, AttributeError) as error:
+            fields = read_yaml(text)
+        except (yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
             raise SchemaError(f"{cls.__name__} from YAML: {error}") from error
         return cls.of_fields(fields)
 
@@ -81,6 +83,51 @@ class Model(BaseModel):
             return cls(**fields)
         except TypeError as error:  # fields that its signature needs, and that are missing
             raise SchemaError(f"{cls.__name__}: {error}.") from error
+
+
+def read_yaml(text: str) -> Any:
+    """Return the value of a YAML document, in bounded time and memory.
+
+    A few lines of aliases can stand for more values than any memory holds, or for a value that
+    contains itself.
+
+    Raises
+    ------
+    yaml.YAMLError, AttributeError, RecursionError
+        On text that is not YAML.
+    ValueError
+        When its aliases contain themselves, or stand for more than a million values.
+    """
+    import yaml
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        _check_aliases(root)
+    return yaml.safe_load(text)
+
+
+def _check_aliases(root: Any) -> None:
+    """Count the values of a YAML document as they would be without aliases."""
+    counts: dict[int, int | None] = {}  # None: being counted
+
+    def count(node: Any) -> int:
+        known = counts.get(id(node), 0)
+        if known is None:
+            raise ValueError("an alias stands for a value that contains the alias")
+        if known:
+            return known
+        counts[id(node)] = None
+        parts = node.value if isinstance(node.value, list) else ()
+        pairs = (part if isinstance(part, tuple) else (part,) for part in parts)
+        total = 1 + sum(count(item) for pair in pairs for item in pair)
+        if total > _MOST_VALUES:
+            raise ValueError(
+                f"its aliases stand for more than {_MOST_VALUES} values; write fewer of them"
+            )
+        counts[id(node)] = total
+        return total
+
+    count(root)
 
 
 def _readable(error: ValidationError) -> SchemaError:

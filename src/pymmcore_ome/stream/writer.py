@@ -147,21 +147,21 @@ class Writer(threading.Thread):
                 writes.append(FrameWrite(queued.image_number, queued.index, queued.frame))
         except Exception as error:
             failure = self._failure(frames[len(writes) :][:1], error)
-        written = len(writes)
+        written = frames[: len(writes)]
         try:
             if writes:
                 self._backend.write_frames(writes)
         except PartialWriteError as error:
-            written = error.written
-            failure = self._failure(frames[written : written + 1], error.__cause__ or error)
+            failure = self._failure([frames[min(error.missing)]], error.__cause__ or error)
+            written = [q for number, q in enumerate(written) if number not in error.missing]
         except Exception as error:
-            written = 0
+            written = []
             failure = self._failure(frames[:1], error)
         if checksums is not None:
             checksums.result()
-        is_held = self._commit(frames[:written])
+        is_held = self._commit(written)
         if not is_held:
-            for queued in frames[:written]:
+            for queued in written:
                 if queued.is_pooled:
                     self._pool.release(queued.frame)
         if failure is not None:

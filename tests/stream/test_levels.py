@@ -199,6 +199,14 @@ def growing() -> StorageSchema:
     return StorageSchema(dimensions=[*dims, *plane(19, 40)], dtype="uint16")
 
 
+def event_driven() -> StorageSchema:
+    """Return a plan of which nothing is known but the axes."""
+    return StorageSchema(
+        dimensions=[Dimension(name="t"), Dimension(name="z"), *plane(19, 40)],
+        dtype="uint16", grows=True,
+    )  # fmt: skip
+
+
 SCHEMAS: dict[str, tuple[Callable[[], StorageSchema], list[dict[str, int]]]] = {
     "jagged": (
         jagged,
@@ -206,6 +214,10 @@ SCHEMAS: dict[str, tuple[Callable[[], StorageSchema], list[dict[str, int]]]] = {
     ),
     "plate": (plate, [{"p": p, "t": t} for p in (3, 0, 2, 1) for t in range(2)]),
     "holes": (plate, [{"p": 2, "t": 1}, {"p": 0, "t": 1}]),
+    "event-driven": (
+        event_driven,
+        [{"t": t, "p": p, "z": z} for p in (0, 2) for t in range(3) for z in range(2)],
+    ),
     "growing": (growing, [{"t": t, "p": p} for t in range(7) for p in range(2)][:-1]),
 }
 

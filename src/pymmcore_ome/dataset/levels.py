@@ -61,7 +61,9 @@ class MadeLevels(NamedTuple):
     nbytes: int
 
 
-def make_levels(dataset: Dataset, plan: LevelPlan, *, overwrite: bool = False) -> MadeLevels:
+def make_levels(
+    dataset: Dataset, plan: LevelPlan, *, overwrite: bool = False, keeps: bool = False
+) -> MadeLevels:
     """Make the resolution levels of a closed store, and list them. The caller holds its lock.
 
     Parameters
@@ -70,6 +72,9 @@ def make_levels(dataset: Dataset, plan: LevelPlan, *, overwrite: bool = False) -
     plan : LevelPlan
     overwrite : bool
         Replace levels that are there.
+    keeps : bool
+        Of an OME-TIFF, make only the levels that read as 0: the others were made by this plan, and
+        by none before.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def make_levels(dataset: Dataset, plan: LevelPlan, *, overwrite: bool = False) -
         else:
             levels = in_tiff = _tiff_levels(dataset, plan)
             at_last.callback(levels.close)
-            if _continues(dataset.record, plan):
+            if keeps:
                 wanted = [frame for frame in frames if in_tiff.is_blank(*frame)]
         if plan.downsample == "mean":
             warn_without_opencv()
@@ -143,13 +148,6 @@ def _refuse(dataset: Dataset, plan: LevelPlan, *, overwrite: bool) -> None:
             Option("overwrite", True),
             ".",
         )
-
-
-def _continues(record: StoreRecord, plan: LevelPlan) -> bool:
-    """Whether levels that are there were made by the same plan, and need not be made again."""
-    is_planned = record.levels is not None and record.levels_listed is None
-    before = record.level_plan
-    return is_planned and before is not None and before.downsample == plan.downsample
 
 
 def _put(dataset: Dataset, record: StoreRecord) -> None:

@@ -80,7 +80,7 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
             if dataset.status != "complete":
                 for file in torn_files(open_dataset(path)):
                     file.unlink()
-        _finish_levels(open_dataset(path))
+        _finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
     finally:
         lock.release()
     return open_dataset(path)
@@ -130,8 +130,11 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         put_document(location, document)
 
 
-def _finish_levels(dataset: Dataset) -> None:
-    """Make the levels that a closed store lacks, where that does not take long."""
+def _finish_levels(dataset: Dataset, *, keeps: bool) -> None:
+    """Make the levels that a closed store lacks, where that does not take long.
+
+    `keeps`: those that are there were made while the frames arrived.
+    """
     plan = dataset.record.level_plan
     if plan is None or dataset.record.levels_listed is not None:
         return
@@ -143,7 +146,7 @@ def _finish_levels(dataset: Dataset) -> None:
         )
         return
     with _damage(dataset):
-        make_levels(dataset, plan)
+        make_levels(dataset, plan, keeps=keeps)
 
 
 def _end_of_frames(dataset: Dataset) -> str:

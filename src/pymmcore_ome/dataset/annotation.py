@@ -12,7 +12,7 @@ from pymmcore_ome.frames import PlaneMetadata, read_table
 from pymmcore_ome.metadata import StoreState, documents_of
 
 from .dataset import Dataset, open_dataset
-from .recovery import put_document
+from .put_document import put_document
 
 
 def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str, Any]) -> Dataset:

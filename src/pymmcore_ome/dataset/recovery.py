@@ -6,24 +6,30 @@ closed: final sizes, the channels and positions that arrived with frames, the OM
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from pymmcore_ome.backends import array_folder, describe_existing, finish_array
-from pymmcore_ome.disk import StoreLocation, StoreLock, local_path, write_whole
+from pymmcore_ome.backends import array_folder, finish_array
+from pymmcore_ome.disk import StoreLocation, StoreLock, local_path
 from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
 from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, provisional, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
-from pymmcore_ome.metadata import Document, Status, StoreState, documents_of
+from pymmcore_ome.metadata import Status, StoreState, documents_of
 from pymmcore_ome.schema import ImageSchema, Position
 
 from .dataset import Dataset, open_dataset
+from .levels import frame_bytes, make_levels
+from .put_document import put_document
 from .torn_files import torn_files
 from .unconfirmed import confirm_proven
+
+logger = logging.getLogger("pymmcore-ome")
+_MOST_BYTES: Final = 1 << 30  # of frames whose levels are made at once
 
 
 def recover(path: str | os.PathLike[str]) -> Dataset:
@@ -31,8 +37,10 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
 
     Frames that are whole on disk and were not listed, because the disk was full, are listed where
     their checksums prove them. Files that no reader can open, and that hold no listed frame, are
-    removed. A complete store is not changed, so running this twice is safe. Where a program died
-    while it replaced a store (``overwrite=True``), the earlier store is put back first.
+    removed. Resolution levels that are not complete are made of up to 1 GiB of frames; of more,
+    the log shows the command. A complete store is not changed otherwise, so running this twice is
+    safe. Where a program died while it replaced a store (``overwrite=True``), the earlier store is
+    put back first.
 
     Returns
     -------
@@ -72,6 +80,7 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
             if dataset.status != "complete":
                 for file in torn_files(open_dataset(path)):
                     file.unlink()
+        _finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
     finally:
         lock.release()
     return open_dataset(path)
@@ -121,6 +130,25 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         put_document(location, document)
 
 
+def _finish_levels(dataset: Dataset, *, keeps: bool) -> None:
+    """Make the levels that a closed store lacks, where that does not take long.
+
+    `keeps`: those that are there were made while the frames arrived.
+    """
+    plan = dataset.record.level_plan
+    if plan is None or dataset.record.levels_listed is not None:
+        return
+    if frame_bytes(dataset) > _MOST_BYTES:
+        logger.warning(
+            "The resolution levels of %s are not complete. Run: pymmcore-ome levels %s",
+            dataset.path,
+            dataset.path,
+        )
+        return
+    with _damage(dataset):
+        make_levels(dataset, plan, keeps=keeps)
+
+
 def _end_of_frames(dataset: Dataset) -> str:
     """Return when the last frame was acquired; where that is not known, when it was listed."""
     table, started = dataset.location.table, dataset.record.started
@@ -131,21 +159,6 @@ def _end_of_frames(dataset: Dataset) -> str:
     if started is not None and times:
         ended = min(ended, datetime.fromisoformat(started) + timedelta(seconds=max(times)))
     return ended.isoformat(timespec="milliseconds")
-
-
-def put_document(location: StoreLocation, document: Document) -> None:
-    """Write a document of a store that no program has open."""
-    key, content = document
-    if location.format == "ome-zarr":
-        target = location.path / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
-    elif not location.is_folder:
-        describe_existing(location.path, content)
-    elif key.endswith(".tiff"):
-        describe_existing(location.path / key, content)
-    else:
-        write_whole(location.path / key, content)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from .check_documents import document_problems
 from .check_pixels import pixel_problems
 from .check_table import TableCheck
 from .dataset import Dataset, open_dataset
+from .levels import level_pixel_problems, level_problems
 from .torn_files import torn_files
 
 
@@ -27,14 +28,14 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
     ----------
     path : path-like
     pixels : bool
-        Also read every frame and compare it with its checksum, and look for files that no
-        reader can open.
+        Also read every frame and compare it with its checksum, compute its resolution levels and
+        compare them with those on disk, and look for files that no reader can open.
     """
     try:
         dataset = open_dataset(path)
     except StorePathError as error:
         return [str(error)]
-    problems = [*document_problems(dataset), *_arrays(dataset)]
+    problems = [*document_problems(dataset), *_arrays(dataset), *level_problems(dataset)]
     if problems:
         # the frame table cannot be judged against arrays that are wrong
         listed = sum(1 for _ in read_table(dataset.location.table))
@@ -45,6 +46,7 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
         *table.problems,
         *([] if missing is None else [missing]),
         *(_pixels(dataset) if pixels else ()),
+        *(level_pixel_problems(dataset) if pixels else ()),
         *_ending(dataset, table.row_count),
     ]
 

@@ -48,7 +48,7 @@ from .options import SaveOptions
 from .progress import Progress, Summary
 from .state import StreamLife, StreamState
 from .store import Store
-from .views import ArrayView, JoinedView, View, checked_image, joined
+from .views import ArrayView, JoinedView, View, checked_image, checked_level, joined
 from .writer import Writer
 
 logger = logging.getLogger("pymmcore-ome")
@@ -93,6 +93,7 @@ class Stream:
         pool = self._pool if store.backend.takes_frames else None
         maker = LevelMaker(store.levels, store.layout.images, self._buffer, pool)
         self._buffer.make_room = maker.make_room
+        self._live.levels = maker
         maker.start()
         return maker
 
@@ -221,7 +222,7 @@ class Stream:
             peak_buffer_bytes=self._buffer.peak_bytes,
         )
 
-    def view(self, image: int | None = 0) -> ArrayView:
+    def view(self, image: int | None = 0, *, level: int = 0) -> ArrayView:
         """Return an image as an array that can be read now, from any thread, and after `close`.
 
         A frame can be read as soon as `append` has returned. See `ArrayView`.
@@ -231,14 +232,19 @@ class Stream:
         image : int or None
             Number of the image, in order of first visit. None: all of them, along a leading
             axis ``p``.
+        level : int
+            Resolution level; 0 is the full resolution. Others are of one image.
 
         Raises
         ------
         OptionError
-            When there is no such image (yet, in a store that grows).
+            When there is no such image (yet, in a store that grows) or level.
         """
         if image is not None:
-            return View(self._live, checked_image(image, len(self._layout.images)))
+            number = checked_image(image, len(self._layout.images))
+            count = 1 if self._store.levels is None else self._store.levels.count(number)
+            return View(self._live, number, checked_level(level, count))
+        checked_level(level, 1)
         growing = self._placement.growing
         return joined(self._live, growing.specs if growing else ())
 

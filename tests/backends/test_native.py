@@ -183,29 +183,18 @@ def test_pixels_are_written_before_the_index_points_at_them(
     backend = opened(path, schema, shards={"t": 4})
     backend.write_frames([FrameWrite(0, (0,), encoded_frame(1, SHAPE))])
     order: list[str] = []
-    patch = shard.PixelFile.patch
+    pwritev = os.pwritev
 
-    def patched(self: Any, patches: Any) -> None:
-        order.append("index")
-        patch(self, patches)
+    def noted(fd: int, pieces: Any, at: int) -> int:
+        order.append("index" if at < 16 * 4 else "pixels")
+        return pwritev(fd, pieces, at)
 
-    monkeypatch.setattr(shard.PixelFile, "patch", patched)
     monkeypatch.setattr("os.fsync", lambda _: order.append("sync"))
-    monkeypatch.setattr("os.pwritev", _noted(order, "bytes"))
+    monkeypatch.setattr("os.pwritev", noted)
     backend.write_frames([FrameWrite(0, (1,), encoded_frame(2, SHAPE))])
     backend.sync()
-    assert order == ["bytes", "sync", "index", "bytes", "sync"]
+    assert order == ["pixels", "sync", "index", "sync"]
     backend.close()
-
-
-def _noted(order: list[str], what: str) -> Any:
-    write = os.pwritev
-
-    def noted(*args: Any) -> int:
-        order.append(what)
-        return write(*args)
-
-    return noted
 
 
 def test_full_disk_leaves_the_index_alone_and_counts_what_was_written(
@@ -229,7 +218,7 @@ def test_full_disk_leaves_the_index_alone_and_counts_what_was_written(
     monkeypatch.setattr("pymmcore_ome.backends.pixel_file.write_at", small)
     with pytest.raises(PartialWriteError) as raised:
         backend.write_frames(frames[2:])
-    assert raised.value.written == 3
+    assert raised.value.missing == {3, 4, 5}
     assert isinstance(raised.value.__cause__, OSError)
     monkeypatch.undo()
     expected = np.zeros((8, *SHAPE), "uint16")
@@ -271,6 +260,30 @@ def test_frame_may_be_written_again_to_a_shard_that_was_full(tmp_path: Path) -> 
         np.testing.assert_array_equal(
             read(path), [encoded_frame(9, SHAPE), encoded_frame(2, SHAPE)]
         )
+
+
+def test_frames_of_an_image_with_room_are_on_disk_where_another_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.ome.zarr"
+    backend = opened(path, loops({"t": 4, "p": 2}), shards={"t": 4})
+    frames = [FrameWrite(n % 2, (n // 2,), encoded_frame(n + 1, SHAPE)) for n in range(8)]
+    write = pixel_file.write_at
+
+    def small(file: Any, at: int, pieces: Any) -> None:
+        if "/1/0/c/" in Path(file.name).as_posix():
+            raise OSError(28, "No space left on device")
+        write(file, at, pieces)
+
+    monkeypatch.setattr(pixel_file, "write_at", small)
+    with pytest.raises(PartialWriteError) as raised:
+        backend.write_frames(frames)
+    monkeypatch.undo()
+    assert raised.value.missing == {1, 3, 5, 7}
+    backend.finish()
+    backend.close()
+    found = zarr.open_array(path / "0" / "0", mode="r")[...]
+    np.testing.assert_array_equal(found, [frames[n].frame for n in (0, 2, 4, 6)])
 
 
 def test_store_that_was_deleted_is_not_made_anew(tmp_path: Path) -> None:
@@ -430,9 +443,9 @@ def test_frames_before_a_full_disk_are_within_the_shape_of_a_growing_array(
     with pytest.raises(PartialWriteError) as raised:
         backend.write_frames([FrameWrite(0, (t,), encoded_frame(t + 1, SHAPE)) for t in (1, 2, 3)])
     monkeypatch.undo()
-    assert raised.value.written == 2
+    assert raised.value.missing == {2}
     found = in_zarr_python(path)
-    for t in range(1 + raised.value.written):
+    for t in range(3):
         np.testing.assert_array_equal(found[t], encoded_frame(t + 1, SHAPE))
     backend.close()
 

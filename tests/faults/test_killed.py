@@ -16,7 +16,7 @@ import pytest
 import pymmcore_ome as po
 from pymmcore_ome import errors
 
-from .ways import WAYS, Way, assert_listed_frames_are_right
+from .ways import WAYS, Way, assert_levels_are_right, assert_listed_frames_are_right
 
 LOOP = Path(__file__).with_name("kill_loop.py")
 
@@ -30,6 +30,7 @@ def check(path: Path, seen: int, down: int) -> int:
             return 0  # killed before there was a store; nothing was promised
     assert po.open_dataset(path).status == "incomplete"
     listed = assert_listed_frames_are_right(path)
+    assert {len(image.levels) for image in po.open_dataset(path).images} <= {1}
     assert listed >= seen or "acquire-zarr" in path.name
     recovered = po.recover(path)
     assert recovered.status == "recovered"
@@ -39,6 +40,8 @@ def check(path: Path, seen: int, down: int) -> int:
     allowed = ("missing (they read as 0)", "frames are missing")
     assert all(any(words in problem for words in allowed) for problem in problems), problems
     assert po.recover(path).record == recovered.record
+    if "levels" in path.name:
+        assert_levels_are_right(path)
     return after
 
 

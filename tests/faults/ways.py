@@ -11,6 +11,7 @@ import zarr
 
 import pymmcore_ome as po
 from helpers import lines_in
+from level_reference import reference_levels
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.testing import decoded_number, encoded_frame
 
@@ -28,6 +29,7 @@ class Way(NamedTuple):
 WAYS = (
     Way("native", ".ome.zarr", {}),
     Way("native-zstd", ".ome.zarr", {"compression": "zstd"}),
+    Way("native-levels", ".ome.zarr", {"levels": 4}),
     Way("native-files", ".ome.zarr", {"shards": False}),
     Way("tensorstore", ".ome.zarr", {"backend": "tensorstore"}),
     Way("tensorstore-gathered", ".ome.zarr", {"chunks": {"t": 4}, "compression": "zstd"}),
@@ -35,6 +37,7 @@ WAYS = (
     Way("acquire-zarr", ".ome.zarr", {"backend": "acquire-zarr"}),
     Way("tiff", ".ome.tiff", {}),
     Way("tiff-zstd", ".ome.tiff", {"compression": "zstd"}),
+    Way("tiff-levels", ".ome.tiff", {"levels": 4}),
     Way("tiff-folder", ".ome.tiff", {"files": "per-position"}),
 )
 
@@ -99,3 +102,16 @@ def assert_listed_frames_are_right(path: Path, positions: int = 3) -> int:
     for file in files:
         file.close()
     return len(rows)
+
+
+def assert_levels_are_right(path: Path, checked: int = 8) -> None:
+    """Assert that every image lists its levels, and that those of some frames are exact."""
+    dataset = po.open_dataset(path)
+    images = {image.path: image for image in dataset.images}
+    assert all(len(image.levels) == 4 for image in images.values())
+    rows = dataset.frames()
+    for row in rows[:: max(1, len(rows) // checked)]:
+        stored = np.asarray(images[row["image"]][row["index"]])
+        expected = reference_levels(stored, 4, "mean")
+        for level, pixels in zip(images[row["image"]].levels[1:], expected, strict=True):
+            np.testing.assert_array_equal(level[row["index"]], pixels)

@@ -136,7 +136,8 @@ def test_planes_are_those_of_the_table_where_it_could_not_be_written(
         patched.setattr(journal, "_file", Full())
         with pytest.raises(OSError, match="No space"):
             journal.flush()
-    journal.confirm()
-    (image,) = {row["image"] for row in read_table(tmp_path / "frames.jsonl")}
-    rank = len(record().index)
-    assert journal.planes().of([image], rank).values[:, 0].tolist() == [1.0]
+        (image,) = {row["image"] for row in read_table(tmp_path / "frames.jsonl")}
+        rank = len(record().index)
+        assert journal.planes().of([image], rank).values[:, 0].tolist() == [1.0]
+    journal.confirm()  # writes the line that is left
+    assert journal.planes().of([image], rank).values[:, 0].tolist() == [1.0, 2.0]

@@ -19,7 +19,7 @@ from pymmcore_ome.gui.advice import advice_on
 from pymmcore_ome.gui.estimate import Estimate, estimate_of
 from pymmcore_ome.gui.newest_frame import NewestFrame, as_gray8
 from pymmcore_ome.gui.planned_run import PlannedRun
-from pymmcore_ome.gui.save_settings import backends_of, next_path
+from pymmcore_ome.gui.save_settings import METADATA_KEY, backends_of, next_path
 
 from .conftest import sequence_of
 
@@ -278,3 +278,25 @@ def test_gray_is_stretched_over_what_is_in_the_frame(dtype: str, shape: tuple[in
         assert gray.min() < 5
         assert gray.max() > 250
     assert as_gray8(np.full(shape, 7, dtype), 100, 100).max() <= 255
+
+
+@pytest.mark.parametrize(("levels", "count"), [("full resolution", 1), ("automatic", 2)])
+def test_levels_are_what_a_run_stores(levels: str, count: int, tmp_path: Path) -> None:
+    core = CMMCorePlus()
+    core.loadSystemConfiguration(DEMO / "demo.cfg")
+    settings = SaveSettings(folder=tmp_path, levels=levels)
+    assert (
+        SaveSettings().from_metadata({METADATA_KEY: {"save": settings.to_metadata()}}) == settings
+    )
+    output = settings.output(core=core)
+    assert output is not None
+    with po.install(core):
+        core.mda.run(useq.MDASequence(channels=["DAPI"]), output=output)
+    assert len(po.open_dataset(output.result().path).images[0].levels) == count
+
+
+def test_levels_that_are_none_of_the_choices_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.OptionError, match="Levels 'some'"):
+        SaveSettings(folder=tmp_path, levels="some").output()
+    metadata = {METADATA_KEY: {"save": {"levels": "some"}}}
+    assert SaveSettings().from_metadata(metadata) == SaveSettings()

@@ -373,3 +373,51 @@ def test_napari_is_imported_only_when_something_is_shown() -> None:
         "assert not {'napari', 'qtpy', 'superqt'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG_S)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_an_image_with_levels_is_a_multiscale_layer(
+    suffix: str, levels: int, tmp_path: Path
+) -> None:
+    made = schema(po.Dimension(name="t", size=2), po.Dimension(name="c", coords=["DAPI", "FITC"]))
+    path = write(tmp_path / f"a{suffix}", made, 4, levels=levels)
+    image = po.open_dataset(path).images[0]
+    for channel, (data, how, _) in enumerate(layers(path)):
+        assert how["multiscale"] == (levels > 1)
+        found = data if levels > 1 else [data]
+        assert [level.shape for level in found] == [(2, 12, 16), (2, 6, 8), (2, 3, 4)][:levels]
+        for number, level in enumerate(found):
+            np.testing.assert_array_equal(level, image.levels[number][:, channel])
+
+
+def test_a_mosaic_of_images_with_levels_reads_their_levels(tmp_path: Path) -> None:
+    ((data, how, _),) = layers(write(tmp_path / "a.ome.zarr", schema(tiles(8, 6)), 6, levels=2))
+    assert how["multiscale"]
+    assert [level.shape for level in data] == [(24, 48), (12, 24)]
+    parts = [po.open_dataset(tmp_path / "a.ome.zarr").images[n].levels[1][...] for n in range(6)]
+    for part in parts:  # each is somewhere in the picture, as a whole
+        windows = np.lib.stride_tricks.sliding_window_view(np.asarray(data[1]), part.shape)
+        assert (windows == part).all(axis=(2, 3)).any()
+
+
+def test_a_wide_mosaic_has_levels_beyond_those_of_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pymmcore_ome.napari import layers as module
+
+    monkeypatch.setattr(module, "_WIDE", 30)
+    monkeypatch.setattr(module, "_SCREEN", 8)
+    ((data, _, _),) = layers(write(tmp_path / "a.ome.zarr", schema(tiles(8, 6)), 6, levels=2))
+    assert [level.shape for level in data] == [(24, 48), (12, 24), (6, 12), (3, 6)]
+    for level, step in zip(data[1:], (1, 2, 4), strict=True):
+        np.testing.assert_array_equal(level, np.asarray(data[1])[::step, ::step])
+
+
+def test_a_plate_that_is_too_wide_is_one_picture_where_its_levels_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MOST_PLANE_BYTES", 2000)
+    found = layers(write(tmp_path / "a.ome.zarr", plate(8), 8, levels=3))
+    assert [kind for _, _, kind in found] == ["image", "image", "points"]
+    assert all(len(data) == 3 for data, _, _ in found[:2])

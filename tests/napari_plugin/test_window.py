@@ -153,7 +153,7 @@ def test_disk_that_takes_no_more_is_a_notification(
     from pymmcore_ome.backends.zarr.native import NativeBackend
 
     def full(*_: object, **__: object) -> None:
-        raise PartialWriteError(0) from OSError(28, "No space left on device")
+        raise PartialWriteError([0]) from OSError(28, "No space left on device")
 
     connection = po.napari.connect(window.viewer)
     monkeypatch.setattr(NativeBackend, "write_frames", full)

@@ -60,8 +60,9 @@ class Forecast:
 
     @property
     def fits_on_disk(self) -> bool:
-        """Whether all frames fit, were they not compressed."""
-        return self.free_bytes is None or self.pixel_bytes <= self.free_bytes
+        """Whether all frames and their resolution levels fit, were they not compressed."""
+        needed = self.pixel_bytes + (self.plan.level_bytes or 0)
+        return self.free_bytes is None or needed <= self.free_bytes
 
 
 def forecast(

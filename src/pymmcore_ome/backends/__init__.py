@@ -1,7 +1,16 @@
 """Pixels only: the port every backend implements, and one file a backend."""
 
+from typing import TYPE_CHECKING
+
 from .compression import TIFF_LEVELS, ZARR_LEVELS
-from .levels import level_writer, read_frame, write_levels_from_disk, zarr_levels
+from .downsample import Downsampler, warn_without_opencv
+from .levels import (
+    level_writer,
+    read_frame,
+    stored_tiff_levels,
+    write_levels_from_disk,
+    zarr_levels,
+)
 from .port import (
     FILES,
     ArrayBackend,
@@ -27,12 +36,16 @@ from .zarr.documents import (
 from .zarr.folder import ZarrBackend
 from .zarr.reader import ZarrReader
 
+if TYPE_CHECKING:  # reading a store needs none of it
+    from .tiff.levels import StoredTiffLevels as StoredTiffLevels
+
 __all__ = [
     "FILES",
     "TIFF_LEVELS",
     "ZARR_LEVELS",
     "ArrayBackend",
     "BackendOptions",
+    "Downsampler",
     "Files",
     "FrameWrite",
     "LevelWriter",
@@ -57,6 +70,8 @@ __all__ = [
     "shard_problems",
     "split_selection",
     "stored_spec",
+    "stored_tiff_levels",
+    "warn_without_opencv",
     "write_levels_from_disk",
     "zarr_levels",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ It knows neither the frame table nor the documents that list levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.disk import StoreLocation
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import ImageLayout, LevelPlan, PageTable
 from pymmcore_ome.schema import Dimension
 
 from .downsample import warn_without_opencv
@@ -21,6 +21,7 @@ from .port import ArrayBackend, BackendOptions, FrameWrite, LevelWriter, PlaneRe
 
 if TYPE_CHECKING:
     from .tiff.backend import TiffBackend
+    from .tiff.levels import StoredTiffLevels
 
 
 _BATCH_BYTES: Final = 4 << 20
@@ -71,6 +72,19 @@ def zarr_levels(
     return ZarrLevels(root, images, options, loops)
 
 
+def stored_tiff_levels(
+    plan: LevelPlan,
+    images: Sequence[ImageLayout],
+    paths: Mapping[int, Path],
+    pages: PageTable,
+    compression: str | None,
+) -> StoredTiffLevels:
+    """Return what writes the levels of a closed OME-TIFF; see `StoredTiffLevels`."""
+    from .tiff.levels import StoredTiffLevels
+
+    return StoredTiffLevels(plan, images, paths, pages, compression)
+
+
 def write_levels_from_disk(
     levels: LevelWriter,
     reader: Callable[[int], PlaneReader | None],
@@ -98,6 +112,8 @@ def write_levels_from_disk(
             last, reads = number, reader(number)
         if reads is None:
             raise OSError(f"image {levels.images[number].path!r} cannot be read")
+        if levels.count(number) == 1:
+            continue
         frame = read_frame(reads, levels.images[number], index)
         batch.append(FrameWrite(number, index, frame))
         nbytes += frame.nbytes

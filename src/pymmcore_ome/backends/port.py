@@ -64,19 +64,19 @@ class FrameWrite(NamedTuple):
 
 
 class PartialWriteError(Exception):
-    """Some frames of a batch are on disk, and the next one could not be written.
+    """Some frames of a batch could not be written.
 
     Attributes
     ----------
-    written : int
-        The first so many frames of the batch are whole on disk, and readable.
+    missing : frozenset of int
+        Their numbers in the batch. All others are whole on disk, and readable.
 
     The cause is what the system raised.
     """
 
-    def __init__(self, written: int) -> None:
-        super().__init__(written)
-        self.written = written
+    def __init__(self, missing: Iterable[int]) -> None:
+        self.missing = frozenset(missing)
+        super().__init__(f"frames {sorted(self.missing)} of the batch")
 
 
 class ArrayBackend(ABC):
@@ -173,7 +173,7 @@ class ArrayBackend(ABC):
         Raises
         ------
         PartialWriteError
-            From the system's error. It counts the frames that are on disk.
+            From the system's error. It names the frames that are not on disk.
         """
         raise NotImplementedError
 

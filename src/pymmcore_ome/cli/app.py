@@ -21,7 +21,7 @@ from pymmcore_ome.errors import PymmcoreOmeError
 from .bench import bench
 from .gui import gui
 from .run import demo, run
-from .stores import frames, info, recover, validate
+from .stores import frames, info, levels, recover, validate
 from .terminal import SPELLED_OUT, print_error, print_warning
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ def options(
     """Handle the options before a command."""
 
 
-for command in (demo, run, info, validate, recover, frames, bench, gui):
+for command in (demo, run, info, validate, recover, frames, levels, bench, gui):
     app.command()(command)
 
 

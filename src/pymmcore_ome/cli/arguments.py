@@ -38,7 +38,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for
 
 #: The options of the library that are also options of the command.
 _FLAGS: Final = {
-    "backend", "chunks", "compression", "files", "format", "overwrite", "shards", "unready",
+    "backend", "chunks", "compression", "downsample", "files", "format", "levels", "overwrite",
+    "shards", "unready",
 }  # fmt: skip
 _SIZE = re.compile(r"\s*(\w+)\s*[=:]\s*([1-9]\d*)\s*")
 
@@ -97,3 +98,17 @@ def chunks(text: str | None) -> dict[str, int] | Literal["auto"] | None:
     typer.BadParameter
     """
     return "auto" if text == "auto" else sizes(text)
+
+
+def levels(text: str | None) -> int | Literal["auto"] | None:
+    """Return ``auto`` unchanged, otherwise a whole number.
+
+    Raises
+    ------
+    typer.BadParameter
+    """
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value]
+    if not text.isascii() or not text.isdigit():
+        raise typer.BadParameter(f'{text!r}: levels are a whole number from 2 to 8, or "auto"')
+    return int(text)

@@ -100,6 +100,7 @@ class Contents:
             "started": record.started,
             "ended": record.ended,
             "recovered": record.recovered,
+            "levels": record.levels,
             "frames": {
                 "planned": dataset.layout.frame_count,
                 "stored": self.frames_stored,
@@ -113,6 +114,7 @@ class Contents:
             "images": [
                 {
                     **image_to_json(image.layout, image.shape),
+                    "levels": [list(level.shape) for level in image.levels],
                     "frames": self.stored.get(image.path, 0),
                     "missing": self.missing.get(image.path, 0),
                 }

@@ -32,6 +32,8 @@ def plan_text(expected: Forecast, console: Console) -> RenderableType:
     if not expected.pixel_size_um:
         facts.add_row("", Text("no pixel size is set, so the images have no scale", style="yellow"))
     facts.add_row("chunks", Text(_chunks(expected)))
+    if plan.options.levels is not None:
+        facts.add_row("levels", Text(_levels(expected)))
     facts.add_row("written by", Text(_writer(expected)))
     facts.add_row(
         "duration",
@@ -67,6 +69,8 @@ def plan_json(expected: Forecast) -> dict[str, Any]:
         "frame_bytes": list(plan.frame_bytes),
         "pixel_bytes": expected.pixel_bytes,
         "pixel_files": plan.pixel_files,
+        "level_bytes": plan.level_bytes,
+        "level_files": plan.level_files,
         "duration_s": round(expected.duration_s, 3),
         "free_bytes": expected.free_bytes,
         "fits_on_disk": expected.fits_on_disk,
@@ -86,7 +90,8 @@ def short(expected: Forecast) -> str:
 def too_little_space(expected: Forecast) -> Iterator[str]:
     """Yield a warning when the disk is too small for the frames."""
     if not expected.fits_on_disk:
-        needed, free = size_text(expected.pixel_bytes), size_text(expected.free_bytes or 0)
+        needed = size_text(expected.pixel_bytes + (expected.plan.level_bytes or 0))
+        free = size_text(expected.free_bytes or 0)
         packed = expected.plan.options.compression
         yield (
             f"The run stores {needed} of pixels, but {free} are free for "
@@ -114,6 +119,18 @@ def _chunks(expected: Forecast) -> str:
         ", which is many; reduce them with --chunks auto or --shards" if files > _MANY_FILES else ""
     )
     return f"{text}; {count_text(files, 'file')}{many}"
+
+
+def _levels(expected: Forecast) -> str:
+    plan = expected.plan
+    assert plan.options.levels is not None
+    counts = sorted({plan.options.levels.count_of(spec) for spec in plan.layout.specs})
+    text = f"{' or '.join(map(str, counts))}, {plan.options.levels.downsample}"
+    if plan.level_bytes:
+        text += f"; {size_text(plan.level_bytes)} more"
+    if plan.level_files:
+        text += f" in {count_text(plan.level_files, 'file')}"
+    return text
 
 
 def _sizes(axes: tuple[str, ...], shape: tuple[int, ...]) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pymmcore_ome.errors import AcquisitionError, how_to_install
 
-from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, shards
+from .arguments import AsFormat, AsJson, Missing, Overwrite, a_path, chunks, levels, shards
 from .interrupts import CANCELED
 from .stores import SETTINGS_NOT_APPLIED, checked, show_store
 from .terminal import err, out, print_content, print_json, print_warning, quoted
@@ -103,6 +103,15 @@ def run(
         ),
     ] = None,
     files: Annotated[str, typer.Option(help='"one", or "per-position": OME-TIFF only.')] = "one",
+    level_count: Annotated[
+        str | None,
+        typer.Option(
+            "--levels", help='Resolution levels: 2 to 8, or "auto". Default: the full one alone.'
+        ),
+    ] = None,
+    downsample: Annotated[
+        str, typer.Option(help='How levels are made: "mean", or "nearest" for labels.')
+    ] = "mean",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be stored, without acquiring.")
     ] = False,
@@ -141,6 +150,7 @@ def run(
     target = Output(
         output, format=as_format, overwrite=overwrite, backend=backend, compression=compression,
         chunks=chosen_chunks, shards=chosen_shards,
+        levels=levels(level_count), downsample=downsample,  # type: ignore[arg-type]
         files=files, unready=unready,  # type: ignore[arg-type]
     )  # fmt: skip
     plan = load_sequence(sequence)

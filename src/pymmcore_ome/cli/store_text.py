@@ -82,6 +82,8 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     facts.add_row("by", Text(f"pymmcore-ome {record.version}, {record.backend}"))
     for name, text in axis_lines([image.layout for image in dataset.images]):
         facts.add_row(name, Text(text))
+    if (levels := _levels(contents)) is not None:
+        facts.add_row("levels", levels)
     shapes = [image.shape for image in dataset.images]
     parts: list[RenderableType] = [tree(str(dataset.path), dataset.layout, shapes)]
     if dataset.layout.plate is not None:
@@ -264,6 +266,24 @@ def _unapplied(contents: Contents) -> Iterator[tuple[str, Text]]:
         yield "", Text(f"{one.problem}: {count_text(one.frames, 'frame')}: {one.where}")
     if (more := len(contents.unapplied_settings) - _MAX_SETTINGS) > 0:
         yield "", Text(f"… and {count_text(more, 'more setting')}")
+
+
+def _levels(contents: Contents) -> Text | None:
+    """Return the resolution levels of a store, or how to make those that it lacks."""
+    dataset = contents.dataset
+    plan = dataset.record.level_plan
+    if plan is None:
+        return None
+    if dataset.record.levels_listed is None:
+        if dataset.status == "incomplete":
+            return Text("listed when the store is closed")
+        command = f"pymmcore-ome levels {quoted(str(dataset.path))}"
+        return Text(f"not complete; make them with: {command}", style="yellow")
+    sizes = {
+        " > ".join(f"{level.sizes['x']} x {level.sizes['y']}" for level in image.levels)
+        for image in {image.layout.spec: image for image in dataset.images}.values()
+    }
+    return Text(f"{'; '.join(sorted(sizes))} ({plan.downsample})")
 
 
 def _when(started: str | None, ended: str | None) -> str:

@@ -11,6 +11,7 @@ import typer
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError, StorePathError
 
 from .arguments import AsJson, Overwrite, PathArgument
+from .arguments import levels as level_count
 from .terminal import out, print_content, print_json
 
 #: Exit code of a complete store with frames whose settings failed to apply.
@@ -64,6 +65,38 @@ def recover(path: PathArgument, as_json: AsJson = False) -> None:
     show_store(path, as_json)
     if before not in ("incomplete", None) and not as_json:
         out.print(f"Nothing to recover: the store is {before}.")
+
+
+def levels(
+    path: PathArgument,
+    count: Annotated[
+        str, typer.Option("--levels", help='Levels, the full resolution included, or "auto".')
+    ] = "auto",
+    downsample: Annotated[
+        str, typer.Option(help='How they are made: "mean", or "nearest" for labels.')
+    ] = "mean",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace levels that are there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the resolution levels of a closed store. Changes no frame; safe to repeat."""
+    from pymmcore_ome.stream import build_levels, count_text, duration_text, size_text
+
+    summary = build_levels(
+        path,
+        levels=level_count(count) or "auto",
+        downsample=downsample,  # type: ignore[arg-type]
+        overwrite=overwrite,
+    )
+    if not as_json:
+        frames_text = count_text(summary.frames_written, "frame")
+        out.print(
+            f"Made the levels of {frames_text}, {size_text(summary.bytes_written)}, in "
+            f"{duration_text(summary.duration_s)}.",
+            soft_wrap=True,
+        )
+    show_store(path, as_json)
 
 
 def frames(

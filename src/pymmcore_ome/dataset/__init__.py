@@ -1,9 +1,12 @@
-"""Reading back, validation and recovery. Only `recover`, `annotate` and `confirm_proven` write."""
+"""Reading back, validation and recovery. Only `recover`, `annotate`, `make_levels` and
+`confirm_proven` write.
+"""
 
 from .annotation import annotate
 from .check_table import TableCheck
 from .dataset import Dataset, open_dataset
 from .image import Image, axis_coords
+from .levels import MadeLevels, levels_of_tiff, make_levels
 from .recovery import recover
 from .unconfirmed import confirm_proven
 from .validation import validate
@@ -12,11 +15,14 @@ from .warnings import Refused, refused_settings, store_warnings
 __all__ = [
     "Dataset",
     "Image",
+    "MadeLevels",
     "Refused",
     "TableCheck",
     "annotate",
     "axis_coords",
     "confirm_proven",
+    "levels_of_tiff",
+    "make_levels",
     "open_dataset",
     "recover",
     "refused_settings",

@@ -12,7 +12,8 @@ from pymmcore_ome.frames import PlaneMetadata
 from pymmcore_ome.metadata import StoreState, documents_of
 
 from .dataset import Dataset, open_dataset
-from .recovery import damage_of, put_document, refuse_links, sound_rows
+from .put_document import put_document
+from .recovery import damage_of, refuse_links, sound_rows
 
 
 def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str, Any]) -> Dataset:

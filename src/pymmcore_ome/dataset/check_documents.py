@@ -103,12 +103,13 @@ def _zarr(
     except Exception as error:  # whatever a damaged document makes the library raise
         yield f"the OME-Zarr documents are not valid: {error}"
         return
+    is_exact = dataset.record.levels is not None
     groups = (
         f"{key}: {difference}"
         for key, content in expected.items()
         if key.endswith("zarr.json") and (dataset.path / key).exists()
         for difference in _group_differences(
-            read_json(dataset.path / key), json.loads(b"".join(content))
+            read_json(dataset.path / key), json.loads(b"".join(content)), is_exact
         )
     )
     yield from _first(groups, "differences from the schema")
@@ -122,12 +123,12 @@ def _zarr(
     yield from _xml(XML_KEY, xml, len(dataset.images), expected.get(XML_KEY), ignored)
 
 
-def _group_differences(found: Any, expected: Any) -> Iterator[str]:
-    yield from _differences(_attribute(found, "ome"), _attribute(expected, "ome"), "ome")
+def _group_differences(found: Any, expected: Any, is_exact: bool) -> Iterator[str]:
+    yield from _differences(_attribute(found, "ome"), _attribute(expected, "ome"), "ome", is_exact)
     own, wanted = (_attribute(one, KEY) for one in (found, expected))
     if isinstance(wanted, dict) and "image" in wanted:
         notes: Any = own.get("image") if isinstance(own, dict) else None
-        yield from _differences(notes, wanted["image"], f"{KEY}.image")
+        yield from _differences(notes, wanted["image"], f"{KEY}.image", is_exact)
 
 
 def _attribute(document: Any, key: str) -> Any:
@@ -135,22 +136,22 @@ def _attribute(document: Any, key: str) -> Any:
     return attributes.get(key) if isinstance(attributes, dict) else None
 
 
-def _differences(found: Any, expected: Any, at: str) -> Iterator[str]:
-    """Yield where a JSON value is not as expected; datasets of other levels may follow."""
+def _differences(found: Any, expected: Any, at: str, is_exact: bool) -> Iterator[str]:
+    """Yield where a JSON value is not as expected; unless exact, levels of others may follow."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in {**expected, **found}:
             is_added = key not in expected and key not in _READ
             if is_added or (".channels." in at and key in _CONTRAST):
                 continue
-            yield from _differences(found.get(key), expected.get(key), f"{at}.{key}")
+            yield from _differences(found.get(key), expected.get(key), f"{at}.{key}", is_exact)
     elif isinstance(found, list) and isinstance(expected, list):
-        if at.endswith(".datasets"):
+        if at.endswith(".datasets") and not is_exact:
             found = found[: len(expected)]
         if len(found) != len(expected):
             yield f"{at} has {len(found)} items, expected {len(expected)}"
             return
         for number, (item, other) in enumerate(zip(found, expected, strict=True)):
-            yield from _differences(item, other, f"{at}.{number}")
+            yield from _differences(item, other, f"{at}.{number}", is_exact)
     elif found != expected:
         yield f"{at} is {found!r:.80}, expected {expected!r:.80}"
 
@@ -171,7 +172,9 @@ def _notes(dataset: Dataset) -> Iterator[str]:
         found = notes[0] if notes and isinstance(notes[0], dict) else {}
         expected = json.loads(json_bytes(image_notes(image.layout)))
         for key, value in expected.items():
-            yield from _differences(found.get(key), value, f"images.{image.layout.number}.{key}")
+            yield from _differences(
+                found.get(key), value, f"images.{image.layout.number}.{key}", True
+            )
 
 
 def _tiff(

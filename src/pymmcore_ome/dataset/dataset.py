@@ -43,7 +43,8 @@ class Dataset:
         self.path = stored.location.path
         self.record = record
         self.layout = layout
-        self.images = [Image(stored, image) for image in layout.images]
+        levels = record.levels_listed
+        self.images = [Image(stored, image, levels) for image in layout.images]
 
     @property
     def status(self) -> Status:

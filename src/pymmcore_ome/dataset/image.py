@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.layout import ImageLayout
+from pymmcore_ome.layout import ImageLayout, LevelPlan
 from pymmcore_ome.metadata import axis_origin, stage_coordinates
 from pymmcore_ome.schema import Channel, Position
 
@@ -23,8 +23,15 @@ class Image:
     ``dataset.images[0][3, 1]`` reads time 3, channel 1 of an image with axes t, c, y, x.
     """
 
-    def __init__(self, stored: Stored, layout: ImageLayout) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        layout: ImageLayout,
+        levels: LevelPlan | None = None,
+        level: int = 0,
+    ) -> None:
         self._stored = stored
+        self._levels, self._level = levels, level
         self.layout = layout
 
     @property
@@ -69,8 +76,24 @@ class Image:
 
     @cached_property
     def array(self) -> Array:
-        """The full-resolution array."""
-        return self._stored.array(self.layout)
+        """The array on disk."""
+        return self._stored.array(self.layout, self._level)
+
+    @cached_property
+    def levels(self) -> list[Image]:
+        """The resolution levels as images: this one first, each of the others half as large.
+
+        Each has its own shape, coordinates and units, and reads its pixels when it is indexed.
+        Only this one where the store has no levels, or they are not complete yet.
+        """
+        plan = self._levels
+        if plan is None or self._level:
+            return [self]
+        smaller = range(1, plan.count_of(self.layout.spec))
+        return [
+            self,
+            *(Image(self._stored, plan.level(self.layout, n), plan, n) for n in smaller),
+        ]
 
     @property
     def ndim(self) -> int:

@@ -1,4 +1,4 @@
-"""`recover`: write the closing documents of a store whose process died. It changes no pixel.
+"""`recover`: write the closing documents of a store whose process died. It changes no frame.
 
 The frames in the frame table are on disk already. The rest is written when a stream is
 closed: final sizes, the channels and positions that arrived with frames, the OME-XML, the status.
@@ -6,31 +6,42 @@ closed: final sizes, the channels and positions that arrived with frames, the OM
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from pymmcore_ome.backends import array_folder, describe_existing, finish_array
-from pymmcore_ome.disk import StoreLocation, StoreLock, local_path, write_whole
+from pymmcore_ome.backends import array_folder, finish_array
+from pymmcore_ome.disk import StoreLocation, StoreLock, local_path
 from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
-from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, read_table
+from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, provisional, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
-from pymmcore_ome.metadata import Document, StoreState, documents_of
+from pymmcore_ome.metadata import Status, StoreState, documents_of
 from pymmcore_ome.schema import ImageSchema, Position
 
 from .dataset import Dataset, open_dataset
+from .levels import frame_bytes, make_levels
+from .put_document import put_document
+from .torn_files import torn_files
 from .unconfirmed import confirm_proven
+
+logger = logging.getLogger("pymmcore-ome")
+_MOST_BYTES: Final = 1 << 30  # of frames whose levels are made at once
 
 
 def recover(path: str | os.PathLike[str]) -> Dataset:
     """Write the closing documents of an unclosed store; its status becomes ``"recovered"``.
 
-    A closed store is not changed, so running this twice is safe. Where a program died while it
-    replaced a store (``overwrite=True``), the earlier store is put back first.
+    Frames that are whole on disk and were not listed, because the disk was full, are listed where
+    their checksums prove them. Files that no reader can open, and that hold no listed frame, are
+    removed. Resolution levels that are not complete are made of up to 1 GiB of frames; of more,
+    the log shows the command. A complete store is not changed otherwise, so running this twice is
+    safe. Where a program died while it replaced a store (``overwrite=True``), the earlier store is
+    put back first.
 
     Returns
     -------
@@ -58,9 +69,15 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     lock.acquire()
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
-        if dataset.status == "incomplete":
-            with damage_of(dataset):
-                _finish(dataset)
+        with damage_of(dataset):
+            if dataset.status == "incomplete":
+                _finish(dataset, "recovered", "the program that wrote it ended without closing it")
+            elif provisional(location.table).exists() and not location.table.exists():
+                _finish(dataset, dataset.status, dataset.record.reason)
+            if dataset.status != "complete":
+                for file in torn_files(open_dataset(path)):
+                    file.unlink()
+        _finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
     finally:
         lock.release()
     return open_dataset(path)
@@ -74,7 +91,7 @@ def damage_of(dataset: Dataset) -> MapErrors:
     )  # fmt: skip
 
 
-def _finish(dataset: Dataset) -> None:
+def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
     location, stored, layout = dataset.location, dataset.stored, dataset.layout
     ended = _end_of_frames(dataset)
     cut_half_a_line(location.table)
@@ -95,8 +112,8 @@ def _finish(dataset: Dataset) -> None:
     record = replace(
         dataset.record,
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
-        status="recovered",
-        reason="the program that wrote it ended without closing it",
+        status=status,
+        reason=reason,
         ended=ended,
         recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
@@ -109,6 +126,25 @@ def _finish(dataset: Dataset) -> None:
             put_document(location, document)
     for document in documents.closed(state):
         put_document(location, document)
+
+
+def _finish_levels(dataset: Dataset, *, keeps: bool) -> None:
+    """Make the levels that a closed store lacks, where that does not take long.
+
+    `keeps`: those that are there were made while the frames arrived.
+    """
+    plan = dataset.record.level_plan
+    if plan is None or dataset.record.levels_listed is not None:
+        return
+    if frame_bytes(dataset) > _MOST_BYTES:
+        logger.warning(
+            "The resolution levels of %s are not complete. Run: pymmcore-ome levels %s",
+            dataset.path,
+            dataset.path,
+        )
+        return
+    with damage_of(dataset):
+        make_levels(dataset, plan, keeps=keeps)
 
 
 def _end_of_frames(dataset: Dataset) -> str:
@@ -153,21 +189,6 @@ def sound_rows(
             for at, size, step in zip(index, sizes, steps, strict=True)
         ):
             yield row
-
-
-def put_document(location: StoreLocation, document: Document) -> None:
-    """Write a document of a store that no program has open."""
-    key, content = document
-    if location.format == "ome-zarr":
-        target = location.path / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
-    elif not location.is_folder:
-        describe_existing(location.path, content)
-    elif key.endswith(".tiff"):
-        describe_existing(location.path / key, content)
-    else:
-        write_whole(location.path / key, content)
 
 
 @dataclass

@@ -12,7 +12,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.backends import PlaneReader, TiffPages, TiffReader, ZarrReader
+from pymmcore_ome.backends import (
+    PlaneReader,
+    TiffPages,
+    TiffReader,
+    ZarrReader,
+    array_folder,
+)
 from pymmcore_ome.disk import (
     TIFF_FOLDER_KEY,
     StoreLocation,
@@ -60,15 +66,22 @@ class Stored(ABC):
         self.location = location
         self.store_record: Mapping[str, Any] = {}
 
-    def array(self, image: ImageLayout) -> Array:
-        """Return the full-resolution array of an image.
+    def array(self, image: ImageLayout, level: int = 0) -> Array:
+        """Return the array of an image.
+
+        Parameters
+        ----------
+        image : ImageLayout
+            That of the level.
+        level : int
+            0 is the full resolution.
 
         Raises
         ------
         NotAStoreError
             When it cannot be read, or its frames are of another shape.
         """
-        array = self._array(image)
+        array = self._array(image, level)
         if (
             len(array.shape) != len(image.axes)
             or array.shape[-2:] != image.shape[-2:]
@@ -81,7 +94,7 @@ class Stored(ABC):
         return array
 
     @abstractmethod
-    def _array(self, image: ImageLayout) -> Array:
+    def _array(self, image: ImageLayout, level: int = 0) -> Array:
         """Return the array of an image, whatever its shape."""
 
     @abstractmethod
@@ -106,9 +119,8 @@ class StoredZarr(Stored):
         super().__init__(location)
         self.store_record = (root_attributes(location.path) or {}).get(KEY) or {}
 
-    def _array(self, image: ImageLayout) -> Array:
-        folder = self.location.path / image.path if image.path else self.location.path
-        return ZarrReader(folder / "0")
+    def _array(self, image: ImageLayout, level: int = 0) -> Array:
+        return ZarrReader(array_folder(self.location.path, image, level))
 
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
         return self.array(image).shape
@@ -140,8 +152,8 @@ class StoredTiff(Stored):
             self.store_record = record_of_xml(read_description(location.path) or b"") or {}
         self._pages = TiffPages(location.path)
 
-    def _array(self, image: ImageLayout) -> TiffReader:
-        return TiffReader.of_notes(self._pages_of(image), image, self._notes(image))
+    def _array(self, image: ImageLayout, level: int = 0) -> TiffReader:
+        return TiffReader.of_notes(self._pages_of(image), image, self._notes(image), level)
 
     def written_shape(self, image: ImageLayout) -> tuple[int, ...]:
         pages = self._pages_of(image)

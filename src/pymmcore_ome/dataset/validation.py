@@ -14,6 +14,8 @@ from .check_documents import document_problems
 from .check_pixels import pixel_problems
 from .check_table import TableCheck
 from .dataset import Dataset, open_dataset
+from .levels import level_pixel_problems, level_problems
+from .torn_files import torn_files
 
 
 def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]:
@@ -27,13 +29,15 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
     ----------
     path : path-like
     pixels : bool
-        Also read every frame and compare it with its checksum.
+        Also read every frame and compare it with its checksum, compute its resolution levels and
+        compare them with those on disk, and look for files that no reader can open.
     """
     try:
         dataset = open_dataset(path)
     except StorePathError as error:
         return [str(error)]
-    problems, arrays = list(document_problems(dataset)), list(_arrays(dataset))
+    problems = list(document_problems(dataset))
+    arrays = [*_arrays(dataset), *level_problems(dataset)]
     if arrays:
         # the frame table cannot be judged against arrays that are wrong
         listed = sum(1 for _ in read_table(dataset.location.table))
@@ -44,9 +48,20 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
         *problems,
         *table.problems,
         *([] if missing is None else [missing]),
-        *(pixel_problems(dataset) if pixels else ()),
+        *(_pixels(dataset) if pixels else ()),
+        *(level_pixel_problems(dataset) if pixels else ()),
         *_ending(dataset, table.row_count),
     ]
+
+
+def _pixels(dataset: Dataset) -> Iterator[str]:
+    yield from pixel_problems(dataset)
+    if dataset.status != "incomplete":  # a program may be writing them
+        for file in torn_files(dataset):
+            yield (
+                f"{file} cannot be read, and holds no frame of the frame table. Run "
+                "`pymmcore-ome recover` to remove it"
+            )
 
 
 def _arrays(dataset: Dataset) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Files and folders, and everything in which operating systems differ."""
 
-from .disk_full import advice_on_write, is_disk_full
+from .disk_full import DiskReserve, advice_on_write, is_disk_full
 from .files import (
     make_folder,
     replace_file,
@@ -26,7 +26,8 @@ from .speed import DiskRates, measure_disk, warm_up
 from .tiff_probe import read_description
 
 __all__ = [
-    "FORMATS", "TIFF_FOLDER_KEY", "DiskRates", "Format", "StoreLocation", "StoreLock",
+    "FORMATS", "TIFF_FOLDER_KEY", "DiskRates", "DiskReserve", "Format", "StoreLocation",
+    "StoreLock",
     "advice_on_write", "choose_format", "default_buffer_bytes", "default_suffix",
     "format_of_suffix", "free_bytes", "is_disk_full", "local_path", "make_folder",
     "max_open_files", "measure_disk", "read_description", "read_json", "replace_file",

@@ -34,7 +34,7 @@ def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: boo
     """
     part = f"{path}.part"
     try:
-        with os.fdopen(_open_new(part), "wb") as file:
+        with os.fdopen(open_new(part), "wb") as file:
             file.writelines([content] if isinstance(content, bytes) else content)
             if sync:
                 file.flush()
@@ -47,7 +47,13 @@ def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: boo
         raise
 
 
-def _open_new(path: str) -> int:
+def open_new(path: str) -> int:
+    """Return a new file, open for writing; a file or a link of that name is replaced.
+
+    Raises
+    ------
+    OSError
+    """
     try:
         return os.open(path, _NEW, 0o666)
     except FileExistsError:  # of a process that died

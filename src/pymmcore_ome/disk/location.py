@@ -37,6 +37,7 @@ _ROOT_FILES: Final = {
     ".zmetadata",
     "frames.jsonl.lock",
     "frames.jsonl.part",
+    "frames.jsonl.reserve",
     "frames.jsonl.unconfirmed",
     "zarr.json.part",
 }
@@ -52,6 +53,7 @@ _FOLDER_FILES: Final = {
     f"{TIFF_FOLDER_KEY}.part",
     _TABLE_NAME,
     f"{_TABLE_NAME}.lock",
+    f"{_TABLE_NAME}.reserve",
 }
 
 

@@ -7,17 +7,20 @@ was cut short by a crash is left out when it is read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic_core import from_json
+
+from pymmcore_ome.disk import DiskReserve, is_disk_full
 
 from .plane_metadata import PLANE_COLUMNS, PlaneMetadata
 from .record import FrameRecord
 
 _READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
 _READ_BACK: Final = 1 << 16
+_RESERVE_BYTES: Final = 1 << 20
 _MOST_PLANES: Final = 100_000  # 6 MB; beyond, they are read back at the end
 _INT: Final = {int}
 _NUMBER: Final = {int, float, type(None)}
@@ -27,21 +30,39 @@ _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowE
 class FrameTableWriter:
     """Appends records to a frame table. One thread at a time.
 
+    Pixels may take the last byte of a disk. Room for the lines of the frames that are on it is
+    therefore kept in a file next to the table (`reserve_of`), until the table is closed.
+
     Parameters
     ----------
     path : Path
         Created; it must not exist.
+    sync_pixels : callable, optional
+        Given where frames must outlast a power cut: called before lines are written, which are
+        then synced.
     is_provisional : bool
         It is not known yet whether the pixels are on disk: the table has another name
         (`provisional`) until `confirm`.
     """
 
-    def __init__(self, path: Path, is_provisional: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        is_provisional: bool = False,
+        sync_pixels: Callable[[], object] | None = None,
+    ) -> None:
+        self._sync_pixels = sync_pixels
         self._final_path = path
         self._path = provisional(path) if is_provisional else path
         self._file = self._path.open("xb", buffering=0)
         self._stat = os.fstat(self._file.fileno())
+        try:
+            self._reserve = DiskReserve(reserve_of(path), _RESERVE_BYTES)
+        except OSError:
+            self._file.close()
+            raise
         self._lines: list[bytes] = []
+        self._bytes = 0
         self._planes: PlaneMetadata | None = PlaneMetadata()
 
     def append(self, record: FrameRecord) -> None:
@@ -50,31 +71,48 @@ class FrameTableWriter:
 
     def extend(self, records: Sequence[FrameRecord]) -> None:
         """Add frames. They reach the operating system at the next `flush`."""
-        self._lines += [record.to_line() for record in records]
+        lines = [record.to_line() for record in records]
+        self._lines += lines
+        self._bytes += sum(map(len, lines))
         if self._planes is not None:
             for record in records:
                 self._planes.add(record.image, record.index, record.numbers)
             if self._planes.frames > _MOST_PLANES:
                 self._planes = None
+        if self._bytes >= _RESERVE_BYTES // 2:  # what waits must fit into the reserve
+            self.flush()
 
     def planes(self) -> PlaneMetadata:
         """Return what is known of the planes of every frame, once the table has its name."""
-        if self._planes is not None and self._path == self._final_path:
+        if self._planes is not None and self._path == self._final_path and not self._lines:
             return self._planes
         return PlaneMetadata(read_table(self._final_path))
 
-    def flush(self, sync: bool = False) -> None:
-        """Hand everything appended so far to the operating system, or down to the disk."""
+    def flush(self) -> None:
+        """Hand everything appended so far to the operating system, or down to the disk.
+
+        Raises
+        ------
+        OSError
+            The lines that could not be written are kept for the next `flush`.
+        """
+        if not self._lines:
+            return
+        if self._sync_pixels is not None:
+            self._sync_pixels()
         left = memoryview(b"".join(self._lines))
-        self._lines.clear()
         try:
             while left.nbytes:  # a write without a buffer may take a part
-                left = left[self._file.write(left) :]
-            if sync:
+                try:
+                    left = left[self._file.write(left) :]
+                except OSError as error:
+                    if not is_disk_full(error) or not self._reserve.release():
+                        raise
+            if self._sync_pixels is not None:
                 os.fsync(self._file.fileno())
-        except OSError:
-            self._planes = None  # the table has less than that
-            raise
+        finally:
+            self._lines = [bytes(left)] if left.nbytes else []
+            self._bytes = left.nbytes
 
     @property
     def is_in_place(self) -> bool:
@@ -109,6 +147,12 @@ class FrameTableWriter:
                 self.flush()
             finally:
                 self._file.close()
+                self._reserve.release()
+
+
+def reserve_of(path: Path) -> Path:
+    """Return the path of the file that keeps room on the disk for a frame table."""
+    return path.with_name(f"{path.name}.reserve")
 
 
 def provisional(path: Path) -> Path:

@@ -34,7 +34,7 @@ from .estimate import Estimate, estimate_of
 from .guard import Background, guarded
 from .note import Note
 from .planned_run import PlannedRun
-from .save_settings import CHUNK_PRESETS, SaveSettings, backends_of, compressions_of
+from .save_settings import CHUNK_PRESETS, LEVEL_PRESETS, SaveSettings, backends_of, compressions_of
 
 _SETTLE_MS: Final = 250  # while someone types, nothing is estimated
 _rates = DiskRates()  # of the disks of this computer, for all panels
@@ -46,6 +46,12 @@ _CHUNK_TIPS: Final = (
     "one frame: for large frames.\n"
     f"gathered: small frames together, at least {LEAST_CHUNK_BYTES >> 20} MiB a chunk.\n"
     "tiles: parts of a frame, for viewing large frames."
+)
+
+
+_LEVEL_TIPS: Final = (
+    "Smaller copies of each frame, for viewing large images.\n"
+    "automatic: each half as large as the one before, down to 256 pixels."
 )
 
 
@@ -107,6 +113,7 @@ class SaveForm(QGroupBox):
             [("none", None), *_as_named(compressions_of(chosen.format))], chosen.compression
         )
         self.chunks.set_choices(_as_named(CHUNK_PRESETS), chosen.chunks)
+        self.levels.set_choices(_as_named(LEVEL_PRESETS), chosen.levels)
         is_tiff = chosen.format == "ome-tiff"
         self.chunks.setEnabled(chosen.is_on and not is_tiff)
         self.chunks.setToolTip("A TIFF stores whole frames." if is_tiff else _CHUNK_TIPS)
@@ -142,6 +149,8 @@ class SaveForm(QGroupBox):
         self.compression = Choice()
         self.compression.setToolTip("Lossless. None is fastest; zstd is small and fast.")
         self.chunks = Choice()
+        self.levels = Choice()
+        self.levels.setToolTip(_LEVEL_TIPS)
         self.measure = QToolButton()
         self.measure.setText("Measure disk")
         self.measure.setAccessibleName("Measure the speed of the disk")
@@ -163,6 +172,7 @@ class SaveForm(QGroupBox):
             ("Backend", self.backend, 2, 2, 2),
             ("Compression", self.compression, 3, 0, 1),
             ("Chunks", self.chunks, 3, 2, 2),
+            ("Levels", self.levels, 4, 0, 1),
         )
         for text, widget, row, at, span in places:
             label = QLabel(text)
@@ -299,7 +309,7 @@ class SavePanel(SaveForm):
         self.name.editingFinished.connect(self._on_name_finished)
         self.browse.clicked.connect(self._on_browse)
         self.format.currentIndexChanged.connect(self._on_format)
-        for choice in (self.backend, self.compression, self.chunks):
+        for choice in (self.backend, self.compression, self.chunks, self.levels):
             choice.currentIndexChanged.connect(self._on_choice)
         self.measure.clicked.connect(self._on_measure)
 
@@ -341,6 +351,7 @@ class SavePanel(SaveForm):
             backend=self.backend.value(),
             compression=self.compression.value(),
             chunks=self.chunks.value(),
+            levels=self.levels.value(),
         )
 
     @guarded

@@ -19,7 +19,7 @@ from pymmcore_ome.backends import (
 )
 from pymmcore_ome.disk import FORMATS, Format, default_suffix, split_suffix
 from pymmcore_ome.errors import OptionError, StorePathError
-from pymmcore_ome.layout import Chunks
+from pymmcore_ome.layout import Chunks, LevelCount
 from pymmcore_ome.schema import unsafe_reason
 
 #: The keys of our settings, and of those of pymmcore-widgets, in the metadata of a sequence.
@@ -32,6 +32,13 @@ CHUNK_PRESETS: Final[dict[str, Chunks]] = {
     "gathered": "auto",
     "tiles of 512": {"y": 512, "x": 512},
     "tiles of 256": {"y": 256, "x": 256},
+}
+
+
+#: The resolution levels of each preset.
+LEVEL_PRESETS: Final[dict[str, LevelCount | None]] = {
+    "full resolution": None,
+    "automatic": "auto",
 }
 
 
@@ -54,6 +61,8 @@ class SaveSettings:
         ``"name"`` or ``"name:level"``, as `Output`.
     chunks : str
         One of `CHUNK_PRESETS`; ignored for OME-TIFF.
+    levels : str
+        One of `LEVEL_PRESETS`.
     is_on : bool
         False: nothing is saved.
     """
@@ -64,6 +73,7 @@ class SaveSettings:
     backend: str | type[ArrayBackend] | None = None
     compression: str | None = None
     chunks: str = "one frame"
+    levels: str = "full resolution"
     is_on: bool = True
 
     def replace(self, **changes: Any) -> Self:
@@ -130,12 +140,15 @@ class SaveSettings:
             return None
         if self.chunks not in CHUNK_PRESETS:
             raise OptionError(f"Chunks {self.chunks!r}: expected one of {list(CHUNK_PRESETS)}.")
+        if self.levels not in LEVEL_PRESETS:
+            raise OptionError(f"Levels {self.levels!r}: expected one of {list(LEVEL_PRESETS)}.")
         return Output(
             self.next_path() if path is None else path,
             format=self.format,
             backend=self.backend,
             compression=self.compression,
             chunks=None if self.format == "ome-tiff" else CHUNK_PRESETS[self.chunks],
+            levels=LEVEL_PRESETS[self.levels],
             core=core,
         )
 
@@ -145,7 +158,7 @@ class SaveSettings:
         return {
             "folder": str(self.folder), "name": self.name, "format": self.format,
             "backend": backend, "compression": self.compression, "chunks": self.chunks,
-            "is_on": self.is_on,
+            "levels": self.levels, "is_on": self.is_on,
         }  # fmt: skip
 
     def from_metadata(self, metadata: Mapping[str, Any]) -> Self:
@@ -173,6 +186,8 @@ class SaveSettings:
             found = found.replace(backend=saved.get("backend"))
         if saved.get("chunks") in CHUNK_PRESETS:
             found = found.replace(chunks=saved["chunks"])
+        if saved.get("levels") in LEVEL_PRESETS:
+            found = found.replace(levels=saved["levels"])
         if isinstance(saved.get("name"), str):
             found = found.replace(name=saved["name"])
         if isinstance(saved.get("folder"), str):

@@ -95,9 +95,9 @@ def _array(parts: Sequence[LazyArray]) -> LazyArray:
 
 
 def _steps(pictures: Sequence[Picture]) -> list[int]:
-    """Return the reduction of each level; only wide mosaics have several levels."""
+    """Return the reduction of each level: those of the images, and of wide mosaics more."""
     longest = max(max(picture.plane) for picture in pictures)
-    steps = [1]
+    steps = [1 << level for level in range(min(picture.level_count for picture in pictures))]
     if longest > _WIDE and any(picture.is_mosaic for picture in pictures):
         while longest / steps[-1] > _SCREEN:
             steps.append(steps[-1] * 2)
@@ -141,6 +141,7 @@ def _contrast(dataset: Dataset, pictures: Sequence[Picture], channel: int) -> tu
     """Return the range of the pixels of a few planes, or the range of the camera."""
     images = [image for picture in pictures for image in picture.images]
     chosen = images[:: max(1, len(images) // _SAMPLES)][:_SAMPLES]
+    chosen = [image.levels[-1] for image in chosen]
     lows, highs = [], []
     for image in chosen:
         plane = _some_plane(image, channel)

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pymmcore_ome.dataset import Dataset, Image
-from pymmcore_ome.layout import Layout
+from pymmcore_ome.layout import Layout, halved
 from pymmcore_ome.schema import MICROMETERS
 
 from .arrays import ChannelView, LazyArray, Mosaic, Tile
 
-#: A picture with more bytes in one plane is split into its images.
+#: A picture with more bytes in one plane of its smallest level is split into its images.
 MOST_PLANE_BYTES: Final = 2**30
 
 
@@ -50,17 +50,31 @@ class Picture:
         return plane_of(self.offsets, *self.images[0].shape[-2:])
 
     @property
+    def level_count(self) -> int:
+        """Resolution levels that all images have."""
+        return min(len(image.levels) for image in self.images)
+
+    @property
     def is_mosaic(self) -> bool:
         """Whether it consists of several images."""
         return len(self.images) > 1
 
     def array(self, channel: int, samples: int, upward: bool, step: int = 1) -> LazyArray:
-        """Return one channel, or three samples, as an array without a channel axis."""
-        views = [ChannelView(image, channel, samples, upward) for image in self.images]
-        if not self.is_mosaic and step == 1:
+        """Return one channel, or three samples, as an array without a channel axis.
+
+        `step` is a power of 2: the level of that size, as far as the images have levels, and
+        beyond them every n-th pixel of the smallest.
+        """
+        level = min(step.bit_length(), self.level_count) - 1
+        smaller = [image.levels[level] for image in self.images]
+        views = [ChannelView(image, channel, samples, upward) for image in smaller]
+        if not self.is_mosaic and step == 1 << level:
             return views[0]
-        tiles = [Tile(*at, view) for at, view in zip(self.offsets, views, strict=True)]
-        return Mosaic(tiles, self.plane, step, samples)
+        offsets = [(y >> level, x >> level) for y, x in self.offsets]
+        tiles = [Tile(*at, view) for at, view in zip(offsets, views, strict=True)]
+        height, width = self.plane
+        plane = (halved(height, level), halved(width, level))
+        return Mosaic(tiles, plane, step >> level, samples)
 
 
 def pictures_of(dataset: Dataset) -> list[list[Picture]]:
@@ -183,7 +197,8 @@ def _common_name(tiles: Sequence[Image]) -> str:
 def _fits(picture: Picture) -> bool:
     height, width = picture.plane
     itemsize = picture.images[0].dtype.itemsize * picture.images[0].layout.spec.samples
-    return height * width * itemsize <= MOST_PLANE_BYTES
+    reduced: int = 4 ** (picture.level_count - 1)  # of the smallest level, which is shown first
+    return height * width * itemsize <= MOST_PLANE_BYTES * reduced
 
 
 #: Tiles adjoin if they fill at least this part of the rectangle around them.

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pymmcore_ome.errors import SchemaError
 
+_MOST_VALUES: Final = 1_000_000
+
 
 class Model(BaseModel):
     """A frozen description. Copies are made with `replace`, which validates again.
@@ -68,7 +70,7 @@ class Model(BaseModel):
 
         try:
             fields = read_yaml(text)
-        except (yaml.YAMLError, AttributeError, RecursionError, ValueError) as error:
+        except (yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
             raise SchemaError(f"{cls.__name__} from YAML: {error}") from error
         return cls.of_fields(fields)
 
@@ -83,58 +85,49 @@ class Model(BaseModel):
             raise SchemaError(f"{cls.__name__}: {error}.") from error
 
 
-_MOST_COPIES: Final = 10_000  # values that aliases repeat
-
-
 def read_yaml(text: str) -> Any:
-    """Return the value of a YAML text; its aliases may repeat values, but not without end.
+    """Return the value of a YAML document, in bounded time and memory.
 
-    A text of 500 bytes can stand for 10 billion values, and a value can contain itself.
+    A few lines of aliases can stand for more values than any memory holds, or for a value that
+    contains itself.
 
     Raises
     ------
-    yaml.YAMLError
-        Also where aliases repeat too much, or a value contains itself.
-    RecursionError
-        On values that are nested too deep.
+    yaml.YAMLError, AttributeError, RecursionError
+        On text that is not YAML.
     ValueError
-        On a date or a number that is none.
+        When its aliases contain themselves, or stand for more than a million values.
     """
-    import yaml  # here, because few programs read or write YAML
-
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        if root is None:
-            return None
-        sizes: dict[Any, int | None] = {}
-        repeated = _size(root, sizes) - len(sizes)
-        if repeated > _MOST_COPIES + 10 * len(sizes):
-            raise yaml.constructor.ConstructorError(
-                None, None, f"its aliases stand for {repeated} more values", root.start_mark
-            )
-        return loader.construct_document(root)
-    finally:
-        loader.dispose()
-
-
-def _size(node: Any, sizes: dict[Any, int | None]) -> int:
-    """Return how many values a node is once its aliases are replaced by what they name."""
     import yaml
 
-    if node in sizes:
-        if (known := sizes[node]) is None:
-            raise yaml.constructor.ConstructorError(
-                None, None, "found a value that contains itself", node.start_mark
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        _check_aliases(root)
+    return yaml.safe_load(text)
+
+
+def _check_aliases(root: Any) -> None:
+    """Count the values of a YAML document as they would be without aliases."""
+    counts: dict[int, int | None] = {}  # None: being counted
+
+    def count(node: Any) -> int:
+        known = counts.get(id(node), 0)
+        if known is None:
+            raise ValueError("an alias stands for a value that contains the alias")
+        if known:
+            return known
+        counts[id(node)] = None
+        parts = node.value if isinstance(node.value, list) else ()
+        pairs = (part if isinstance(part, tuple) else (part,) for part in parts)
+        total = 1 + sum(count(item) for pair in pairs for item in pair)
+        if total > _MOST_VALUES:
+            raise ValueError(
+                f"its aliases stand for more than {_MOST_VALUES} values; write fewer of them"
             )
-        return known
-    sizes[node] = None
-    parts = node.value if isinstance(node, yaml.CollectionNode) else ()
-    if isinstance(node, yaml.MappingNode):
-        parts = [part for pair in parts for part in pair]
-    total = 1 + sum(_size(part, sizes) for part in parts)
-    sizes[node] = total
-    return total
+        counts[id(node)] = total
+        return total
+
+    count(root)
 
 
 def _readable(error: ValidationError) -> SchemaError:

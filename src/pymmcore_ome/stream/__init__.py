@@ -1,5 +1,6 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
+from .levels import build_levels
 from .open import open_planned, open_stream
 from .options import (
     CHECKPOINT_S,
@@ -37,6 +38,7 @@ __all__ = [
     "Stream",
     "Summary",
     "View",
+    "build_levels",
     "count_text",
     "duration_text",
     "lists_options",

@@ -2,12 +2,15 @@
 
 Frames have priority. While more than half of the buffer is in use, it holds no frame: the levels
 are made from disk when the stream is closed. An error here ends the levels, never the stream.
+`build_levels` makes those of a store that is closed.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,9 +18,14 @@ from typing import Final
 import numpy as np
 
 from pymmcore_ome.backends import FrameWrite, LevelWriter, PlaneReader, write_levels_from_disk
-from pymmcore_ome.layout import ImageLayout, TakenPlanes
+from pymmcore_ome.dataset import levels_of_tiff, make_levels, open_dataset
+from pymmcore_ome.disk import StoreLock
+from pymmcore_ome.errors import OptionError
+from pymmcore_ome.layout import Downsample, ImageLayout, LevelCount, TakenPlanes
 
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame
+from .options import SaveOptions
+from .progress import Summary
 
 logger = logging.getLogger("pymmcore-ome")
 _BATCH_BYTES: Final = 4 << 20
@@ -57,7 +65,7 @@ class LevelMaker(threading.Thread):
         self._waiting: deque[QueuedFrame] = deque()
         self._put_off: list[FrameKey] = []
         self._made: dict[int, TakenPlanes] = {}
-        self._is_ending = False
+        self._is_ending = self._is_complete = False
         self._ended = threading.Event()
 
     def offer(self, frames: Sequence[QueuedFrame]) -> bool:
@@ -105,7 +113,7 @@ class LevelMaker(threading.Thread):
     def has_levels(self, image: int, plane: tuple[int, ...]) -> bool:
         """Whether the levels of a plane can be read."""
         with self._lock:
-            return image in self._made and plane in self._made[image]
+            return self._is_complete or (image in self._made and plane in self._made[image])
 
     def run(self) -> None:
         """Make levels until the end; keep the first error."""
@@ -139,6 +147,7 @@ class LevelMaker(threading.Thread):
         self._put_off.sort()
         write_levels_from_disk(self.levels, reader, self._put_off)
         self._put_off.clear()
+        self._is_complete = True
         self.levels.finish(shapes)
 
     @property
@@ -183,3 +192,70 @@ class LevelMaker(threading.Thread):
                 if queued.is_pooled:
                     self._pool.release(queued.frame)
         self._buffer.release(sum([queued.nbytes for queued in frames]))
+
+
+def build_levels(
+    path: str | os.PathLike[str],
+    *,
+    levels: LevelCount = "auto",
+    downsample: Downsample = "mean",
+    overwrite: bool = False,
+) -> Summary:
+    """Make the resolution levels of a closed store, of either format.
+
+    No document lists a level before all are complete: should the program be stopped, run it
+    again. The frames are not changed. The pages of an OME-TIFF cannot get levels later: it must
+    have been written with `levels`.
+
+    Parameters
+    ----------
+    path : path-like
+    levels : int or ``"auto"``
+        As `open_stream`. ``"auto"``, for an OME-TIFF: those that it was made for.
+    downsample : ``"mean"`` | ``"nearest"``
+        As `open_stream`.
+    overwrite : bool
+        Replace levels that are there.
+
+    Returns
+    -------
+    Summary
+        `frames_written`: the frames that have levels now; `bytes_written`: the pixels of these
+        levels.
+
+    Raises
+    ------
+    OptionError
+        Levels that the images cannot have, or for which an OME-TIFF was not made.
+    StoreExistsError
+        When levels are there, and `overwrite` is off; or while a program writes to the store.
+    NotAStoreError
+        When the path is not a store of this package.
+    StorePathError
+        When the store was never closed; recover it first.
+    OSError
+        When something cannot be written; no document lists a level then.
+    """
+    began = time.monotonic()
+    plan = SaveOptions(levels=levels, downsample=downsample).level_plan
+    if plan is None:
+        raise OptionError(f"levels must be 2 to 8, or 'auto', got {levels!r}.")
+    location = open_dataset(path).location
+    lock = StoreLock(location)
+    lock.acquire()
+    try:
+        dataset = open_dataset(path)
+        made = make_levels(dataset, levels_of_tiff(dataset, plan), overwrite=overwrite)
+    finally:
+        lock.release()
+    record = dataset.record
+    return Summary(
+        path=dataset.path,
+        status=record.status,
+        reason=record.reason,
+        frames_planned=dataset.layout.frame_count,
+        frames_written=made.frames,
+        frames_skipped=record.frames.get("skipped") or 0,
+        bytes_written=made.nbytes,
+        duration_s=time.monotonic() - began,
+    )

@@ -25,6 +25,7 @@ from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, TakenPlanes, 
 
 from .buffer import QueuedFrame
 from .chunks import ChunkKey
+from .levels import LevelMaker
 from .state import StreamLife, StreamState
 from .store import Store
 
@@ -383,6 +384,7 @@ class LivePixels:
         self.frames = PendingFrames(self.images, keeps=not self._backend.reads_at_once)
         self.locks = ChunkLocks(self.images, is_needed=_shares_chunks(store))
         self.notifier = ViewNotifier()
+        self.levels: LevelMaker | None = None
         self._lock = threading.Lock()
         self._readers: OrderedDict[int, PlaneReader] = OrderedDict()
 
@@ -439,6 +441,54 @@ class LivePixels:
             inside = [pick[part] for pick, part in zip(picks, region, strict=True)]
             with nullcontext() if key is None else self.locks.reading(key):
                 block[region] = reader.read(inside, rows, columns)
+        return block
+
+    def read_level(
+        self, number: int, level: ImageLayout, n: int, picks: Picks, rows: slice, columns: slice
+    ) -> NDArray[Any]:
+        """Return a block of a resolution level of an image; see `read`.
+
+        Of a frame on its way, and of one whose levels are still to be made, it is computed.
+
+        Parameters
+        ----------
+        number : int
+            Of the image.
+        level : ImageLayout
+            The level as an image.
+        n : int
+            Which level, from 1.
+        picks, rows, columns
+            As `PlaneReader.read`, in pixels of the level.
+        """
+        assert self.levels is not None
+        spec, writer = level.spec, self.levels.levels
+        block = np.zeros(selected_shape(picks, rows, columns), level.dtype)
+        if not block.size:
+            return block
+        self._store.check_in_place()
+        unit = spec.frame_step
+        planes = [
+            pick if step == 1 else np.unique(pick // step)
+            for pick, step in zip(picks, unit, strict=True)
+        ]
+        acquired, frames = self.frames.snapshot(number, planes)
+        full = self.images[number].spec
+        whole = tuple(slice(0, size) for size in full.shape[-2:])
+        for offset in np.argwhere(acquired).tolist():
+            plane = tuple(int(p[i]) for p, i in zip(planes, offset, strict=True))
+            index = spec.plane_start(plane)
+            elements = [np.arange(a, a + s) for a, s in zip(index, unit, strict=True)]
+            if plane not in frames and self.levels.has_levels(number, plane):
+                pixels = writer.reader(number, n).read(elements, rows, columns)
+            else:
+                stored = frames.get(plane)
+                if stored is None:
+                    stored = self.read(number, elements, *whole)
+                frame = np.ascontiguousarray(full.block_to_frame(stored))
+                smaller = writer.downsampler.levels(frame, n + 1)[-1]
+                pixels = spec.frame_to_block(smaller)[..., rows, columns]
+            self._put(block, picks, unit, plane, pixels)
         return block
 
     @staticmethod

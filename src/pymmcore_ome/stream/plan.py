@@ -18,6 +18,7 @@ from pymmcore_ome.backends import (
 from pymmcore_ome.disk import StoreLocation, choose_format, local_path
 from pymmcore_ome.errors import OptionError, SchemaError
 from pymmcore_ome.layout import (
+    ArraySpec,
     FrameRouter,
     Layout,
     LevelPlan,
@@ -61,20 +62,50 @@ class StorePlan:
         numbers = Counter(address.image_number for address in FrameRouter(self.layout))
         return sum(count * images[number].spec.nbytes for number, count in numbers.items())
 
+    @cached_property
+    def level_bytes(self) -> int | None:
+        """Bytes of all resolution levels but the full one, before compression, or None."""
+        levels, nbytes = self.options.levels, self.pixel_bytes
+        if levels is None or nbytes is None:
+            return None if nbytes is None else 0
+        full = smaller = 0
+        for image in self.layout.images:
+            planes, spec = prod(image.spec.plane_shape()), image.spec
+            full += planes * spec.nbytes
+            for level in range(1, levels.count_of(spec)):
+                smaller += planes * levels.level_spec(spec, level).nbytes
+        return round(nbytes * smaller / full) if full else 0
+
+    @cached_property
+    def level_files(self) -> int:
+        """Files that hold the pixels of all resolution levels but the full one."""
+        levels, loops = self.options.levels, self.layout.loops
+        if levels is None or self.layout.frame_count is None or self.place.format == "ome-tiff":
+            return 0
+        of_spec = {
+            spec: sum(
+                _files(levels.level_spec(spec, level, loops))
+                for level in range(1, levels.count_of(spec))
+            )
+            for spec in self.layout.specs
+        }
+        return sum(of_spec[image.spec] for image in self.layout.images)
+
     @property
     def pixel_files(self) -> int | None:
-        """Files that hold pixels, when every frame arrives; None when unbounded."""
+        """Files that hold pixels of the full resolution; None when unbounded."""
         if self.layout.frame_count is None:
             return None
         if self.place.format == "ome-tiff":
             return len(self.layout.images) if self.place.is_folder else 1
-        return sum(
-            prod(
-                ceil(size / piece)
-                for size, piece in zip(image.shape, image.spec.write_shape, strict=True)
-            )
-            for image in self.layout.images
-        )
+        return sum(_files(image.spec) for image in self.layout.images)
+
+
+def _files(spec: ArraySpec) -> int:
+    """Return how many chunks or shards an array has, when every frame arrives."""
+    return prod(
+        ceil(size / piece) for size, piece in zip(spec.shape, spec.write_shape, strict=True)
+    )
 
 
 def _without_hints(schema: StorageSchema) -> StorageSchema:

@@ -48,7 +48,7 @@ from .options import SaveOptions
 from .progress import Progress, Summary
 from .state import StreamLife, StreamState
 from .store import Store
-from .views import ArrayView, JoinedView, View, checked_image, joined
+from .views import ArrayView, JoinedView, View, checked_image, checked_level, joined
 from .writer import Writer
 
 logger = logging.getLogger("pymmcore-ome")
@@ -93,6 +93,7 @@ class Stream:
         pool = self._pool if store.backend.takes_frames else None
         maker = LevelMaker(store.levels, store.layout.images, self._buffer, pool)
         self._buffer.make_room = maker.make_room
+        self._live.levels = maker
         maker.start()
         return maker
 
@@ -161,12 +162,17 @@ class Stream:
         channel = None
         if spec.channel_axis is not None and spec.channels:
             channel = spec.channels[address.index[spec.channel_axis]].name
-        self._put(
-            QueuedFrame(
-                array, address, found.at, metadata,
-                arrival=arrival, channel=channel, is_pooled=is_pooled,
-            )
+        queued = QueuedFrame(
+            array, address, found.at, metadata,
+            arrival=arrival, channel=channel, is_pooled=is_pooled,
         )  # fmt: skip
+        try:
+            self._put(queued)
+        except BaseException:
+            if not queued.is_accepted and self._life.stall is None:
+                with self._lock:
+                    self._placement.give_back(address)
+            raise
         return address
 
     def _put(self, queued: QueuedFrame | SkippedFrames) -> None:
@@ -205,7 +211,7 @@ class Stream:
         """A snapshot of frames, bytes and times."""
         return Progress(
             frames_planned=self._layout.frame_count,
-            frames_appended=self._placement.placed,
+            frames_appended=self._placement.placed - self._buffer.rejected,
             frames_skipped=self._placement.skipped,
             frames_written=self._writer.frames_written,
             bytes_written=self._writer.bytes_written,
@@ -216,7 +222,7 @@ class Stream:
             peak_buffer_bytes=self._buffer.peak_bytes,
         )
 
-    def view(self, image: int | None = 0) -> ArrayView:
+    def view(self, image: int | None = 0, *, level: int = 0) -> ArrayView:
         """Return an image as an array that can be read now, from any thread, and after `close`.
 
         A frame can be read as soon as `append` has returned. See `ArrayView`.
@@ -226,14 +232,19 @@ class Stream:
         image : int or None
             Number of the image, in order of first visit. None: all of them, along a leading
             axis ``p``.
+        level : int
+            Resolution level; 0 is the full resolution. Others are of one image.
 
         Raises
         ------
         OptionError
-            When there is no such image (yet, in a store that grows).
+            When there is no such image (yet, in a store that grows) or level.
         """
         if image is not None:
-            return View(self._live, checked_image(image, len(self._layout.images)))
+            number = checked_image(image, len(self._layout.images))
+            count = 1 if self._store.levels is None else self._store.levels.count(number)
+            return View(self._live, number, checked_level(level, count))
+        checked_level(level, 1)
         growing = self._placement.growing
         return joined(self._live, growing.specs if growing else ())
 
@@ -293,7 +304,7 @@ class Stream:
                 if (error := self._life.failure) is not None:
                     status, reason = "failed", str(error)
                 self._summary = finish(
-                    self._store, self._life, self._writer, self._placement,
+                    self._store, self._life, self._writer, self._placement, self._buffer.rejected,
                     status, reason, self._elapsed(), self._levels,
                 )  # fmt: skip
                 self._life.go_to(StreamState.CLOSED)
@@ -319,7 +330,7 @@ class Stream:
         try:
             self.close(
                 status="canceled" if canceled else "failed",
-                reason=f"{type(error).__name__}: {error}",
+                reason=f"{type(error).__name__}: {error}".removesuffix(": "),
             )
         except WriteError as late:
             if not isinstance(error, WriteError):
@@ -358,6 +369,7 @@ def finish(
     life: StreamLife,
     writer: Writer,
     placement: Placement,
+    rejected: int,
     status: Status,
     reason: str | None,
     duration_s: float,
@@ -369,11 +381,13 @@ def finish(
     ----------
     store, life, writer, placement, levels
         Of the stream.
+    rejected : int
+        Frames that were placed, but that the buffer did not accept.
     status, reason
         How it went, as far as the caller knows.
     duration_s : float
     """
-    placed, written = placement.placed, writer.frames_written
+    placed, written = placement.placed - rejected, writer.frames_written
     if status != "failed" and written < placed:
         status, reason = "failed", f"{placed - written} of {placed} frames were not written"
         life.fail(WriteError(f"{store.path}: {reason}."))

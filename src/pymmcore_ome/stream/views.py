@@ -19,7 +19,7 @@ from psygnal import Signal
 from pymmcore_ome.backends import Picks, selected_shape, split_selection
 from pymmcore_ome.dataset import axis_coords
 from pymmcore_ome.errors import OptionError
-from pymmcore_ome.layout import ArraySpec, ImageLayout
+from pymmcore_ome.layout import ArraySpec, ImageLayout, level_shape
 
 from .live import LivePixels
 
@@ -186,22 +186,37 @@ def checked_image(image: Any, count: int) -> int:
     return image
 
 
+def checked_level(level: Any, count: int) -> int:
+    """Return the number of a resolution level, or raise OptionError where there is none."""
+    if type(level) is not int or not 0 <= level < count:
+        raise OptionError(
+            f"view(level={level!r:.80}): this image has {count} resolution levels, numbered from "
+            "0, the full resolution. Set levels when the stream is opened."
+        )
+    return level
+
+
 class View(ArrayView):
     """One image, while it is acquired and after: axes as they are stored.
 
     It refuses nothing that numpy's basic indexing takes, and no writing at all.
     """
 
-    def __init__(self, live: LivePixels, number: int) -> None:
+    def __init__(self, live: LivePixels, number: int, level: int = 0) -> None:
         self._live = live
         self._number = number
+        self._level = level
+        self._image = live.images[number]
+        if level:
+            assert live.levels is not None
+            self._image = live.levels.levels.plan.level(self._image, level)
         self._begin()
         live.watch(self)
 
     @property
     def image(self) -> ImageLayout:
-        """The image: its name, path, position and channels."""
-        return self._live.images[self._number]
+        """The image, or its level: its name, path, position and channels."""
+        return self._image
 
     @property
     def name(self) -> str:
@@ -218,7 +233,8 @@ class View(ArrayView):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(max(1, size) for size in self._live.frames.shape(self._number))
+        shape = tuple(max(1, size) for size in self._live.frames.shape(self._number))
+        return level_shape(shape, self._level)
 
     @property
     def coords(self) -> dict[str, Sequence[Any]]:
@@ -235,6 +251,10 @@ class View(ArrayView):
         return {axis.name: axis.unit for axis in self.image.axes if axis.unit is not None}
 
     def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
+        if self._level:
+            return self._live.read_level(
+                self._number, self._image, self._level, picks, rows, columns
+            )
         return self._live.read(self._number, picks, rows, columns)
 
     def _is_acquired(self, index: tuple[int, ...]) -> bool:

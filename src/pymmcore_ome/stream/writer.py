@@ -147,21 +147,21 @@ class Writer(threading.Thread):
                 writes.append(FrameWrite(queued.image_number, queued.index, queued.frame))
         except Exception as error:
             failure = self._failure(frames[len(writes) :][:1], error)
-        written = len(writes)
+        written = frames[: len(writes)]
         try:
             if writes:
                 self._backend.write_frames(writes)
         except PartialWriteError as error:
-            written = error.written
-            failure = self._failure(frames[written : written + 1], error.__cause__ or error)
+            failure = self._failure([frames[min(error.missing)]], error.__cause__ or error)
+            written = [q for number, q in enumerate(written) if number not in error.missing]
         except Exception as error:
-            written = 0
+            written = []
             failure = self._failure(frames[:1], error)
         if checksums is not None:
             checksums.result()
-        is_held = self._commit(frames[:written])
+        is_held = self._commit(written)
         if not is_held:
-            for queued in frames[:written]:
+            for queued in written:
                 if queued.is_pooled:
                     self._pool.release(queued.frame)
         if failure is not None:
@@ -298,7 +298,8 @@ class Writer(threading.Thread):
         if self._committer.is_waiting:
             self._committer.commit_waiting(len(self.shapes))
         now = time.monotonic()
-        if is_idle or now - self._flushed_at >= self._flush_every_s:
+        is_due = is_idle or now - self._flushed_at >= self._flush_every_s
+        if is_due and self._options.durability == "process":  # for power, at checkpoints alone
             self._table.flush()
             self._flushed_at = now
         if now - self._checked_at >= self._options.checkpoint_s:
@@ -308,9 +309,7 @@ class Writer(threading.Thread):
     def _checkpoint(self) -> None:
         """Make what is in the frame table outlast what the stream was asked to outlast."""
         self._committer.commit_waiting(len(self.shapes), must=True)
-        if self._options.durability == "power":
-            self._backend.sync()  # pixels first: the table lists nothing that is not on disk
-        self._table.flush(sync=self._options.durability == "power")
+        self._table.flush()
 
     def _save_what_is_on_disk(self) -> None:
         """Commit the writes that did finish, so that the frame table lists all that is there."""

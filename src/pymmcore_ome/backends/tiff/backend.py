@@ -104,7 +104,7 @@ class TiffBackend(ArrayBackend):
         elif key.endswith(".tiff"):
             self._file(int(key.partition(".")[0])).describe(content)
         elif self._place.path.exists():
-            write_whole(self._place.path / key, content)
+            write_whole(self._place.path / key, content, sync=self._options.outlasts_power)
 
     def add(self, image: ImageLayout) -> None:
         first = len(self._images)
@@ -112,23 +112,34 @@ class TiffBackend(ArrayBackend):
         self._write_pages(first)
 
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
-        on_disk = 0
+        first, missing, cause = 0, set(range(len(frames))), None
         try:
             for strips in self._encoder.batches(frames):
-                self._store(frames[on_disk : on_disk + len(strips)], strips)
-                on_disk += len(strips)
-        except PartialWriteError as error:
-            raise PartialWriteError(on_disk + error.written) from error.__cause__
+                failed, cause = self._store(frames[first : first + len(strips)], strips)
+                missing.difference_update(
+                    number
+                    for number in range(first, first + len(strips))
+                    if number - first not in failed
+                )
+                first += len(strips)
+                if cause is not None:
+                    break
         except Exception as error:
-            raise PartialWriteError(on_disk) from error
+            cause = error
+        if missing:
+            raise PartialWriteError(missing) from cause
 
-    def _store(self, frames: Sequence[FrameWrite], strips: Sequence[Any]) -> None:
+    def _store(
+        self, frames: Sequence[FrameWrite], strips: Sequence[Any]
+    ) -> tuple[set[int], Exception | None]:
         """Write the strips of frames, file by file.
 
-        Raises
-        ------
-        PartialWriteError
-            Of these frames alone.
+        Returns
+        -------
+        set of int
+            The numbers of the frames that could not be written.
+        Exception or None
+            Why.
         """
         by_file: dict[int, list[int]] = {}
         has_one_file = len(self._files) == 1
@@ -150,8 +161,7 @@ class TiffBackend(ArrayBackend):
                     for number, page in zip(numbers, pages, strict=True):
                         file.store([page])
                         missing.discard(number)
-        if missing:
-            raise PartialWriteError(min(missing)) from cause
+        return missing, cause
 
     def _strips(self, frames: Sequence[FrameWrite]) -> list[Any]:
         """Return the bytes of each frame's strip, little-endian."""

@@ -84,28 +84,33 @@ class NativeBackend(ZarrFolder):
             self._encoder = FrameEncoder(self._cut, compresses=True)
             self.batch_bytes = COMPRESSED_BATCH_BYTES
         self._know(self._images)
-        self._sync_documents(self._images)
 
     def add(self, image: ImageLayout) -> None:
         super().add(image)
         self._know([image])
-        self._sync_documents([image])
 
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
-        written = 0
+        first, missing, cause = 0, set(range(len(frames))), None
         try:
             for pieces in self._encoder.batches(frames):
-                self._store(pieces, written)
-                written += len(pieces)
-        except PartialWriteError as error:
-            if error.written:
-                self._write_shapes()
-            raise
+                failed, cause = self._store(pieces)
+                missing.difference_update(
+                    number
+                    for number in range(first, first + len(pieces))
+                    if number - first not in failed
+                )
+                first += len(pieces)
+                if cause is not None:
+                    break
         except Exception as error:  # a codec's
-            if written:
+            cause = error
+        if len(missing) < len(frames):
+            try:
                 self._write_shapes()
-            raise PartialWriteError(written) from error
-        self._write_shapes()
+            except OSError as error:  # no reader can see the frames of the batch
+                raise PartialWriteError(range(len(frames))) from cause or error
+        if missing:
+            raise PartialWriteError(missing) from cause
 
     def reader(self, image: int) -> PlaneReader:
         return NativeReader(self._folders[image], self._cuts[image])
@@ -166,13 +171,15 @@ class NativeBackend(ZarrFolder):
 
     # -- pieces to files
 
-    def _store(self, pieces: Sequence[Sequence[Piece]], written: int) -> None:
+    def _store(self, pieces: Sequence[Sequence[Piece]]) -> tuple[set[int], Exception | None]:
         """Write the pieces of frames, those of a file together.
 
-        Raises
-        ------
-        PartialWriteError
-            With what was `written` before counted in.
+        Returns
+        -------
+        set of int
+            The numbers of the frames that could not be written.
+        Exception or None
+            Why.
         """
         files: dict[FileKey, tuple[list[int], list[Any], list[int], list[int]]] = {}
         for number, parts in enumerate(pieces):
@@ -190,17 +197,19 @@ class NativeBackend(ZarrFolder):
             try:
                 self._write_file(key, chunks, datas, sizes)
             except Exception:
-                break  # each frame by itself, then: some may still find room
+                continue  # each frame by itself, then: some may still find room
             for number in owners:
                 left[number] -= 1
-        if not any(left):
-            return
+        missing: set[int] = set()
+        cause: Exception | None = None
         for number, parts in enumerate(pieces):
             try:
                 for image, file, chunk, data, nbytes in parts if left[number] else ():
                     self._write_file((image, file), [chunk], [data], [nbytes])
             except Exception as error:
-                raise PartialWriteError(written + number) from error
+                cause = cause or error
+                missing.add(number)
+        return missing, cause
 
     def _write_file(
         self, key: FileKey, chunks: Sequence[int], datas: Sequence[Any], sizes: Sequence[int]
@@ -260,18 +269,14 @@ class NativeBackend(ZarrFolder):
 
         Raises
         ------
-        PartialWriteError
-            No reader can see the frames of the batch then.
+        OSError
         """
-        try:
-            for number in sorted(self._grown):
-                content = array_content(
-                    self._images[number], self._compression, self._shapes[number], at_end=False
-                )
-                self._replace_document(number, content)
-                self._grown.discard(number)
-        except OSError as error:
-            raise PartialWriteError(0) from error
+        for number in sorted(self._grown):
+            content = array_content(
+                self._images[number], self._compression, self._shapes[number], at_end=False
+            )
+            self._replace_document(number, content)
+            self._grown.discard(number)
 
     def _sync_documents(self, images: Sequence[ImageLayout]) -> None:
         """Make new arrays outlast a power cut, where that is asked for."""

@@ -1,8 +1,9 @@
 """The zarr-python backend: OME-Zarr, synchronous, any order of arrival.
 
 Slower than tensorstore with small frames, and the reference for what Zarr means. Where the
-`zarrs` package is installed, its codec pipeline writes every block that fills whole chunks or
-shards: it rewrites a file in place, and a crash then would cost what the file held before.
+`zarrs` package is installed, its codec pipeline writes every block that fills whole new chunks or
+shards. Others it does not write, because it rewrites a file in place, and a crash or a full disk
+would then cost the frames that the file held before.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from itertools import product
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,13 +49,31 @@ class ZarrPythonBackend(ZarrBackend):
         self, image: int, start: tuple[int, ...], block: NDArray[np.generic]
     ) -> WriteFuture | None:
         arrays: _Arrays = self.array(image)
-        target = arrays.plain
-        if zarrs_settings() and _fills_units(self._images[image], start, block.shape):
-            if arrays.through_zarrs is None:
-                arrays.through_zarrs = _through_zarrs(arrays.plain)
-            target = arrays.through_zarrs
-        target[region(start, block.shape)] = block
+        files = self._files_of(image, start, block.shape) if zarrs_settings() else []
+        if not files or any(file.exists() for file in files):
+            arrays.plain[region(start, block.shape)] = block
+            return None
+        if arrays.through_zarrs is None:
+            arrays.through_zarrs = _through_zarrs(arrays.plain)
+        try:
+            arrays.through_zarrs[region(start, block.shape)] = block
+        except BaseException:  # no reader could open what a full disk left of them
+            for file in files:
+                file.unlink(missing_ok=True)
+            raise
         return None
+
+    def _files_of(self, image: int, start: tuple[int, ...], shape: tuple[int, ...]) -> list[Path]:
+        """Return the files that a block fills; none where it leaves something over of one."""
+        layout = self._images[image]
+        units = layout.spec.write_shape
+        numbers: list[range] = []
+        for first, size, unit, axis in zip(start, shape, units, layout.axes, strict=True):
+            if first % unit or (size % unit and first + size != axis.size):
+                return []
+            numbers.append(range(first // unit, -(-(first + size) // unit)))
+        folder = array_folder(self._root, layout) / "c"
+        return [folder.joinpath(*map(str, key)) for key in product(*numbers)]
 
     def grow(self, image: int, shape: tuple[int, ...]) -> bool:
         arrays: _Arrays = self.array(image)
@@ -75,12 +96,3 @@ def _through_zarrs(array: Any) -> Any:
     """Return the same array with the pipeline of zarrs, which it chooses when it is made."""
     with zarr.config.set(zarrs_settings()):
         return zarr.Array(zarr.AsyncArray(array.metadata, array.store_path))
-
-
-def _fills_units(image: ImageLayout, start: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Whether a block leaves nothing over of the chunks, or shards, that it touches."""
-    units = image.spec.write_shape
-    return all(
-        first % unit == 0 and (size % unit == 0 or first + size == axis.size)
-        for first, size, unit, axis in zip(start, shape, units, image.axes, strict=True)
-    )

@@ -26,7 +26,7 @@ from pymmcore_ome.schema import ImageSchema, Position
 from .dataset import Dataset, open_dataset
 from .levels import frame_bytes, make_levels
 from .put_document import put_document
-from .torn_files import torn_files
+from .torn_files import set_aside, torn_files
 from .unconfirmed import confirm_proven
 
 logger = logging.getLogger("pymmcore-ome")
@@ -37,11 +37,11 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     """Write the closing documents of an unclosed store; its status becomes ``"recovered"``.
 
     Frames that are whole on disk and were not listed, because the disk was full, are listed where
-    their checksums prove them. Files that no reader can open, and that hold no listed frame, are
-    removed. Resolution levels that are not complete are made of up to 1 GiB of frames; of more,
-    the log shows the command. A complete store is not changed otherwise, so running this twice is
-    safe. Where a program died while it replaced a store (``overwrite=True``), the earlier store is
-    put back first.
+    their checksums prove them. Files that no reader can open, and that hold no listed frame, get
+    the suffix ``.torn``, so that their place reads as zeros. Resolution levels that are not
+    complete are made of up to 1 GiB of frames; of more, the log shows the command. A complete
+    store is not changed otherwise, so running this twice is safe. Where a program died while it
+    replaced a store (``overwrite=True``), the earlier store is put back first.
 
     Returns
     -------
@@ -75,8 +75,8 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
             elif provisional(location.table).exists() and not location.table.exists():
                 _finish(dataset, dataset.status, dataset.record.reason)
             if dataset.status != "complete":
-                for file in torn_files(open_dataset(path)):
-                    file.unlink()
+                for file in list(torn_files(open_dataset(path))):
+                    set_aside(file)
         _finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
     finally:
         lock.release()

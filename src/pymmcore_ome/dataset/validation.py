@@ -60,7 +60,7 @@ def _pixels(dataset: Dataset) -> Iterator[str]:
         for file in torn_files(dataset):
             yield (
                 f"{file} cannot be read, and holds no frame of the frame table. Run "
-                "`pymmcore-ome recover` to remove it"
+                "`pymmcore-ome recover` to set it aside"
             )
 
 

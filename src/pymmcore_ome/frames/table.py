@@ -21,7 +21,7 @@ from .record import FrameRecord
 _READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
 _READ_BACK: Final = 1 << 16
 _RESERVE_BYTES: Final = 1 << 20
-_MOST_PLANES: Final = 100_000  # 6 MB; beyond, they are read back at the end
+_MOST_PLANES: Final = 1_000_000  # 64 MB, which the end needs anyway; beyond, they are read back
 _INT: Final = {int}
 _NUMBER: Final = {int, float, type(None)}
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)

@@ -183,29 +183,18 @@ def test_pixels_are_written_before_the_index_points_at_them(
     backend = opened(path, schema, shards={"t": 4})
     backend.write_frames([FrameWrite(0, (0,), encoded_frame(1, SHAPE))])
     order: list[str] = []
-    patch = shard.PixelFile.patch
+    pwritev = os.pwritev
 
-    def patched(self: Any, patches: Any) -> None:
-        order.append("index")
-        patch(self, patches)
+    def noted(fd: int, pieces: Any, at: int) -> int:
+        order.append("index" if at < 16 * 4 else "pixels")
+        return pwritev(fd, pieces, at)
 
-    monkeypatch.setattr(shard.PixelFile, "patch", patched)
     monkeypatch.setattr("os.fsync", lambda _: order.append("sync"))
-    monkeypatch.setattr("os.pwritev", _noted(order, "bytes"))
+    monkeypatch.setattr("os.pwritev", noted)
     backend.write_frames([FrameWrite(0, (1,), encoded_frame(2, SHAPE))])
     backend.sync()
-    assert order == ["bytes", "sync", "index", "bytes", "sync"]
+    assert order == ["pixels", "sync", "index", "sync"]
     backend.close()
-
-
-def _noted(order: list[str], what: str) -> Any:
-    write = os.pwritev
-
-    def noted(*args: Any) -> int:
-        order.append(what)
-        return write(*args)
-
-    return noted
 
 
 def test_full_disk_leaves_the_index_alone_and_counts_what_was_written(

@@ -204,6 +204,9 @@ def test_recover_writes_through_no_link(tmp_path: Path, kind: str) -> None:
     link.symlink_to(target)
     with pytest.raises(po.errors.StorePathError, match="is a link"):
         po.recover(path)
+    root.write_text(root.read_text().replace('"status": "incomplete"', '"status": "complete"'))
+    with pytest.raises(po.errors.StorePathError, match="is a link"):
+        po.annotate(path, "sample", {"stain": "DAPI"})
     assert (outside / "notes.txt").read_text() == "the first line\nthe last line"
     assert (outside / "METADATA.ome.xml").read_text() == "mine"
     assert len(list(outside.iterdir())) == 2

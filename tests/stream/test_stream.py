@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -408,6 +409,63 @@ def test_producer_waits_at_the_budget_and_nothing_is_dropped(
     assert summary.frames_written == 12
     assert stream.progress.blocked_s > 0
     check_pixels(path, small_schema, {n: n for n in range(12)})
+
+
+@pytest.mark.parametrize("way", ["Ctrl-C", "close"])
+def test_frame_that_waits_at_the_budget_is_rejected_when_the_run_is_canceled(
+    tmp_path: Path, small_schema: StorageSchema, way: str
+) -> None:
+    gate = threading.Event()
+    backend = type("Slow", (SlowBackend,), {"gate": gate})
+    path = tmp_path / "a.ome.zarr"
+    stream = po.open_stream(path, small_schema, backend=backend, buffer_bytes=3 * 96)
+
+    def cancel() -> None:
+        wait_until(lambda: stream._buffer._waiting_producers == 1)
+        if way == "Ctrl-C":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        else:
+            closing = threading.Thread(target=lambda: stream.close(status="canceled"))
+            closing.start()
+            wait_until(lambda: stream._life.is_over)
+            gate.set()
+            closing.join(HANG_S)
+
+    if way == "Ctrl-C" and not hasattr(signal, "pthread_kill"):
+        pytest.skip("Windows interrupts no wait; the buffer waits half a second at most")
+    canceling = threading.Thread(target=cancel)
+    canceling.start()
+    appended = 0
+    with pytest.raises((KeyboardInterrupt, errors.StreamClosedError)):
+        for n in range(12):
+            stream.append(encoded_frame(n, SHAPE))
+            appended += 1
+    gate.set()
+    canceling.join(HANG_S)
+    summary = stream.close(status="canceled", reason="Ctrl-C")
+    assert (summary.status, summary.frames_written) == ("canceled", appended)
+    assert stream.progress.frames_appended == appended
+    dataset = po.open_dataset(path)
+    assert (dataset.status, len(dataset.frames())) == ("canceled", appended)
+
+
+def test_frame_that_ctrl_c_rejected_can_be_appended_again(
+    tmp_path: Path, small_schema: StorageSchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(nbytes: int) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.ome.zarr"
+    index = {"t": 1, "p": 1}
+    with po.open_stream(path, small_schema, buffer_bytes=1) as stream:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(stream._buffer, "_wait_for_room", interrupted)
+            stream.append(encoded_frame(0, SHAPE), at=index)
+        stream.append(encoded_frame(7, SHAPE), at=index)
+        with pytest.raises(errors.RepeatedFrameError):
+            stream.append(encoded_frame(8, SHAPE), at=index)
+    (row,) = po.open_dataset(path).frames()
+    assert row["event_index"] == index
 
 
 def test_failed_writer_wakes_a_blocked_producer(

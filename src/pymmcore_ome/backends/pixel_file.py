@@ -124,8 +124,6 @@ class PixelFile:
             could not, some may. All may be stored again.
         """
         places = self.append(pieces, sizes)
-        if self.outlasts_power:
-            os.fsync(self._files.handle(self).fileno())
         self.patch(pointers(places))
 
     def append(self, pieces: Sequence[Any], sizes: Sequence[int]) -> list[int]:
@@ -158,12 +156,14 @@ class PixelFile:
         return at
 
     def patch(self, patches: Iterable[Patch]) -> None:
-        """Write small pieces in place.
+        """Write small pieces in place: pointers at bytes that were appended before.
 
         Raises
         ------
         OSError
         """
+        if self.outlasts_power:
+            self.sync()  # a pointer must not outlast a power cut that its bytes do not
         handle = self._files.handle(self)
         self.is_unsynced = True
         for at, data in patches:

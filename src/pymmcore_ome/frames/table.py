@@ -7,7 +7,7 @@ was cut short by a crash is left out when it is read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +15,15 @@ from pydantic_core import from_json
 
 from pymmcore_ome.disk import DiskReserve, is_disk_full
 
-from .plane_metadata import PlaneMetadata
+from .plane_metadata import PLANE_COLUMNS, PlaneMetadata
 from .record import FrameRecord
 
 _READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
 _READ_BACK: Final = 1 << 16
 _RESERVE_BYTES: Final = 1 << 20
 _MOST_PLANES: Final = 100_000  # 6 MB; beyond, they are read back at the end
+_INT: Final = {int}
+_NUMBER: Final = {int, float, type(None)}
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
@@ -35,12 +37,21 @@ class FrameTableWriter:
     ----------
     path : Path
         Created; it must not exist.
+    sync_pixels : callable, optional
+        Given where frames must outlast a power cut: called before lines are written, which are
+        then synced.
     is_provisional : bool
         It is not known yet whether the pixels are on disk: the table has another name
         (`provisional`) until `confirm`.
     """
 
-    def __init__(self, path: Path, is_provisional: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        is_provisional: bool = False,
+        sync_pixels: Callable[[], object] | None = None,
+    ) -> None:
+        self._sync_pixels = sync_pixels
         self._final_path = path
         self._path = provisional(path) if is_provisional else path
         self._file = self._path.open("xb", buffering=0)
@@ -77,7 +88,7 @@ class FrameTableWriter:
             return self._planes
         return PlaneMetadata(read_table(self._final_path))
 
-    def flush(self, sync: bool = False) -> None:
+    def flush(self) -> None:
         """Hand everything appended so far to the operating system, or down to the disk.
 
         Raises
@@ -85,6 +96,10 @@ class FrameTableWriter:
         OSError
             The lines that could not be written are kept for the next `flush`.
         """
+        if not self._lines:
+            return
+        if self._sync_pixels is not None:
+            self._sync_pixels()
         left = memoryview(b"".join(self._lines))
         try:
             while left.nbytes:  # a write without a buffer may take a part
@@ -93,7 +108,7 @@ class FrameTableWriter:
                 except OSError as error:
                     if not is_disk_full(error) or not self._reserve.release():
                         raise
-            if sync:
+            if self._sync_pixels is not None:
                 os.fsync(self._file.fileno())
         finally:
             self._lines = [bytes(left)] if left.nbytes else []
@@ -149,9 +164,9 @@ def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[
     """Yield every whole record of a frame table, in the order in which the frames were written.
 
     ``arrival`` is the order in which the frames were acquired. Yields nothing if there is no
-    table. `index` is a tuple. A last line that was cut short by a crash is left out: its
-    frame was not acknowledged. Any other line that cannot be read is left out too, and its
-    number (from 1) added to `bad_lines`.
+    table. `index` is a tuple of int, `metadata` a dict. A last line that was cut short by a crash
+    is left out: its frame was not acknowledged. Any other line that cannot be read is left out
+    too, and its number (from 1) added to `bad_lines`.
     """
     if not path.exists():
         return
@@ -203,6 +218,17 @@ def _rows(lines: list[bytes], before: int, bad_lines: list[int] | None) -> Itera
 
 def _row(found: Any) -> dict[str, Any]:
     row: dict[str, Any] = found
-    row["index"] = tuple(row["index"])
-    hash(row["image"]), row["event_index"], int(row.get("arrival", 0))
+    row["index"] = index = tuple(row["index"])
+    if row.get("metadata") is None:
+        row["metadata"] = {}
+    if not (
+        type(row["image"]) is str
+        and type(event := row["event_index"]) is dict
+        and _INT.issuperset(map(type, event.values()))
+        and type(row["metadata"]) is dict
+        and type(row.get("arrival", 0)) is int
+        and _INT.issuperset(map(type, index))
+        and _NUMBER.issuperset(map(type, map(row.get, PLANE_COLUMNS)))
+    ):
+        raise TypeError("a value of another kind than a frame table has")
     return row

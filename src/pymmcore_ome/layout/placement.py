@@ -106,6 +106,14 @@ class Placement:
         self.placed += 1
         return address
 
+    def give_back(self, address: FrameAddress) -> None:
+        """Free the place of a frame that was not accepted, so that it may be appended again.
+
+        By its index; the next place of the plan is the one after it.
+        """
+        taken = self._taken[address.image_number]
+        taken.release(taken.spec.plane_index(address.index))
+
     def skip(self, frames: int) -> list[FrameAddress]:
         """Leave the next places of the plan empty; return them.
 

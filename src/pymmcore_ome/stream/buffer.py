@@ -31,6 +31,7 @@ _MOST_BYTES: Final = 4 << 20
 _SOME_BYTES: Final = 1 << 20  # that are worth waking the writer for
 _LINGER_S: Final = 0.005
 _ROOM_BYTES: Final = 4 << 20  # that are worth waking a producer for
+_INTERRUPTIBLE_S: Final = 0.5  # Windows delivers Ctrl-C only between two waits
 
 
 class QueuedFrame(FrameRecord):
@@ -46,9 +47,11 @@ class QueuedFrame(FrameRecord):
         Of the byte budget.
     is_pooled : bool
         The array goes back to the `ArrayPool`.
+    is_accepted : bool
+        The buffer has accepted it.
     """
 
-    __slots__ = ("frame", "image_number", "is_pooled", "nbytes")
+    __slots__ = ("frame", "image_number", "is_accepted", "is_pooled", "nbytes")
 
     def __init__(
         self,
@@ -68,14 +71,16 @@ class QueuedFrame(FrameRecord):
         self.frame = frame
         self.nbytes = frame.nbytes
         self.is_pooled = is_pooled
+        self.is_accepted = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SkippedFrames:
     """Places of the plan whose frames are skipped, between the frames before and after."""
 
     addresses: Sequence[FrameAddress]
     nbytes: int = 0
+    is_accepted: bool = False
 
 
 class FrameBuffer:
@@ -114,6 +119,7 @@ class FrameBuffer:
         self._stall_s = stall_s
         self._written_at = 0.0
         self._wanted_room = 0  # what producers wait for; 0: none waits
+        self._waiting_producers = self._rejected = 0
         self.blocked_s = 0.0
         self.bytes_held = self.peak_bytes = 0
         self._waiting: deque[QueuedFrame | SkippedFrames] = deque()
@@ -122,6 +128,15 @@ class FrameBuffer:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)  # producers wait for it
         self._work = threading.Condition(self._lock)  # the writer waits for it
+
+    @property
+    def rejected(self) -> int:
+        """Frames that were not accepted, because of Ctrl-C or of the end of the stream.
+
+        A producer that still waits when the stream is over will not be accepted either.
+        """
+        with self._lock:
+            return self._rejected + (self._waiting_producers if self._life.is_over else 0)
 
     def has_room(self, nbytes: int) -> bool:
         """Whether so many bytes would be accepted at once."""
@@ -137,15 +152,27 @@ class FrameBuffer:
         ------
         StalledError
             When no byte was written for `stall_s`. The frame was not accepted.
+        KeyboardInterrupt
+            Neither was it then, unless `QueuedFrame.is_accepted`.
         """
         nbytes = queued.nbytes
+        is_frame = isinstance(queued, QueuedFrame)
         if self.make_room is not None:
             self.make_room()
         with self._lock:
             if self.bytes_held + nbytes > self.budget_bytes:
-                self._wait_for_room(nbytes)
+                self._waiting_producers += is_frame
+                try:
+                    self._wait_for_room(nbytes)
+                except KeyboardInterrupt:
+                    self._rejected += is_frame
+                    raise
+                finally:
+                    self._waiting_producers -= is_frame
             if self._life.is_over:
+                self._rejected += is_frame
                 return False
+            queued.is_accepted = True
             self.bytes_held += nbytes
             if self.bytes_held > self.peak_bytes:
                 self.peak_bytes = self.bytes_held
@@ -228,7 +255,7 @@ class FrameBuffer:
                 )
             self._wanted_room = max(nbytes, self._wanted_room)
             self._wake_writer()
-            self._room.wait(left_s)
+            self._room.wait(min(left_s, _INTERRUPTIBLE_S))
         self.blocked_s += time.perf_counter() - began
 
     def _wait_for_work(self, wanted_bytes: int, timeout_s: float) -> None:

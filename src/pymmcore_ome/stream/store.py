@@ -20,7 +20,7 @@ from pymmcore_ome.backends import (
     level_writer,
 )
 from pymmcore_ome.dataset import confirm_proven, open_dataset
-from pymmcore_ome.disk import StoreLocation, StoreLock
+from pymmcore_ome.disk import StoreLocation, StoreLock, sync_folder
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
 from pymmcore_ome.frames import FrameTableWriter, read_table
 from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
@@ -109,7 +109,14 @@ class Store:
                 )
                 for key, content in documents.created(state):
                     backend.put(key, content)
-                table = FrameTableWriter(place.table, is_provisional=backend.is_sequential)
+                table = FrameTableWriter(
+                    place.table,
+                    is_provisional=backend.is_sequential,
+                    sync_pixels=backend.sync if options.outlasts_power else None,
+                )
+                if options.outlasts_power:
+                    sync_folder(str(place.table.parent))
+                    sync_folder(str(place.path.parent))
             except BaseException:
                 backend.close()  # an open file cannot be removed everywhere
                 lock.release()

@@ -162,12 +162,17 @@ class Stream:
         channel = None
         if spec.channel_axis is not None and spec.channels:
             channel = spec.channels[address.index[spec.channel_axis]].name
-        self._put(
-            QueuedFrame(
-                array, address, found.at, metadata,
-                arrival=arrival, channel=channel, is_pooled=is_pooled,
-            )
+        queued = QueuedFrame(
+            array, address, found.at, metadata,
+            arrival=arrival, channel=channel, is_pooled=is_pooled,
         )  # fmt: skip
+        try:
+            self._put(queued)
+        except BaseException:
+            if not queued.is_accepted and self._life.stall is None:
+                with self._lock:
+                    self._placement.give_back(address)
+            raise
         return address
 
     def _put(self, queued: QueuedFrame | SkippedFrames) -> None:
@@ -206,7 +211,7 @@ class Stream:
         """A snapshot of frames, bytes and times."""
         return Progress(
             frames_planned=self._layout.frame_count,
-            frames_appended=self._placement.placed,
+            frames_appended=self._placement.placed - self._buffer.rejected,
             frames_skipped=self._placement.skipped,
             frames_written=self._writer.frames_written,
             bytes_written=self._writer.bytes_written,
@@ -299,7 +304,7 @@ class Stream:
                 if (error := self._life.failure) is not None:
                     status, reason = "failed", str(error)
                 self._summary = finish(
-                    self._store, self._life, self._writer, self._placement,
+                    self._store, self._life, self._writer, self._placement, self._buffer.rejected,
                     status, reason, self._elapsed(), self._levels,
                 )  # fmt: skip
                 self._life.go_to(StreamState.CLOSED)
@@ -325,7 +330,7 @@ class Stream:
         try:
             self.close(
                 status="canceled" if canceled else "failed",
-                reason=f"{type(error).__name__}: {error}",
+                reason=f"{type(error).__name__}: {error}".removesuffix(": "),
             )
         except WriteError as late:
             if not isinstance(error, WriteError):
@@ -364,6 +369,7 @@ def finish(
     life: StreamLife,
     writer: Writer,
     placement: Placement,
+    rejected: int,
     status: Status,
     reason: str | None,
     duration_s: float,
@@ -375,11 +381,13 @@ def finish(
     ----------
     store, life, writer, placement, levels
         Of the stream.
+    rejected : int
+        Frames that were placed, but that the buffer did not accept.
     status, reason
         How it went, as far as the caller knows.
     duration_s : float
     """
-    placed, written = placement.placed, writer.frames_written
+    placed, written = placement.placed - rejected, writer.frames_written
     if status != "failed" and written < placed:
         status, reason = "failed", f"{placed - written} of {placed} frames were not written"
         life.fail(WriteError(f"{store.path}: {reason}."))

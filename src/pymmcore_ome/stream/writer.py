@@ -298,7 +298,8 @@ class Writer(threading.Thread):
         if self._committer.is_waiting:
             self._committer.commit_waiting(len(self.shapes))
         now = time.monotonic()
-        if is_idle or now - self._flushed_at >= self._flush_every_s:
+        is_due = is_idle or now - self._flushed_at >= self._flush_every_s
+        if is_due and self._options.durability == "process":  # for power, at checkpoints alone
             self._table.flush()
             self._flushed_at = now
         if now - self._checked_at >= self._options.checkpoint_s:
@@ -308,9 +309,7 @@ class Writer(threading.Thread):
     def _checkpoint(self) -> None:
         """Make what is in the frame table outlast what the stream was asked to outlast."""
         self._committer.commit_waiting(len(self.shapes), must=True)
-        if self._options.durability == "power":
-            self._backend.sync()  # pixels first: the table lists nothing that is not on disk
-        self._table.flush(sync=self._options.durability == "power")
+        self._table.flush()
 
     def _save_what_is_on_disk(self) -> None:
         """Commit the writes that did finish, so that the frame table lists all that is there."""

@@ -104,7 +104,7 @@ class TiffBackend(ArrayBackend):
         elif key.endswith(".tiff"):
             self._file(int(key.partition(".")[0])).describe(content)
         elif self._place.path.exists():
-            write_whole(self._place.path / key, content)
+            write_whole(self._place.path / key, content, sync=self._options.outlasts_power)
 
     def add(self, image: ImageLayout) -> None:
         first = len(self._images)

@@ -171,6 +171,8 @@ class TiffFile:
             tag[0] = (IMAGE_DESCRIPTION, 2, self._file.end - at, at)
             self._file.patch([(self._description_at, tag.tobytes())])
             self._description = tag
+            if self._file.outlasts_power:
+                self._file.sync()
 
     @property
     def path(self) -> Path:
@@ -439,9 +441,12 @@ def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
         form = TiffForm(big=file.read(4) == b"II+\0")
         file.seek(form.first_page_at)
         page_at = int.from_bytes(file.read(form.offset.itemsize), "little")
+        size = os.fstat(file.fileno()).st_size
+        if page_at >= size:
+            raise ValueError(f"{path} has its first page at {page_at} of {size} bytes")
         file.seek(page_at)
         count = int.from_bytes(file.read(form.count.itemsize), "little")
-        if count * form.entry.itemsize > os.fstat(file.fileno()).st_size:
+        if count * form.entry.itemsize > size:
             raise ValueError(f"{path} has a page with {count} tags")
         tags = np.frombuffer(file.read(count * form.entry.itemsize), form.entry)
         found = np.flatnonzero(tags["code"] == IMAGE_DESCRIPTION)
@@ -453,7 +458,9 @@ def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
         if at + len(content) > form.limit:
             raise OSError("a classic TIFF ends at 4 GiB: there is no room for its description")
         write_all(file, content)
+        os.fsync(file.fileno())  # before anything points at it
         tag = np.zeros(1, form.entry)
         tag[0] = (IMAGE_DESCRIPTION, 2, len(content), at)
         file.seek(page_at + form.count.itemsize + int(found[0]) * form.entry.itemsize)
         write_all(file, tag.tobytes())
+        os.fsync(file.fileno())

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from pymmcore_ome.backends.compression import ZARR_LEVELS, Levels, parse
 from pymmcore_ome.backends.port import ArrayBackend, BackendOptions
-from pymmcore_ome.disk import Format, StoreLocation, write_plainly, write_whole
+from pymmcore_ome.disk import Format, StoreLocation, sync_folder, write_plainly, write_whole
 from pymmcore_ome.layout import ImageLayout, Layout
 
 from .documents import (
@@ -71,6 +72,7 @@ class ZarrFolder(ArrayBackend):
         write_array_documents(
             self._root, layout.images, options.compression, at_end=self.index_at_end
         )
+        self._sync_documents(self._images)
 
     def put(self, key: str, content: Iterable[bytes]) -> None:
         is_root = key == _ROOT_KEY
@@ -94,6 +96,19 @@ class ZarrFolder(ArrayBackend):
         write_array_documents(
             self._root, [image], self._compression, at_end=self.index_at_end, level=self.level
         )
+        self._sync_documents([image])
+
+    def _sync_documents(self, images: Sequence[ImageLayout]) -> None:
+        """Make new arrays outlast a power cut, where that is asked for."""
+        if not self._outlasts_power:
+            return
+        for image in images:
+            folder = f"{self._root}/{array_key(image, self.level)}"
+            with FileIO(f"{folder}/zarr.json", "r+") as file:
+                os.fsync(file.fileno())
+            while len(folder) >= len(str(self._root)):
+                sync_folder(folder)
+                folder = folder.rpartition("/")[0]
 
     def sync(self) -> None:
         """Every write is already on the disk where that was requested."""

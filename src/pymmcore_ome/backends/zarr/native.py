@@ -84,12 +84,10 @@ class NativeBackend(ZarrFolder):
             self._encoder = FrameEncoder(self._cut, compresses=True)
             self.batch_bytes = COMPRESSED_BATCH_BYTES
         self._know(self._images)
-        self._sync_documents(self._images)
 
     def add(self, image: ImageLayout) -> None:
         super().add(image)
         self._know([image])
-        self._sync_documents([image])
 
     def write_frames(self, frames: Sequence[FrameWrite]) -> None:
         first, missing, cause = 0, set(range(len(frames))), None

@@ -113,6 +113,15 @@ _OURS: Final = ("ours-zarr", "ours-tiff")
 _CHECKSUMS: Final = tuple(
     f"{name}{option}" for name in _OURS for option in ("", " checksums=False")
 )
+#: Most levels are put off, where the buffer is small and frames come as fast as they can.
+_LEVELS_FROM_DISK: Final = tuple(f"{name} levels=2, buffer_bytes={64 * 2**20}" for name in _OURS)
+
+
+def _levels(count: int) -> tuple[str, ...]:
+    """Return our contenders without levels and with so many."""
+    return tuple(f"{name}{option}" for name in _OURS for option in ("", f" levels={count}"))
+
+
 _ENGINE: Final = ("no-output", "ours-zarr", "ours-tiff", "ow-zarr", "ow-tiff")
 
 LOADS: Final = {
@@ -142,6 +151,12 @@ LOADS: Final = {
              frames=500, side=2048, contenders=_CHECKSUMS),
         Load("checksums-256", "256 x 256 x 20,000, with checksums and without",
              frames=20_000, contenders=_CHECKSUMS),
+        Load("levels-2048", "2048 x 2048 x 100, with 4 resolution levels and without", frames=100,
+             side=2048, contenders=_levels(4), options=(("buffer_bytes", 2 * 2**30),),
+             extras=_LEVELS_FROM_DISK, places=("memory",)),
+        Load("levels-256", "256 x 256 x 5,000, with 2 resolution levels and without", frames=5_000,
+             contenders=_levels(2), options=(("buffer_bytes", 2 * 2**30),),
+             extras=_LEVELS_FROM_DISK, places=("memory",)),
         Load("plate-384", "384 wells x 9 fields x 2 frames of 128 x 128", frames=2, positions=9,
              wells=384, side=128, contenders=_PLATES, extras=("ours-zarr backend=*",),
              most_rounds=3),
@@ -159,6 +174,7 @@ LOADS: Final = {
              contenders=("raw", *_OURS), places=("memory",)),
         Load("slow-disk", "a disk of 100 MB/s, 512 x 512 x 600", frames=600, side=512,
              disk_bytes_per_s=100e6, contenders=("raw", *_OURS),
+             extras=("ours-zarr levels=2", "ours-tiff levels=2"),
              options=(("buffer_bytes", 64 * 2**20),), places=("memory",)),
         Load("zstd", "2048 x 2048 x 100, zstd:3", kind="codec", frames=100, side=2048,
              contenders=("imagecodecs", "tensorstore", *_OURS),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import pymmcore_ome as po
-from pymmcore_ome.backends import find_backend
+from pymmcore_ome.backends import FrameWrite, find_backend
 
 from .acquired import metadata_of
 from .bare import BARE
@@ -117,5 +117,9 @@ def _slowed(format_: str, bytes_per_s: float) -> Any:
         def write(self, image: int, start: tuple[int, ...], block: Any) -> Any:
             time.sleep(block.nbytes / bytes_per_s)
             return super().write(image, start, block)
+
+        def write_frames(self, frames: Sequence[FrameWrite]) -> None:
+            time.sleep(sum(frame.frame.nbytes for frame in frames) / bytes_per_s)
+            super().write_frames(frames)
 
     return Slow

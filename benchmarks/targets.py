@@ -114,6 +114,16 @@ TARGETS = (
             ("open, write and close", _whole_s, 10, "disk"),
         )
     ),
+    *(
+        Target(f"levels-{side}", f"{side} x {side} Zarr with {count} levels, {what}",
+               of(f"ours-zarr levels={count}"), place="memory", **limit)
+        for side, count, least in ((2048, 4, 0.7), (256, 2, 0.6))
+        for what, of, limit in (
+            ("of without", lambda mine: _of(mine, "ours-zarr"), {"least": least}),
+            ("memory above the frames that wait", lambda mine: _is(mine, added_mb),
+             {"most": 150, "unit": "MB"}),
+        )
+    ),
     Target("plate-384", "plate of 3,456 fields x 2, memory", _is("ours-zarr", added_mb), most=64,
            unit="MB", is_whole=True),
     *(

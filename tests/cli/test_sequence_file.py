@@ -20,6 +20,12 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
 )
 REFUSED = [
+    ("a.yaml", f"{BOMB}channels: *a9", ["not YAML", "aliases"]),
+    ("a.yaml", f"{BOMB}<<: [*a9, *a9]", ["not YAML", "aliases"]),
+    ("a.yaml", "a: &a {b: {c: *a}}", ["a value that contains the alias"]),
+    ("a.yaml", "a: " + "[" * 5000 + "]" * 5000, ["not YAML"]),
+    ("a.json", '{"a": ' + "[" * 5000 + "]" * 5000 + "}", ["a.json"]),
+    ("a.yaml", "!!python/object/apply:os.getcwd []", ["not YAML"]),
     ("a.yaml", "channels: [a\nz: {", ["a.yaml, line 2", "not YAML", "  z: {\n   ^"]),
     ("a.yaml", "a: 1\n\tb: 2", ["a.yaml, line 2", "not YAML"]),
     ("a.json", '{"channels": ["DAPI",]}', ["a.json, line 1", "not JSON"]),
@@ -122,6 +128,17 @@ REFUSED = [
     ("a.yaml", "a: &a [*a]\nmetadata: *a", ["a value that contains the alias"]),
     ("a.yaml", f"a: {'[' * 20_000}{']' * 20_000}", ["is not YAML"]),
 ]
+
+
+def test_aliases_repeat_what_they_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "channels: [&dapi {config: DAPI, exposure: 5}, {<<: *dapi, config: FITC}]\n"
+        "stage_positions: [{x: 1, y: 2, sequence: {channels: [*dapi]}}]\n"
+    )
+    sequence = load_sequence(file)
+    assert [(one.config, one.exposure) for one in sequence.channels] == [("DAPI", 5), ("FITC", 5)]
+    assert sequence.stage_positions[0].sequence.channels[0].config == "DAPI"
 
 
 @pytest.mark.parametrize(("name", "text", "words"), REFUSED)

@@ -126,3 +126,95 @@ def test_ome_xml_that_differs_from_the_schema_is_named(
     assert told in content
     file.write_bytes(content.replace(told, lied + b" " * (len(told) - len(lied))))
     assert any(words in problem for problem in po.validate(path)), po.validate(path)
+
+
+FRAME_LIES = [
+    ('TheC="0"', 'TheC="1"', "TheC of Plane 1 of Pixels:0 is '1', expected '0'"),
+    ('DeltaT="1.5"', 'DeltaT="2.5"', "DeltaT of Plane"),
+    ('ExposureTime="10.0"', 'ExposureTime="20.0"', "ExposureTime of Plane 1"),
+    ('PositionZ="3.0"', 'PositionZ="4.0"', "PositionZ of Plane 1"),
+    ('FirstC="0"', 'FirstC="1"', "FirstC of TiffData 1 of Pixels:0 is '1', expected '0'"),
+    ('PlaneCount="2"', 'PlaneCount="1"', "PlaneCount of TiffData 1"),
+    ('IFD="0"', 'IFD="1"', "IFD of TiffData 1"),
+]
+
+
+@pytest.mark.parametrize("form", ["a.ome.zarr", "a.ome.tiff", "per-position"])
+@pytest.mark.parametrize(("old", "new", "words"), FRAME_LIES)
+def test_plane_that_differs_from_the_frame_table_is_named(
+    tmp_path: Path, form: str, old: str, new: str, words: str
+) -> None:
+    if form == "a.ome.zarr" and "TiffData" in words:
+        old, new, words = "<MetadataOnly/>", "<TiffData/>", "found TiffData"
+    options = {"files": form} if form == "per-position" else {}
+    path = tmp_path / ("a.ome.tiff" if options else form)
+    schema = po.StorageSchema(dimensions=[CHANNELS, *YX], dtype="uint16")
+    with po.open_stream(path, schema, **options) as stream:
+        for number in range(2):
+            facts = {"delta_t_s": number * 1.5, "exposure_ms": 10.0, "z_um": 3.0}
+            stream.append(np.full((6, 8), number, "uint16"), metadata=facts)
+    assert po.validate(path) == []
+    file = path / "OME" / "METADATA.ome.xml" if form == "a.ome.zarr" else path
+    file = path / "0.ome.tiff" if options else file
+    content = file.read_bytes()
+    start = content.rfind(b"<OME")  # an earlier description is left in a TIFF
+    at = content.index(old.encode(), start)
+    lied = new.encode().ljust(len(old))
+    file.write_bytes(content[:at] + lied + content[at + len(old) :])
+    assert any(words in problem for problem in po.validate(path)), po.validate(path)
+
+
+def attribute(key: str, tell: Callable[[Any], object]) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        document = json.loads((path / key).read_text())
+        tell(document)
+        (path / key).write_text(json.dumps(document))
+
+    return change
+
+
+def test_fill_value_that_is_not_0_is_named(positions: Path) -> None:
+    attribute("1/0/zarr.json", lambda array: array.update(fill_value=7))(positions)
+    assert po.validate(positions) == [
+        "image 1: fill_value is 7, expected 0: holes would read as that"
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"files": "per-position"}])
+def test_images_of_a_tiff_in_another_order_are_named(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    path = tmp_path / "a.ome.tiff"
+    schema = po.StorageSchema(
+        dimensions=[po.Dimension(name="p", coords=["a", "b"]), *YX], dtype="uint16"
+    )
+    with po.open_stream(path, schema, **options) as stream:
+        stream.append(np.ones((6, 8), "uint16"))
+        stream.append(np.ones((6, 8), "uint16"))
+    file = path / "store.json" if options else path
+    content = file.read_bytes()
+    start = content.rfind(b'"images": [')
+    swapped = content[start:].replace(b'"name": "a"', b'"name": "b"', 1)
+    assert swapped != content[start:]
+    file.write_bytes(content[:start] + swapped)
+    assert "images.0.name is 'b', expected 'a'" in po.validate(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        attribute("zarr.json", lambda root: root["attributes"].update(mine={"a": 1})),
+        attribute("0/zarr.json", lambda root: root["attributes"].update(mine={"a": 1})),
+        attribute("0/0/zarr.json", lambda array: array.update(attributes={"mine": 1})),
+        lie("0/zarr.json", lambda ome: ome.update(_creator={"name": "a converter"})),
+        lie("0/zarr.json", lambda ome: ome["omero"].update(rdefs={"model": "color"})),
+        image(0, lambda one: one.update(metadata={"method": "mean"})),
+        channels(lambda all_: all_[0].update(active=False, inverted=True)),
+        channels(lambda all_: all_[0]["window"].update(start=100, end=900)),
+    ],
+)
+def test_what_users_and_viewers_add_is_no_problem(
+    positions: Path, change: Callable[[Path], None]
+) -> None:
+    change(positions)
+    assert po.validate(positions, pixels=True) == []

@@ -204,6 +204,9 @@ def test_recover_writes_through_no_link(tmp_path: Path, kind: str) -> None:
     link.symlink_to(target)
     with pytest.raises(po.errors.StorePathError, match="is a link"):
         po.recover(path)
+    root.write_text(root.read_text().replace('"status": "incomplete"', '"status": "complete"'))
+    with pytest.raises(po.errors.StorePathError, match="is a link"):
+        po.annotate(path, "sample", {"stain": "DAPI"})
     assert (outside / "notes.txt").read_text() == "the first line\nthe last line"
     assert (outside / "METADATA.ome.xml").read_text() == "mine"
     assert len(list(outside.iterdir())) == 2
@@ -216,3 +219,22 @@ def test_temporary_file_is_made_anew_where_a_link_has_its_name(tmp_path: Path) -
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert (tmp_path / "zarr.json").read_bytes() == b"{}"
     assert not (tmp_path / "zarr.json").is_symlink()
+
+
+def test_recover_deletes_no_pixels_where_the_array_document_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    stream = po.open_stream(path, loops({"t": 3}), backend="tensorstore", compression="zstd")
+    stream.append(np.ones((6, 8), "uint16"))
+    stream.append(np.ones((6, 8), "uint16"))
+    stream.close()
+    root = path / "zarr.json"
+    root.write_text(root.read_text().replace('"status": "complete"', '"status": "failed"'))
+    (path / "frames.jsonl").unlink()
+    document = path / "0" / "zarr.json"
+    whole = document.read_text()
+    document.write_text(whole.replace('"uint16"', '"uint32"'))
+    pixels = {file.read_bytes() for file in (path / "0" / "c").rglob("*") if file.is_file()}
+    assert po.recover(path).status == "failed"
+    kept = [file for file in (path / "0" / "c").rglob("*") if file.is_file()]
+    assert {file.read_bytes() for file in kept} == pixels
+    assert {file.suffix for file in kept} == {".torn"}

@@ -7,6 +7,7 @@ FIRST COUNT``.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import random
@@ -19,8 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 import pymmcore_ome as po
+from pymmcore_ome.cli.contents import Contents
+from pymmcore_ome.cli.frame_table import as_text
+from pymmcore_ome.cli.store_text import describe
+from pymmcore_ome.dataset import store_warnings
+from pymmcore_ome.napari.reader import get_reader
 from pymmcore_ome.testing.backend_contract import loops
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -133,12 +140,28 @@ def read(path: Path) -> None:
             np.asarray(image[0])
 
 
+def info(path: Path) -> None:
+    contents = Contents.of(po.open_dataset(path))
+    describe(contents, Console(file=io.StringIO()))
+    contents.to_json()
+
+
+def napari(path: Path) -> None:
+    if (read_layers := get_reader(path)) is not None:
+        read_layers(path)
+
+
 VERBS: dict[str, Callable[[Path], object]] = {
     "open": lambda path: [image.shape for image in po.open_dataset(path).images[:3]],
     "frames": lambda path: po.open_dataset(path).frames(),
     "read": read,
+    "info": info,
+    "frames as csv": lambda path: as_text(po.open_dataset(path), "csv"),
+    "warnings": lambda path: store_warnings(po.open_dataset(path)),
+    "napari": napari,
     "validate": lambda path: po.validate(path, pixels=True),
     "recover": po.recover,
+    "annotate": lambda path: po.annotate(path, "sample", {"stain": "DAPI"}),
 }
 
 

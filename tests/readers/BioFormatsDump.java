@@ -51,19 +51,22 @@ public class BioFormatsDump {
     List<Object> series = new ArrayList<>();
     try (ImageReader reader = new ImageReader()) {
       reader.setMetadataStore(meta);
+      reader.setFlattenedResolutions(false); // levels are no series
       reader.setId(file);
       for (int s = 0; s < reader.getSeriesCount(); s++) {
         reader.setSeries(s);
-        try (OutputStream raw = Files.newOutputStream(folder.resolve(s + ".raw"))) {
-          for (int t = 0; t < reader.getSizeT(); t++) {
-            for (int c = 0; c < reader.getEffectiveSizeC(); c++) {
-              for (int z = 0; z < reader.getSizeZ(); z++) {
-                raw.write(reader.openBytes(reader.getIndex(z, c, t)));
-              }
-            }
+        write(reader, folder.resolve(s + ".raw"));
+        Map<String, Object> found = describe(reader, meta, s);
+        List<Object> levels = new ArrayList<>();
+        for (int n = 0; n < reader.getResolutionCount(); n++) {
+          reader.setResolution(n);
+          levels.add(List.of(reader.getSizeY(), reader.getSizeX()));
+          if (n > 0) {
+            write(reader, folder.resolve(s + "." + n + ".raw"));
           }
         }
-        series.add(describe(reader, meta, s));
+        found.put("levels", levels);
+        series.add(found);
       }
       Map<String, Object> all = new LinkedHashMap<>();
       all.put("format", reader.getFormat());
@@ -72,6 +75,18 @@ public class BioFormatsDump {
       all.put("wells", wells(meta));
       all.put("valid", service.validateOMEXML(service.getOMEXML(meta)));
       Files.writeString(folder.resolve("all.json"), json(all));
+    }
+  }
+
+  static void write(ImageReader reader, Path file) throws Exception {
+    try (OutputStream raw = Files.newOutputStream(file)) {
+      for (int t = 0; t < reader.getSizeT(); t++) {
+        for (int c = 0; c < reader.getEffectiveSizeC(); c++) {
+          for (int z = 0; z < reader.getSizeZ(); z++) {
+            raw.write(reader.openBytes(reader.getIndex(z, c, t)));
+          }
+        }
+      }
     }
   }
 

@@ -358,6 +358,7 @@ WAYS = (
         "native tiles", "ome-zarr",
         {"backend": "native", "compression": "blosc", "chunks": {"y": 7, "x": 11}},
     ),
+    Way("native levels", "ome-zarr", {"levels": 3}),
     Way("native files", "ome-zarr", {"backend": "native", "shards": False}),
     Way("tensorstore", "ome-zarr", {"backend": "tensorstore"}),
     Way("tensorstore zstd", "ome-zarr", {"backend": "tensorstore", "compression": "zstd"}),
@@ -378,6 +379,7 @@ WAYS = (
     Way("tiff zstd", "ome-tiff", {"compression": "zstd"}),
     Way("tiff lzw", "ome-tiff", {"compression": "lzw"}),
     Way("tiff deflate", "ome-tiff", {"compression": "deflate"}),
+    Way("tiff levels", "ome-tiff", {"levels": 3}),
     Way("tiff classic", "ome-tiff", {"bigtiff": False}, bounded=True),
     Way("tiff folder", "ome-tiff", {"files": "per-position"}),
 )  # fmt: skip

@@ -109,6 +109,9 @@ def test_model_is_frozen() -> None:
         ),
         (lambda: StorageSchema.from_json("{"), "EOF"),
         (lambda: StorageSchema.from_yaml("- 1"), "mapping"),
+        (lambda: StorageSchema.from_yaml("a: &a [*a]"), "contains the alias"),
+        (lambda: StorageSchema.from_yaml("[" * 5000), "recursion"),
+        (lambda: StorageSchema.from_yaml("a: 2026-99-99"), "month"),
     ],
 )
 def test_model_refuses_with_a_schema_error_that_says_why(make: object, words: str) -> None:

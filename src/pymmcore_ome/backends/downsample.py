@@ -26,6 +26,8 @@ NUMPY_FACTOR: Final = 30
 #: sums floats in their own precision.
 _BY_OPENCV: Final = ("uint8", "uint16", "int16")
 
+_OPENCV_DTYPES: Final = frozenset(map(np.dtype, _BY_OPENCV))
+
 Frame = NDArray[Any]
 
 
@@ -72,7 +74,7 @@ class Downsampler:
         if height % 2 or width % 2:
             edges = ((0, height % 2), (0, width % 2), (0, 0))[: frame.ndim]
             frame = np.pad(frame, edges, mode="edge")
-        by_opencv = opencv_mean() if frame.dtype.name in _BY_OPENCV else None
+        by_opencv = opencv_mean() if frame.dtype in _OPENCV_DTYPES else None
         return numpy_mean(frame) if by_opencv is None else by_opencv(frame)
 
 

@@ -47,12 +47,7 @@ class Contents:
         """Count the stored and the missing frames of a store."""
         table = TableCheck(dataset)
         marked = dataset.not_as_asked()
-        missing: Counter[str] = Counter()
-        first: dict[str, list[Index]] = {}
-        for image, index in table.missing():
-            missing[image] += 1
-            if missing[image] <= _MOST_SHOWN:
-                first.setdefault(image, []).append(index)
+        missing, first = table.missing_by_image(_MOST_SHOWN)
         return cls(
             dataset,
             table.stored,

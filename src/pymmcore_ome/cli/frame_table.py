@@ -78,7 +78,8 @@ def _more(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in metadata.items():
         if name == "property_values" and isinstance(value, list):
             for item in value:
-                yield f"{item.get('dev')}-{item.get('prop')}", item.get("val")
+                known = item if isinstance(item, dict) else {"prop": name, "val": item}
+                yield f"{known.get('dev')}-{known.get('prop')}", known.get("val")
         elif isinstance(value, (dict, list)):
             yield name, json.dumps(value, ensure_ascii=False)
         else:

@@ -112,7 +112,7 @@ class _Lines:
         try:
             # JSON may have tabs where YAML may not
             self._root = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError):
             self._root = None
 
     def of(self, where: tuple[str | int, ...]) -> int | None:

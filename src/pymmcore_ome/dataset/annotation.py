@@ -8,11 +8,12 @@ from typing import Any
 
 from pymmcore_ome.disk import StoreLock
 from pymmcore_ome.errors import StorePathError
-from pymmcore_ome.frames import PlaneMetadata, read_table
+from pymmcore_ome.frames import PlaneMetadata
 from pymmcore_ome.metadata import StoreState, documents_of
 
 from .dataset import Dataset, open_dataset
 from .put_document import put_document
+from .recovery import damage_of, refuse_links, sound_rows
 
 
 def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str, Any]) -> Dataset:
@@ -37,9 +38,11 @@ def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str,
     StoreExistsError
         When a program is still writing to the store.
     StorePathError
-        When the store was never closed; recover it first.
+        When the store was never closed (recover it first), or has a link inside.
     """
-    lock = StoreLock(open_dataset(path).location)
+    location = open_dataset(path).location
+    refuse_links(location)
+    lock = StoreLock(location)
     lock.acquire()
     try:
         dataset = open_dataset(path)
@@ -48,14 +51,15 @@ def annotate(path: str | os.PathLike[str], namespace: str, mapping: Mapping[str,
                 f"{dataset.path} was never closed. Run `pymmcore-ome recover`, then annotate it."
             )
         record = dataset.record.annotated(namespace, mapping)
-        location, layout = dataset.location, dataset.layout
-        shapes = [image.shape for image in dataset.images]
-        planes = PlaneMetadata(read_table(location.table))
-        pages = dataset.stored.pages(layout.images)
-        for document in documents_of(location).closed(
-            StoreState(layout, record, shapes, planes, pages)
-        ):
-            put_document(location, document)
+        with damage_of(dataset):
+            layout = dataset.layout
+            shapes = [image.shape for image in dataset.images]
+            planes = PlaneMetadata(sound_rows(location, layout, shapes))
+            pages = dataset.stored.pages(layout.images)
+            for document in documents_of(location).closed(
+                StoreState(layout, record, shapes, planes, pages)
+            ):
+                put_document(location, document)
     finally:
         lock.release()
     return open_dataset(path)

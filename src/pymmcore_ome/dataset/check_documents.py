@@ -1,7 +1,9 @@
 """Whether the documents of a store are valid and agree with its schema. It only reads.
 
-A store has its schema, so each document is made anew and compared with the one on disk, in what
-readers see: the `ome` attributes of a group, and all of an OME-XML but its planes.
+A store has its schema and its frame table, so each document is made anew and compared with the one
+on disk, in what readers see: the `ome` attributes of a group, and all of an OME-XML but its
+annotations. What viewers and users may change or add is not compared: contrast, annotations, keys
+of their own.
 """
 
 from __future__ import annotations
@@ -18,14 +20,34 @@ import numpy as np
 from pymmcore_ome.backends import TiffPages
 from pymmcore_ome.disk import read_description, read_json
 from pymmcore_ome.errors import NotAStoreError, PymmcoreOmeError
-from pymmcore_ome.metadata import XML_KEY, StoreState, documents_of, file_name
+from pymmcore_ome.frames import PlaneMetadata, json_bytes
+from pymmcore_ome.metadata import (
+    KEY,
+    XML_KEY,
+    StoreState,
+    documents_of,
+    file_name,
+    image_notes,
+)  # fmt: skip
 
 from .dataset import Dataset
 from .image import Image
+from .recovery import sound_rows
 
 _SHOWN: Final = 10
-#: The frame table lists the planes, and the store record is what all else is compared with.
-_NOT_COMPARED: Final = {"MetadataOnly", "OME", "Plane", "StructuredAnnotations", "TiffData"}
+#: The store record in the annotations is what all else is compared with.
+_NOT_COMPARED: Final = {"MetadataOnly", "OME", "StructuredAnnotations"}
+#: Written when the store is closed, or as frames arrive.
+_OF_FRAMES: Final = {"Plane", "TiffData"}
+_PIECE: Final = 1 << 16
+#: Keys that readers look for; any other that the store did not write means nothing to them.
+_READ: Final = {
+    "acquisition", "acquisitions", "bioformats2raw.layout", "color", "coordinateTransformations",
+    "field_count", "label", "multiscales", "name", "omero", "plate", "scale", "series",
+    "translation", "type", "unit", "well",
+}  # fmt: skip
+#: Contrast: derived from pixels, or set in a viewer.
+_CONTRAST: Final = ("active", "coefficient", "family", "inverted", "window")
 _XML_OF_FILE: Final = "ome.xml"
 
 
@@ -33,32 +55,47 @@ def document_problems(dataset: Dataset) -> Iterator[str]:
     """Yield every problem of the documents of either format."""
     if not dataset.images:
         return  # a store that grows, before its first frame
-    expected = _expected(dataset)
+    expected, ignored = _expected(dataset)
     if dataset.location.format == "ome-zarr":
-        yield from _zarr(dataset, expected)
-    elif dataset.location.is_folder:
+        yield from _zarr(dataset, expected, ignored)
+        return
+    yield from _first(_notes(dataset), "differences from the schema")
+    if dataset.location.is_folder:
         for image in dataset.images:
             name = file_name(image.layout)
-            yield from _tiff(dataset.path / name, [image], expected.get(name))
+            yield from _tiff(dataset.path / name, [image], expected.get(name), ignored)
     else:
-        yield from _tiff(dataset.path, dataset.images, expected.get(_XML_OF_FILE))
+        yield from _tiff(dataset.path, dataset.images, expected.get(_XML_OF_FILE), ignored)
 
 
-def _expected(dataset: Dataset) -> dict[str, bytes]:
-    """Return the documents as they would be written now; empty when that cannot be known."""
-    if dataset.status == "incomplete" and dataset.schema.grows:
-        return {}  # its images are described as they come
+def _expected(dataset: Dataset) -> tuple[dict[str, Iterable[bytes]], set[str]]:
+    """Return the documents as they would be written now, and the elements not to compare.
+
+    Without documents where they cannot be known; without planes where the frame table is not
+    that of the time when the planes were written.
+    """
+    is_open = dataset.status == "incomplete"
+    if is_open and dataset.schema.grows:
+        return {}, _NOT_COMPARED  # its images are described as they come
+    location, layout = dataset.location, dataset.layout
     try:
         shapes = [image.shape for image in dataset.images]
+        pages = dataset.stored.pages(layout.images)
     except PymmcoreOmeError:
-        return {}  # reported with its array
-    state = StoreState(dataset.layout, dataset.record, shapes)
-    documents = documents_of(dataset.location)
-    made = chain(documents.created(state), documents.closed(state))
-    return {key: b"".join(content) for key, content in made}
+        return {}, _NOT_COMPARED  # reported with its array
+    planes = None if is_open else PlaneMetadata(sound_rows(location, layout, shapes))
+    state = StoreState(layout, dataset.record, shapes, planes, pages)
+    documents = documents_of(location)
+    made = dict(chain(documents.created(state), documents.closed(state)))
+    if planes is None:
+        return made, _NOT_COMPARED | _OF_FRAMES
+    is_whole = planes.frames == dataset.record.frames.get("written")
+    return made, _NOT_COMPARED if is_whole else _NOT_COMPARED | {"Plane"}
 
 
-def _zarr(dataset: Dataset, expected: dict[str, bytes]) -> Iterator[str]:
+def _zarr(
+    dataset: Dataset, expected: dict[str, Iterable[bytes]], ignored: set[str]
+) -> Iterator[str]:
     import yaozarrs  # here, because opening a dataset does not need it
 
     try:
@@ -71,8 +108,8 @@ def _zarr(dataset: Dataset, expected: dict[str, bytes]) -> Iterator[str]:
         f"{key}: {difference}"
         for key, content in expected.items()
         if key.endswith("zarr.json") and (dataset.path / key).exists()
-        for difference in _differences(
-            _ome(read_json(dataset.path / key)), _ome(json.loads(content)), "ome", is_exact
+        for difference in _group_differences(
+            read_json(dataset.path / key), json.loads(b"".join(content)), is_exact
         )
     )
     yield from _first(groups, "differences from the schema")
@@ -83,18 +120,29 @@ def _zarr(dataset: Dataset, expected: dict[str, bytes]) -> Iterator[str]:
     except OSError as error:
         yield f"{XML_KEY} cannot be read: {error}"
         return
-    yield from _xml(XML_KEY, xml, len(dataset.images), expected.get(XML_KEY))
+    yield from _xml(XML_KEY, xml, len(dataset.images), expected.get(XML_KEY), ignored)
 
 
-def _ome(document: Any) -> Any:
+def _group_differences(found: Any, expected: Any, is_exact: bool) -> Iterator[str]:
+    yield from _differences(_attribute(found, "ome"), _attribute(expected, "ome"), "ome", is_exact)
+    own, wanted = (_attribute(one, KEY) for one in (found, expected))
+    if isinstance(wanted, dict) and "image" in wanted:
+        notes: Any = own.get("image") if isinstance(own, dict) else None
+        yield from _differences(notes, wanted["image"], f"{KEY}.image", is_exact)
+
+
+def _attribute(document: Any, key: str) -> Any:
     attributes = document.get("attributes") if isinstance(document, dict) else None
-    return attributes.get("ome") if isinstance(attributes, dict) else None
+    return attributes.get(key) if isinstance(attributes, dict) else None
 
 
 def _differences(found: Any, expected: Any, at: str, is_exact: bool) -> Iterator[str]:
     """Yield where a JSON value is not as expected; unless exact, levels of others may follow."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in {**expected, **found}:
+            is_added = key not in expected and key not in _READ
+            if is_added or (".channels." in at and key in _CONTRAST):
+                continue
             yield from _differences(found.get(key), expected.get(key), f"{at}.{key}", is_exact)
     elif isinstance(found, list) and isinstance(expected, list):
         if at.endswith(".datasets") and not is_exact:
@@ -116,9 +164,25 @@ def _first(problems: Iterable[str], what: str) -> Iterator[str]:
         yield f"{more} more {what}"
 
 
-def _tiff(path: Path, images: list[Image], expected: bytes | None) -> Iterator[str]:
+def _notes(dataset: Dataset) -> Iterator[str]:
+    """Yield where the notes on an image in the record of a TIFF are not those of the schema."""
+    images: Any = dataset.stored.store_record.get("images")
+    for image in dataset.images if isinstance(images, list) else ():
+        notes = images[image.layout.number : image.layout.number + 1]
+        found = notes[0] if notes and isinstance(notes[0], dict) else {}
+        expected = json.loads(json_bytes(image_notes(image.layout)))
+        for key, value in expected.items():
+            yield from _differences(
+                found.get(key), value, f"images.{image.layout.number}.{key}", True
+            )
+
+
+def _tiff(
+    path: Path, images: list[Image], expected: Iterable[bytes] | None, ignored: set[str]
+) -> Iterator[str]:
+    xml = read_description(path) or b""
     problems = [
-        *_xml(f"the OME-XML of {path.name}", read_description(path) or b"", len(images), expected),
+        *_xml(f"the OME-XML of {path.name}", xml, len(images), expected, ignored),
         *_pages(path),
     ]
     yield from problems
@@ -178,17 +242,25 @@ class _Element(NamedTuple):
     attributes: dict[str, str]
 
 
-def _xml(name: str, content: bytes, images: int, expected: bytes | None) -> Iterator[str]:
+def _xml(
+    name: str, content: bytes, images: int, expected: Iterable[bytes] | None, ignored: set[str]
+) -> Iterator[str]:
     try:
-        count, elements = _elements(content)
+        count = _image_count(content)
     except ExpatError as error:
         yield f"{name} cannot be read: {error}"
         return
     if count != images:
         yield f"{name} lists {count} images, the store has {images}"
     elif expected is not None:
-        different = _element_differences(elements, _elements(expected)[1])
-        yield from _first((f"{name}: {one}" for one in different), "differences from the schema")
+        pieces = (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
+        different = _element_differences(_elements(pieces, ignored), _elements(expected, ignored))
+        try:
+            yield from _first(
+                (f"{name}: {one}" for one in different), "differences from the schema"
+            )
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            yield f"{name} cannot be compared with the schema, which is damaged: {error}"
 
 
 def _element_differences(found: Iterable[_Element], expected: Iterable[_Element]) -> Iterator[str]:
@@ -197,6 +269,8 @@ def _element_differences(found: Iterable[_Element], expected: Iterable[_Element]
             names = ["nothing" if element is None else element.where for element in (one, other)]
             yield "found {}, expected {}".format(*names)
             return
+        if one.attributes == other.attributes:
+            continue
         for key in {**other.attributes, **one.attributes}:
             value, wanted = one.attributes.get(key), other.attributes.get(key)
             if value != wanted:
@@ -204,29 +278,59 @@ def _element_differences(found: Iterable[_Element], expected: Iterable[_Element]
                 yield f"{what} is {value!r:.80}, expected {wanted!r:.80}"
 
 
-def _elements(content: bytes) -> tuple[int, list[_Element]]:
-    """Return how many images an OME-XML has, and its elements; nothing of a million planes."""
+def _image_count(content: bytes) -> int:
+    """Return how many images an OME-XML has.
+
+    Raises
+    ------
+    xml.parsers.expat.ExpatError
+    """
+    parser = ParserCreate()
+    depth = images = 0
+
+    def begin(name: str, _: object) -> None:
+        nonlocal depth, images
+        images += depth == 1 and name.rpartition(":")[2] == "Image"
+        depth += 1
+
+    def end(_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.Parse(content, True)
+    return images
+
+
+def _elements(pieces: Iterable[bytes], ignored: set[str]) -> Iterator[_Element]:
+    """Yield the elements of an OME-XML as they are read: it may list a million planes."""
     parser = ParserCreate()
     path: list[str] = []
-    elements: list[_Element] = []
+    waiting: list[_Element] = []
     open_elements: list[_Element | None] = []
-    images = ignored = 0
+    counts = dict.fromkeys(_OF_FRAMES, 0)
+    annotations = 0
 
     def begin(name: str, attributes: dict[str, str]) -> None:
-        nonlocal images, ignored
+        nonlocal annotations
         name = name.rpartition(":")[2]
-        images += len(path) == 1 and name == "Image"
         path.append(attributes.get("ID") or name)
-        ignored += name == "StructuredAnnotations"
-        is_compared = not ignored and name not in _NOT_COMPARED
-        element = _Element(f"{name} {path[-1]}", attributes) if is_compared else None
+        annotations += name == "StructuredAnnotations"
+        element: _Element | None = None
+        if not annotations and name not in ignored:
+            where = f"{name} {path[-1]}"
+            if name in _OF_FRAMES:
+                counts[name] += 1
+                where = f"{name} {counts[name]} of {'nothing' if len(path) < 2 else path[-2]}"
+            element = _Element(where, attributes)
+            waiting.append(element)
+        if name == "Pixels":
+            counts.update(dict.fromkeys(_OF_FRAMES, 0))
         open_elements.append(element)
-        if element is not None:
-            elements.append(element)
 
     def end(name: str) -> None:
-        nonlocal ignored
-        ignored -= name.rpartition(":")[2] == "StructuredAnnotations"
+        nonlocal annotations
+        annotations -= name.rpartition(":")[2] == "StructuredAnnotations"
         path.pop()
         open_elements.pop()
 
@@ -237,5 +341,11 @@ def _elements(content: bytes) -> tuple[int, list[_Element]]:
 
     parser.StartElementHandler, parser.EndElementHandler = begin, end
     parser.CharacterDataHandler = text
-    parser.Parse(content, True)
-    return images, elements
+    for piece in pieces:
+        parser.Parse(piece, False)
+        is_open = bool(open_elements) and open_elements[-1] is not None
+        ready = waiting[:-1] if is_open else waiting  # more text may follow
+        yield from ready
+        del waiting[: len(ready)]
+    parser.Parse(b"", True)
+    yield from waiting

@@ -21,6 +21,7 @@ from .dataset import Dataset
 from .image import Image
 
 _SHOWN: Final = 3
+_MOST_WALKED: Final = 10**7  # planned frames: the walk of a longer plan would take minutes
 Index = tuple[int, ...]
 
 
@@ -152,20 +153,36 @@ class TableCheck:
             for path, listed in self._images.items():
                 yield from ((path, listed.index(number)) for number in listed.missing_numbers())
             return
-        flags: dict[str, bytearray] = {}
-        for path, listed in self._images.items():
-            is_stored = np.zeros(listed.plane_count, np.uint8)
-            is_stored[listed.numbers] = 1
-            flags[path] = bytearray(is_stored)
+        stored = {path: set(listed.numbers.tolist()) for path, listed in self._images.items()}
         for address in FrameRouter(self._layout):
-            if not flags[address.image][self._images[address.image].number(address.index)]:
+            if self._images[address.image].number(address.index) not in stored[address.image]:
                 yield address.image, address.index
+
+    def missing_by_image(self, shown: int) -> tuple[dict[str, int], dict[str, list[Index]]]:
+        """Return how many frames are missing, and the first few, by the path of their image.
+
+        The first in order of the plan; of a plan of more than 10 million frames, of storage.
+        """
+        counts: dict[str, int] = {}
+        first: dict[str, list[Index]] = {}
+        if self._is_full_plan() and (self.planned or 0) > _MOST_WALKED:
+            for path, listed in self._images.items():
+                if missing := listed.plane_count - len(listed.numbers):
+                    counts[path] = missing
+                    numbers = islice(listed.missing_numbers(), shown)
+                    first[path] = [listed.index(number) for number in numbers]
+            return counts, first
+        for path, index in self.missing():
+            counts[path] = counts.get(path, 0) + 1
+            if counts[path] <= shown:
+                first.setdefault(path, []).append(index)
+        return counts, first
 
     def missing_count(self) -> int:
         """Return the number of planned frames that the table does not list."""
         if self.planned is None:
             return 0
-        if self.planned == sum(listed.plane_count for listed in self._images.values()):
+        if self._is_full_plan():
             return self.planned - sum(self.stored.values())
         return sum(1 for _ in self.missing())
 
@@ -182,6 +199,10 @@ class TableCheck:
             f"{count} of {self.planned} planned frames are missing (they read as 0): "
             f"{', '.join(shown)}{more}"
         )
+
+    def _is_full_plan(self) -> bool:
+        """Whether every plane of every image was planned."""
+        return self.planned == sum(listed.plane_count for listed in self._images.values())
 
     def _has_all_planes(self) -> bool:
         return all(len(listed.numbers) == listed.plane_count for listed in self._images.values())

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -25,7 +26,7 @@ from pymmcore_ome.schema import ImageSchema, Position
 from .dataset import Dataset, open_dataset
 from .levels import frame_bytes, make_levels
 from .put_document import put_document
-from .torn_files import torn_files
+from .torn_files import set_aside, torn_files
 from .unconfirmed import confirm_proven
 
 logger = logging.getLogger("pymmcore-ome")
@@ -36,11 +37,11 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     """Write the closing documents of an unclosed store; its status becomes ``"recovered"``.
 
     Frames that are whole on disk and were not listed, because the disk was full, are listed where
-    their checksums prove them. Files that no reader can open, and that hold no listed frame, are
-    removed. Resolution levels that are not complete are made of up to 1 GiB of frames; of more,
-    the log shows the command. A complete store is not changed otherwise, so running this twice is
-    safe. Where a program died while it replaced a store (``overwrite=True``), the earlier store is
-    put back first.
+    their checksums prove them. Files that no reader can open, and that hold no listed frame, get
+    the suffix ``.torn``, so that their place reads as zeros. Resolution levels that are not
+    complete are made of up to 1 GiB of frames; of more, the log shows the command. A complete
+    store is not changed otherwise, so running this twice is safe. Where a program died while it
+    replaced a store (``overwrite=True``), the earlier store is put back first.
 
     Returns
     -------
@@ -63,30 +64,27 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
         with StoreLock(replaced).is_free():
             replaced.put_back()
     location = open_dataset(path).location
-    if (link := location.first_link()) is not None:
-        raise StorePathError(
-            f"{link} is a link, and nothing is written through links. Replace it with a copy of "
-            "what it points to."
-        )
+    refuse_links(location)
     lock = StoreLock(location)
     lock.acquire()
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
-        with _damage(dataset):
+        with damage_of(dataset):
             if dataset.status == "incomplete":
                 _finish(dataset, "recovered", "the program that wrote it ended without closing it")
             elif provisional(location.table).exists() and not location.table.exists():
                 _finish(dataset, dataset.status, dataset.record.reason)
             if dataset.status != "complete":
-                for file in torn_files(open_dataset(path)):
-                    file.unlink()
+                for file in list(torn_files(open_dataset(path))):
+                    set_aside(file)
         _finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
     finally:
         lock.release()
     return open_dataset(path)
 
 
-def _damage(dataset: Dataset) -> MapErrors:
+def damage_of(dataset: Dataset) -> MapErrors:
+    """Return what reports errors in damaged documents as errors of this package."""
     return MapErrors(
         lambda error: NotAStoreError(f"{dataset.path} is damaged: {error!r}."),
         ArithmeticError, LookupError, TypeError, ValueError,
@@ -109,7 +107,7 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         for image in layout.images
     ]
     if layout.schema.grows:
-        plans = grown_plans(layout, shapes, read_table(location.table))
+        plans = grown_plans(layout, shapes, sound_rows(location, layout, shapes))
         layout = layout_of(layout.schema.replace(images=plans or None), layout.named)
     record = replace(
         dataset.record,
@@ -120,7 +118,7 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
     )
-    planes = PlaneMetadata(read_table(location.table))
+    planes = PlaneMetadata(sound_rows(location, layout, shapes))
     state = StoreState(layout, record, shapes, planes, pages)
     documents = documents_of(location)
     if layout.schema.grows:
@@ -145,7 +143,7 @@ def _finish_levels(dataset: Dataset, *, keeps: bool) -> None:
             dataset.path,
         )
         return
-    with _damage(dataset):
+    with damage_of(dataset):
         make_levels(dataset, plan, keeps=keeps)
 
 
@@ -157,8 +155,40 @@ def _end_of_frames(dataset: Dataset) -> str:
     times = [row["delta_t_s"] for row in dataset.frames() if row.get("delta_t_s") is not None]
     ended = min(now, listed)
     if started is not None and times:
-        ended = min(ended, datetime.fromisoformat(started) + timedelta(seconds=max(times)))
+        with suppress(ValueError, OverflowError, TypeError):  # it, or a time, is damaged
+            last = datetime.fromisoformat(started) + timedelta(seconds=max(times))
+            ended = min(ended, last)
     return ended.isoformat(timespec="milliseconds")
+
+
+def refuse_links(location: StoreLocation) -> None:
+    """Raise `StorePathError` when a store that is to be changed has a link inside."""
+    if (link := location.first_link()) is not None:
+        raise StorePathError(
+            f"{link} is a link, and nothing is written through links. Replace it with a copy of "
+            "what it points to."
+        )
+
+
+def sound_rows(
+    location: StoreLocation, layout: Layout, shapes: Sequence[tuple[int, ...]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the frame table but for those outside their image, which `validate` names.
+
+    One damaged row must not keep all other frames from being described.
+    """
+    planes = {
+        image.path: (image.spec.frame_step, shape[: len(image.spec.frame_step)])
+        for image, shape in zip(layout.images, shapes, strict=True)
+    }
+    for row in read_table(location.table):
+        steps, sizes = planes.get(row["image"], ((), ()))
+        index = row["index"]
+        if len(index) == len(steps) and all(
+            0 <= at < size and not at % step
+            for at, size, step in zip(index, sizes, steps, strict=True)
+        ):
+            yield row
 
 
 @dataclass

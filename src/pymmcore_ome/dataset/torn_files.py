@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 
 from pymmcore_ome.backends import array_folder
@@ -37,6 +37,19 @@ def torn_files(dataset: Dataset) -> Iterator[Path]:
         for file, key in _files(array_folder(dataset.path, image.layout) / "c"):
             if key[:-2] not in keys and len(key) == image.ndim and not _can_be_read(image, key):
                 yield file
+
+
+def set_aside(file: Path) -> Path:
+    """Give a file a name by which no reader looks for it; return the new path.
+
+    It is not deleted: where the document of the array is damaged, no file can be read, and all may
+    be whole.
+    """
+    for number in count():
+        aside = file.with_name(f"{file.name}.torn{number or ''}")
+        if not os.path.lexists(aside):
+            return file.rename(aside)
+    raise AssertionError("not reached: count() does not end")
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, tuple[int, ...]]]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from pymmcore_ome.backends import array_folder, shard_problems
+from pymmcore_ome.disk import read_json
 from pymmcore_ome.errors import PymmcoreOmeError, StorePathError
 from pymmcore_ome.frames import read_table
 
@@ -35,14 +36,16 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
         dataset = open_dataset(path)
     except StorePathError as error:
         return [str(error)]
-    problems = [*document_problems(dataset), *_arrays(dataset), *level_problems(dataset)]
-    if problems:
+    problems = list(document_problems(dataset))
+    arrays = [*_arrays(dataset), *level_problems(dataset)]
+    if arrays:
         # the frame table cannot be judged against arrays that are wrong
         listed = sum(1 for _ in read_table(dataset.location.table))
-        return [*problems, *_ending(dataset, listed)]
+        return [*problems, *arrays, *_ending(dataset, listed)]
     table = TableCheck(dataset)
     missing = table.missing_problem()
     return [
+        *problems,
         *table.problems,
         *([] if missing is None else [missing]),
         *(_pixels(dataset) if pixels else ()),
@@ -57,7 +60,7 @@ def _pixels(dataset: Dataset) -> Iterator[str]:
         for file in torn_files(dataset):
             yield (
                 f"{file} cannot be read, and holds no frame of the frame table. Run "
-                "`pymmcore-ome recover` to remove it"
+                "`pymmcore-ome recover` to set it aside"
             )
 
 
@@ -79,9 +82,16 @@ def _arrays(dataset: Dataset) -> Iterator[str]:
             if axis.size is not None
         ):
             yield f"{where}: shape is {array.shape}, expected {image.layout.shape}"
+        if dataset.location.format == "ome-zarr":
+            folder = array_folder(dataset.path, image.layout)
+            if fill := (read_json(folder / "zarr.json") or {}).get("fill_value"):
+                yield f"{where}: fill_value is {fill!r:.80}, expected 0: holes would read as that"
         if dataset.record.backend == "native":
-            for problem in shard_problems(array_folder(dataset.path, image.layout)):
-                yield f"{where}: {problem}"
+            try:
+                for problem in shard_problems(array_folder(dataset.path, image.layout)):
+                    yield f"{where}: {problem}"
+            except PymmcoreOmeError as error:
+                yield f"{where}: {error}"
 
 
 def _ending(dataset: Dataset, listed: int) -> Iterator[str]:

@@ -55,7 +55,7 @@ def refused_settings(dataset: Dataset, rows: Iterable[Mapping[str, Any]]) -> lis
     for row in rows:
         image = images.get(row["image"])
         marks = row["metadata"][NOT_AS_ASKED]
-        for problem in [marks] if isinstance(marks, str) else map(str, marks):
+        for problem in map(str, marks if isinstance(marks, list) else [marks]):
             counts[problem] = counts.get(problem, 0) + 1
             names = first.setdefault(problem, [])
             if image is not None and len(names) < _SHOWN:

@@ -15,13 +15,15 @@ from pydantic_core import from_json
 
 from pymmcore_ome.disk import DiskReserve, is_disk_full
 
-from .plane_metadata import PlaneMetadata
+from .plane_metadata import PLANE_COLUMNS, PlaneMetadata
 from .record import FrameRecord
 
 _READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
 _READ_BACK: Final = 1 << 16
 _RESERVE_BYTES: Final = 1 << 20
-_MOST_PLANES: Final = 100_000  # 6 MB; beyond, they are read back at the end
+_MOST_PLANES: Final = 1_000_000  # 64 MB, which the end needs anyway; beyond, they are read back
+_INT: Final = {int}
+_NUMBER: Final = {int, float, type(None)}
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
@@ -162,9 +164,9 @@ def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[
     """Yield every whole record of a frame table, in the order in which the frames were written.
 
     ``arrival`` is the order in which the frames were acquired. Yields nothing if there is no
-    table. `index` is a tuple. A last line that was cut short by a crash is left out: its
-    frame was not acknowledged. Any other line that cannot be read is left out too, and its
-    number (from 1) added to `bad_lines`.
+    table. `index` is a tuple of int, `metadata` a dict. A last line that was cut short by a crash
+    is left out: its frame was not acknowledged. Any other line that cannot be read is left out
+    too, and its number (from 1) added to `bad_lines`.
     """
     if not path.exists():
         return
@@ -216,6 +218,17 @@ def _rows(lines: list[bytes], before: int, bad_lines: list[int] | None) -> Itera
 
 def _row(found: Any) -> dict[str, Any]:
     row: dict[str, Any] = found
-    row["index"] = tuple(row["index"])
-    hash(row["image"]), row["event_index"], int(row.get("arrival", 0))
+    row["index"] = index = tuple(row["index"])
+    if row.get("metadata") is None:
+        row["metadata"] = {}
+    if not (
+        type(row["image"]) is str
+        and type(event := row["event_index"]) is dict
+        and _INT.issuperset(map(type, event.values()))
+        and type(row["metadata"]) is dict
+        and type(row.get("arrival", 0)) is int
+        and _INT.issuperset(map(type, index))
+        and _NUMBER.issuperset(map(type, map(row.get, PLANE_COLUMNS)))
+    ):
+        raise TypeError("a value of another kind than a frame table has")
     return row

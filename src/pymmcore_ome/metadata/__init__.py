@@ -4,7 +4,7 @@ from pymmcore_ome.disk import StoreLocation
 
 from .axes import axis_origin, physical_unit, stage_coordinates
 from .display import channel_colors, pixel_range
-from .documents import Document, Documents, StoreState
+from .documents import Document, Documents, StoreState, image_notes
 from .store_record import KEY, XML_KEY, Status, StoreRecord, file_name, record_of_xml
 
 
@@ -32,6 +32,7 @@ __all__ = [
     "channel_colors",
     "documents_of",
     "file_name",
+    "image_notes",
     "physical_unit",
     "pixel_range",
     "record_of_xml",

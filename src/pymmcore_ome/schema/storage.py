@@ -16,6 +16,8 @@ from .position import Plate, Position
 
 #: A hundred times the fields of the largest plates; each takes a group and documents of its own.
 _MAX_IMAGES: Final = 1_000_000
+#: The pixels of an image are counted in 64 bits; no file system holds as many.
+_MAX_PIXELS: Final = 1 << 62
 
 
 class StorageSchema(Model):
@@ -113,6 +115,7 @@ class StorageSchema(Model):
         count = prod(dim.size or 1 for dim in self.dimensions if dim.makes_images)
         if count > _MAX_IMAGES:
             raise ValueError(f"{count} images are more than {_MAX_IMAGES}, the most in a store")
+        _check_pixels(self.dimensions)
 
     def _check_images(self) -> None:
         if self.images is None:
@@ -251,6 +254,7 @@ class ImageSchema(Model):
 
     @model_validator(mode="after")
     def _dimensions_are_axes(self) -> Self:
+        _check_pixels(self.dimensions)
         names = [dim.name for dim in self.dimensions]
         if len(set(names)) < len(names):
             raise ValueError(f"dimension names repeat: {names}")
@@ -260,3 +264,9 @@ class ImageSchema(Model):
             if dim.size is None:
                 raise ValueError(f"dimension {dim.name!r} of an image needs a size")
         return self
+
+
+def _check_pixels(dimensions: Iterable[Dimension]) -> None:
+    pixels = prod(dim.size or 1 for dim in dimensions)
+    if pixels > _MAX_PIXELS:
+        raise ValueError(f"{pixels} pixels are more than {_MAX_PIXELS}, the most in a store")

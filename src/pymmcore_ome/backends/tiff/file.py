@@ -442,9 +442,12 @@ def describe_existing(path: Path, pieces: Iterable[bytes]) -> None:
         form = TiffForm(big=file.read(4) == b"II+\0")
         file.seek(form.first_page_at)
         page_at = int.from_bytes(file.read(form.offset.itemsize), "little")
+        size = os.fstat(file.fileno()).st_size
+        if page_at >= size:
+            raise ValueError(f"{path} has its first page at {page_at} of {size} bytes")
         file.seek(page_at)
         count = int.from_bytes(file.read(form.count.itemsize), "little")
-        if count * form.entry.itemsize > os.fstat(file.fileno()).st_size:
+        if count * form.entry.itemsize > size:
             raise ValueError(f"{path} has a page with {count} tags")
         tags = np.frombuffer(file.read(count * form.entry.itemsize), form.entry)
         found = np.flatnonzero(tags["code"] == IMAGE_DESCRIPTION)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pymmcore_ome.backends.compression import zarr_codecs
 from pymmcore_ome.disk import make_folder, write_plainly, write_whole
+from pymmcore_ome.errors import MapErrors, NotAStoreError
 from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ArraySpec, ImageLayout
 
@@ -183,6 +184,16 @@ def _shard_count(document: Mapping[str, Any]) -> tuple[int, bool] | None:
     return count, configuration["index_location"] == "end"
 
 
+def _read_document(path: Path) -> tuple[dict[str, Any], tuple[int, bool] | None]:
+    damage = MapErrors(
+        lambda error: NotAStoreError(f"{path} is not a Zarr array document: {error!r}."),
+        ArithmeticError, FileNotFoundError, LookupError, RecursionError, TypeError, ValueError,
+    )  # fmt: skip
+    with damage:
+        document = json.loads(path.read_bytes())
+        return document, _shard_count(document)
+
+
 def finish_array(folder: Path) -> None:
     """End the shards of an array whose writer died, and let its document name their end.
 
@@ -190,14 +201,15 @@ def finish_array(folder: Path) -> None:
 
     Raises
     ------
+    NotAStoreError
+        When the array document is damaged.
     OSError
         When the disk refuses; the array reads as before.
     """
     for part in folder.rglob("*.part"):
         part.unlink()  # of a file that nobody came to see
     path = folder / "zarr.json"
-    document = json.loads(path.read_bytes())
-    shards = _shard_count(document)
+    document, shards = _read_document(path)
     if shards is None or shards[1]:
         return
     for file in _chunk_files(folder):
@@ -207,8 +219,14 @@ def finish_array(folder: Path) -> None:
 
 
 def shard_problems(folder: Path) -> Iterator[str]:
-    """Yield what is wrong with the shards of an array that `Shard` wrote. It reads no pixel."""
-    shards = _shard_count(json.loads((folder / "zarr.json").read_bytes()))
+    """Yield what is wrong with the shards of an array that `Shard` wrote. It reads no pixel.
+
+    Raises
+    ------
+    NotAStoreError
+        When the array document is damaged.
+    """
+    _, shards = _read_document(folder / "zarr.json")
     if shards is None:
         return
     count, at_end = shards

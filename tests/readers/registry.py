@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from . import bioformats
+from . import bioformats, node
 
 #: Set where every reader must be there: what would be skipped then fails.
 ALL = "PYMMCORE_OME_ALL_READERS"
@@ -36,6 +36,8 @@ class Reader:
         What it is known not to do with a data set, and why.
     note : str
         How it is used.
+    is_of_node : bool
+        It is a package of npm.
     """
 
     name: str
@@ -45,10 +47,13 @@ class Reader:
     tells: tuple[str, ...]
     note: str
     limits: Mapping[str, str] = field(default_factory=dict)
+    is_of_node: bool = False
 
     def load(self) -> ModuleType:
         """Return its adapter; skip the test (fail it in CI) where the reader is not installed."""
-        if self.package:
+        if self.is_of_node:
+            need(node.is_here(self.name), self.name, node.HOW)
+        elif self.package:
             need(find_spec(self.package) is not None, self.name, EXTRA)
         else:
             need(bioformats.is_here(), self.name, bioformats.HOW)
@@ -75,6 +80,11 @@ READERS = (
     Reader(
         "tensorstore", "ome-zarr", "tensorstore", "tensorstore", ("axes",),
         "Opens each array by its path; does not read OME metadata.",
+    ),
+    Reader(
+        "zarrita", "ome-zarr", "zarrita", "", ("axes",),
+        "Opens each array by its path, in the viewers of the browser (vizarr, Viv); does not read "
+        "OME metadata.", is_of_node=True,
     ),
     Reader(
         "ngff-zarr", "ome-zarr", "ngff_zarr", "ngff_zarr",

@@ -19,7 +19,7 @@ from conftest import HANG_S
 from helpers import wait_until
 from level_reference import reference_levels
 from pymmcore_ome import Dimension, ImageSchema, Plate, Position, StorageSchema, errors
-from pymmcore_ome.backends import LevelWriter
+from pymmcore_ome.backends import LevelWriter, ZarrBackend
 from pymmcore_ome.backends.tiff.levels import TiffLevels
 from pymmcore_ome.backends.zarr.levels import ZarrLevels
 
@@ -326,6 +326,31 @@ def test_auto_levels_follow_the_size_of_each_camera(tmp_path: Path, way: str) ->
     assert shapes == [[(100, 200)], [(300, 1030), (150, 515), (75, 258), (38, 129)]]
 
 
+def test_levels_need_no_code_of_a_backend_of_ones_own(tmp_path: Path) -> None:
+    class Plain(ZarrBackend):
+        name = "plain"
+
+        def open_array(self, image: Any) -> Any:
+            return zarr.open_array(self.folder(image), mode="r+")
+
+        def write(self, image: int, start: tuple[int, ...], block: NDArray[Any]) -> None:
+            stop = [first + size for first, size in zip(start, block.shape, strict=True)]
+            self.array(image)[tuple(map(slice, start, stop))] = block
+
+        def grow(self, image: int, shape: tuple[int, ...]) -> bool:
+            raise NotImplementedError
+
+    path = tmp_path / "a.ome.zarr"
+    dims = [Dimension(name="t", size=3), *plane(37, 50)]
+    frames = {(0, (t,)): frame_of(t, (37, 50)) for t in range(3)}
+    with po.open_stream(
+        path, StorageSchema(dimensions=dims, dtype="uint16"), backend=Plain, levels=3
+    ) as stream:
+        for frame in frames.values():
+            stream.append(frame)
+    check(path, frames, 3)
+
+
 # -- refusals
 
 
@@ -446,6 +471,19 @@ def test_an_error_of_levels_leaves_the_frames_and_says_what_to_do(
     assert "pymmcore-ome levels" in problem
     po.build_levels(path, levels=3)
     check(path, frames, 3)
+
+
+def test_levels_that_take_long_to_close_are_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pymmcore_ome.stream.levels._LOG_EVERY_S", 0.0)
+    dims = [Dimension(name="t", size=9), *plane(64, 64)]
+    schema = StorageSchema(dimensions=dims, dtype="uint16")
+    with po.open_stream(tmp_path / "a.ome.zarr", schema, levels=3, buffer_bytes=1) as stream:
+        for t in range(9):
+            stream.append(frame_of(t, (64, 64)))
+    assert "Still making resolution levels from disk" in caplog.text
+    assert "all frames are stored" in caplog.text
 
 
 # -- views

@@ -58,13 +58,13 @@ def recover(path: PathArgument, as_json: AsJson = False) -> None:
     from pymmcore_ome import dataset
 
     try:
-        before: str | None = dataset.open_dataset(path).status
+        before: dataset.Dataset | None = dataset.open_dataset(path)
     except NotAStoreError:
         before = None  # an earlier store may be put back
-    dataset.recover(path)
+    after = dataset.recover(path)
     show_store(path, as_json)
-    if before not in ("incomplete", None) and not as_json:
-        out.print(f"Nothing to recover: the store is {before}.")
+    if before is not None and before.record == after.record and not as_json:
+        out.print(f"Nothing to recover: the store is {before.status}.")
 
 
 def levels(

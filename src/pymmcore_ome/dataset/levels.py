@@ -192,6 +192,11 @@ def _level_folders(dataset: Dataset) -> Iterator[Path]:
                 yield folder
 
 
+def _has_files(folder: Path) -> bool:
+    """Whether a folder holds anything but folders and what is half written."""
+    return any(file.is_file() and file.suffix != ".part" for file in folder.rglob("*"))
+
+
 def _check_folders(dataset: Dataset, folders: Sequence[Path], *, overwrite: bool) -> None:
     """Refuse to delete what is not a level."""
     is_ours = overwrite or dataset.record.levels is not None
@@ -200,6 +205,8 @@ def _check_folders(dataset: Dataset, folders: Sequence[Path], *, overwrite: bool
             kind = json.loads((folder / "zarr.json").read_bytes())["node_type"]
         except (OSError, ValueError, LookupError, TypeError):
             kind = None
+        if kind is None and dataset.record.levels is not None and not _has_files(folder):
+            continue  # a full disk had no room for the document of a level
         if kind != "array" or not is_ours:
             what = f"{folder} exists, and is not known as a resolution level. Move it elsewhere"
             if kind != "array":

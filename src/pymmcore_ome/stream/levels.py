@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -29,6 +29,7 @@ from .progress import Summary
 
 logger = logging.getLogger("pymmcore-ome")
 _BATCH_BYTES: Final = 4 << 20
+_LOG_EVERY_S: Final = 5.0
 
 FrameKey = tuple[int, tuple[int, ...]]  # image number, index
 
@@ -145,10 +146,25 @@ class LevelMaker(threading.Thread):
         if self.failure is not None:
             raise self.failure
         self._put_off.sort()
-        write_levels_from_disk(self.levels, reader, self._put_off)
+        write_levels_from_disk(self.levels, reader, self._logged(self._put_off))
         self._put_off.clear()
         self._is_complete = True
         self.levels.finish(shapes)
+
+    @staticmethod
+    def _logged(frames: Sequence[FrameKey]) -> Iterator[FrameKey]:
+        """Yield frames; log the progress, because closing a store may take long."""
+        logged_at = time.monotonic()
+        for number, frame in enumerate(frames):
+            if time.monotonic() - logged_at >= _LOG_EVERY_S:
+                logged_at = time.monotonic()
+                logger.warning(
+                    "Still making resolution levels from disk: %d of %d frames; all frames are "
+                    "stored",
+                    number,
+                    len(frames),
+                )
+            yield frame
 
     @property
     def _is_crowded(self) -> bool:

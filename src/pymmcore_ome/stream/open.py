@@ -80,7 +80,7 @@ def open_planned(
         )
 
     with MapErrors(not_made):
-        store = Store.create(
+        making = Store.made(
             plan.place,
             plan.layout,
             plan.backend(),
@@ -88,4 +88,5 @@ def open_planned(
             overwrite=options.overwrite,
             acquisition=acquisition or {},
         )
-    return Stream(store, options)
+        with making as store:
+            return Stream(store, options)

@@ -63,7 +63,7 @@ def _claimed(path: Path) -> Iterator[None]:
 
 @dataclass
 class Store:
-    """One store that is being written. Made whole by `create`, ended by `finish`."""
+    """One store that is being written. Made whole by `made`, ended by `finish`."""
 
     place: StoreLocation
     layout: Layout
@@ -79,7 +79,8 @@ class Store:
     _undocumented: list[ImageLayout] = field(default_factory=list)
 
     @classmethod
-    def create(
+    @contextmanager
+    def made(
         cls,
         place: StoreLocation,
         layout: Layout,
@@ -88,8 +89,10 @@ class Store:
         *,
         overwrite: bool,
         acquisition: Mapping[str, Any],
-    ) -> Store:
-        """Make the store with all its arrays and documents, without pixels.
+    ) -> Iterator[Store]:
+        """Make the store with all its arrays and documents, without pixels; keep it on success.
+
+        When the block raises, nothing is left behind, and an earlier store is there again.
 
         Raises
         ------
@@ -106,6 +109,7 @@ class Store:
             acquisition=acquisition,
         ).with_levels(options.levels, is_complete=False)
         documents, lock = documents_of(place), StoreLock(place)
+        table: FrameTableWriter | None = None
         with _claimed(place.path), lock.is_free(), place.made_free(overwrite):
             try:
                 lock.acquire()
@@ -124,11 +128,13 @@ class Store:
                 if options.outlasts_power:
                     sync_folder(str(place.table.parent))
                     sync_folder(str(place.path.parent))
+                yield cls(place, layout, backend, table, record, documents, lock, levels=levels)
             except BaseException:
                 backend.close()  # an open file cannot be removed everywhere
+                if table is not None:
+                    table.close()
                 lock.release()
                 raise
-        return cls(place, layout, backend, table, record, documents, lock, levels=levels)
 
     @property
     def path(self) -> Path:
@@ -221,9 +227,10 @@ class Store:
             at_last.callback(self.table.close)
             if self.backend.is_sequential:
                 self.proven = frozenset()  # until all frames are known to be on disk
-            self._check_in_place()  # finishing may write anew what was deleted
+            self.check_written()  # finishing may write anew what was deleted
             self.backend.finish()
-            self._check_in_place()
+            self.check_written()
+            self.backend.close()  # where a network disk reports what it could not write
             is_certain = not self.backend.is_sequential or summary.status != "failed"
             if is_certain:
                 self.table.confirm()
@@ -305,8 +312,13 @@ class Store:
                 "Open the store at its new path with open_dataset."
             )
 
-    def _check_in_place(self) -> None:
-        """Raise when the store was deleted or replaced while it was written."""
+    def check_written(self) -> None:
+        """Raise when the store was deleted, moved or replaced while it was written; cheap enough.
+
+        Raises
+        ------
+        FileNotFoundError
+        """
         if not self.table.is_in_place or not self.backend.is_in_place():
             raise FileNotFoundError(
                 "it was deleted, moved or replaced while it was written, and frames are lost"

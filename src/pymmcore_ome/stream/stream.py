@@ -10,8 +10,10 @@ import atexit
 import concurrent.futures.thread  # noqa: F401  # registers its own end first, ours goes before it
 import logging
 import os
+import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
@@ -81,8 +83,15 @@ class Stream:
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._summary: Summary | None = None
+        self._ending: tuple[Status, str | None] | None = None
         self._began = time.monotonic()
-        self._writer.start()
+        try:
+            self._writer.start()
+        except BaseException:  # no more threads, which the one of the levels would wait for
+            self._ending = "failed", None
+            if self._levels is not None:
+                self._levels.end()
+            raise
         close_at_exit(self)
 
     def _level_maker(self) -> LevelMaker | None:
@@ -297,7 +306,10 @@ class Stream:
         if status not in _ENDINGS:
             raise OptionError(f"status must be one of {', '.join(_ENDINGS)}, got {status!r:.80}.")
         with self._closing:
+            if self._ending is None:  # an interrupted close() keeps how the run ended
+                self._ending = status, reason
             if self._summary is None:
+                status, reason = self._ending
                 with self._lock:
                     self._buffer.end()
                 self._wait()
@@ -313,6 +325,19 @@ class Stream:
             if self._life.failure is not None:
                 raise self._refusal()
             return self._summary
+
+    def __del__(self) -> None:
+        if getattr(self, "_ending", True) is not None or sys.is_finalizing():
+            return
+        path = self._store.path
+        warnings.warn(f"The stream to {path} was not closed", ResourceWarning, stacklevel=1)
+        logger.warning("The stream to %s was not closed. It is closed now, as canceled.", path)
+        # by a thread, because this may run in any, the writer's included
+        threading.Thread(
+            target=_close_abandoned,
+            args=(self, "the stream was not closed, and its program let go of it"),
+            name="pymmcore-ome close",
+        ).start()
 
     def __enter__(self) -> Self:
         return self
@@ -437,10 +462,14 @@ def forget(stream: Any) -> None:
 
 def _close_all() -> None:
     for stream in list(_open_streams):
-        try:
-            stream.close(status="canceled", reason="the program ended without closing the stream")
-        except WriteError as error:
-            logger.error("%s", error)
+        _close_abandoned(stream, "the program ended without closing the stream")
+
+
+def _close_abandoned(stream: Stream, reason: str) -> None:
+    try:
+        stream.close(status="canceled", reason=reason)
+    except WriteError as error:
+        logger.error("%s", error)
 
 
 # Earlier than atexit, if possible: by then the thread pools of zarr-python and of ours accept no

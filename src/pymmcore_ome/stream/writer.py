@@ -29,6 +29,7 @@ from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
 _FLUSH_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 2.0  # whether the store is still there
 _SOON_S: Final = 0.02
 _FIRST_BATCH_BYTES: Final = 4 << 20
 _THREAD_BYTES: Final = 1 << 20  # that are worth another thread for their checksums
@@ -86,7 +87,7 @@ class Writer(threading.Thread):
         self._whole: set[ChunkKey | None] = set()  # chunks that a block in flight covers
         self._batch_bytes = _FIRST_BATCH_BYTES
         self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
-        self._flushed_at = self._checked_at = time.monotonic()
+        self._flushed_at = self._checked_at = self._looked_at = time.monotonic()
         self._checksum_thread = ThreadPoolExecutor(1, "pymmcore-ome checksums")
         self._ended = threading.Event()
 
@@ -311,6 +312,10 @@ class Writer(threading.Thread):
         if now - self._checked_at >= self._options.checkpoint_s:
             self._checkpoint()
             self._checked_at = now
+        if now - self._looked_at >= _LOOK_EVERY_S:
+            with MapErrors(self._gone):
+                self._store.check_written()
+            self._looked_at = now
 
     def _checkpoint(self) -> None:
         """Make what is in the frame table outlast what the stream was asked to outlast."""
@@ -330,6 +335,12 @@ class Writer(threading.Thread):
 
     def _mapped_errors(self, block: Block) -> MapErrors:
         return MapErrors(lambda error: self._failure(block.frames, error))
+
+    def _gone(self, error: Exception) -> WriteError:
+        return WriteError(
+            f"{self._store.path} cannot be written any more: {error}. Leave a store where it is "
+            "while it is written, and run again."
+        )
 
     def _failure(self, frames: Sequence[QueuedFrame], cause: BaseException) -> WriteError:
         """Return the error of frames that could not be written."""

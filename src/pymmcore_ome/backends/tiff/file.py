@@ -167,6 +167,7 @@ class TiffFile:
             for piece in pieces:
                 self._file.append_bytes(piece)
             self._file.append_bytes(b"\0")
+            self._file.close()  # where a network disk reports what it could not write
             tag = np.zeros(1, self._form.entry)
             tag[0] = (IMAGE_DESCRIPTION, 2, self._file.end - at, at)
             self._file.patch([(self._description_at, tag.tobytes())])

@@ -71,7 +71,7 @@ def _windows(data: DataSet, count: int) -> list[tuple[float, float]]:
     for channel in range(count):
         events = enumerate(data.events)
         pixels = [data.frame(n).ravel() for n, event in events if event.get("c", 0) == channel]
-        low, high = np.percentile(np.concatenate(pixels), (0.1, 99.9), method="closest_observation")
+        low, high = np.percentile(np.concatenate(pixels), (0.1, 99.9), method="nearest")
         found.append((float(low), float(high)))
     return found
 

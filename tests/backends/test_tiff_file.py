@@ -17,7 +17,9 @@ import pymmcore_ome as po
 from helpers import wait_until
 from pymmcore_ome import Dimension, StorageSchema, errors
 from pymmcore_ome.backends import pixel_file
+from pymmcore_ome.backends.tiff import backend as tiff_backend
 from pymmcore_ome.backends.tiff import format as format_
+from pymmcore_ome.backends.tiff.format import TiffForm
 from pymmcore_ome.testing import encoded_frame
 from pymmcore_ome.testing.backend_contract import loops
 
@@ -175,6 +177,35 @@ def test_classic_tiff_that_would_pass_its_limit_is_refused_at_open(tmp_path: Pat
         with pytest.raises(errors.OptionError, match="4 GiB"):
             po.open_stream(tmp_path / "a.ome.tiff", schema, bigtiff=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("side", [1, 16])
+def test_classic_tiff_has_room_for_its_planes_up_to_its_end(
+    tmp_path: Path, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, made = 1 << 18, TiffForm.__init__
+
+    def small(form: TiffForm, big: bool) -> None:
+        made(form, big)
+        form.limit = limit
+
+    monkeypatch.setattr(TiffForm, "__init__", small)
+    monkeypatch.setattr(tiff_backend, "_CLASSIC_LIMIT", limit - (1 << 14))
+    facts = dict.fromkeys(("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um"), -1 / 3 * 1e-5)
+
+    def opened(count: int) -> Any:
+        dims = [("t", count), ("c", 1), ("z", 1), ("y", side), ("x", side)]
+        schema = StorageSchema(
+            dimensions=[Dimension(name=name, size=size) for name, size in dims], dtype="uint16"
+        )
+        return po.open_stream(tmp_path / "a.ome.tiff", schema, bigtiff=False)
+
+    with pytest.raises(errors.OptionError, match="4 GiB"):
+        opened(limit // (640 + 2 * side * side))
+    with opened((limit - (1 << 14)) // (640 + 2 * side * side)) as stream:
+        for _ in range(stream.progress.frames_planned):
+            stream.append(np.ones((side, side), "uint16"), metadata=facts)
+    assert po.validate(tmp_path / "a.ome.tiff", pixels=True) == []
 
 
 @pytest.mark.parametrize(

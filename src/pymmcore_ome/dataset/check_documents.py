@@ -194,10 +194,10 @@ def _pages(path: Path) -> Iterator[str]:
     pages = TiffPages(path)
     try:
         with path.open("rb") as file:
-            size = path.stat().st_size
-            outside = sum(
-                int(np.count_nonzero(spans.at + spans.nbytes > size)) for spans in pages.spans(file)
-            )
+            outside = 0
+            for spans in pages.spans(file):
+                size = path.stat().st_size  # a writer may be adding pixels
+                outside += int(np.count_nonzero(spans.at + spans.nbytes > size))
     except (OSError, ValueError, NotAStoreError) as error:
         yield f"the pages of {path.name} cannot be read: {error}"
         return

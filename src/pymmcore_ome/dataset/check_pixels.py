@@ -15,11 +15,14 @@ from .image import Image
 _SHOWN: Final = 10
 
 
-def pixel_problems(dataset: Dataset) -> Iterator[str]:
-    """Yield every frame of the frame table whose pixels do not match its checksum."""
+def pixel_problems(dataset: Dataset, end: int | None = None) -> Iterator[str]:
+    """Yield every frame of the frame table whose pixels do not match its checksum.
+
+    `end`: the bytes of the table to read.
+    """
     images = {image.path: image for image in dataset.images}
     wrong = unchecked = 0
-    for row in read_table(dataset.location.table):
+    for row in read_table(dataset.location.table, end=end):
         image = images.get(row["image"])
         if image is None or "checksum" not in row:
             unchecked += 1

@@ -94,6 +94,12 @@ class _Listed:
 class TableCheck:
     """Reads the frame table of a dataset; it does not look at pixels.
 
+    Parameters
+    ----------
+    dataset : Dataset
+    end : int, optional
+        Bytes of the table to read; a writer may be adding frames.
+
     Attributes
     ----------
     row_count : int
@@ -104,14 +110,14 @@ class TableCheck:
         Rows that cannot be read, that are not of this store, or that several frames share.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, end: int | None = None) -> None:
         self._layout = dataset.layout
         self._images = {image.path: _Listed(image) for image in dataset.images}
         self.planned = dataset.layout.frame_count
         self.row_count = 0
         bad_lines: list[int] = []
         misplaced = []
-        for row in read_table(dataset.location.table, bad_lines):
+        for row in read_table(dataset.location.table, bad_lines, end=end):
             self.row_count += 1
             listed = self._images.get(row["image"])
             if listed is None:

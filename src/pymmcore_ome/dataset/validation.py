@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pymmcore_ome.backends import array_folder, shard_problems
 from pymmcore_ome.disk import read_json
@@ -36,26 +37,47 @@ def validate(path: str | os.PathLike[str], *, pixels: bool = False) -> list[str]
         dataset = open_dataset(path)
     except StorePathError as error:
         return [str(error)]
+    problems = _problems(dataset, pixels)
+    if problems and dataset.status == "incomplete":
+        with suppress(StorePathError):
+            if open_dataset(path).status != "incomplete":
+                return validate(path, pixels=pixels)  # its stream was closed in the meantime
+    return problems
+
+
+def _problems(dataset: Dataset, pixels: bool) -> list[str]:
+    end = _table_end(dataset)
     problems = list(document_problems(dataset))
     arrays = [*_arrays(dataset), *level_problems(dataset)]
     if arrays:
         # the frame table cannot be judged against arrays that are wrong
-        listed = sum(1 for _ in read_table(dataset.location.table))
+        listed = sum(1 for _ in read_table(dataset.location.table, end=end))
         return [*problems, *arrays, *_ending(dataset, listed)]
-    table = TableCheck(dataset)
+    table = TableCheck(dataset, end)
     missing = table.missing_problem()
     return [
         *problems,
         *table.problems,
         *([] if missing is None else [missing]),
-        *(_pixels(dataset) if pixels else ()),
+        *(_pixels(dataset, end) if pixels else ()),
         *(level_pixel_problems(dataset) if pixels else ()),
         *_ending(dataset, table.row_count),
     ]
 
 
-def _pixels(dataset: Dataset) -> Iterator[str]:
-    yield from pixel_problems(dataset)
+def _table_end(dataset: Dataset) -> int | None:
+    """Return the bytes of the frame table of a store that may be being written.
+
+    The arrays as they are opened next may lack the frames that its writer adds from now on.
+    """
+    table = dataset.location.table
+    if dataset.status != "incomplete" or not table.exists():
+        return None
+    return table.stat().st_size
+
+
+def _pixels(dataset: Dataset, end: int | None) -> Iterator[str]:
+    yield from pixel_problems(dataset, end)
     if dataset.status != "incomplete":  # a program may be writing them
         for file in torn_files(dataset):
             yield (

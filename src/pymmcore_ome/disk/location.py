@@ -340,7 +340,11 @@ def _first_link(folder: Path) -> Path | None:
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
-            tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)  # on Windows
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # a writer's temporary file
+                continue
+            tag = getattr(status, "st_reparse_tag", 0)  # on Windows
             if entry.is_symlink() or tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1):
                 return path
             if entry.is_dir(follow_symlinks=False) and (link := _first_link(path)) is not None:

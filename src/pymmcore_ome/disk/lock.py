@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pymmcore_ome.errors import StoreExistsError
@@ -91,10 +92,13 @@ class StoreLock:
     def is_free(self) -> Iterator[None]:
         """Begin the block only when no other writer holds the lock; it is not held within.
 
+        Nor may a writer hold that of a store of the other kind, a file or a folder, at the path.
+
         Raises
         ------
         StoreExistsError
         """
-        if self.is_held():
+        kinds = (replace(self._location, is_folder=kind) for kind in (True, False))
+        if any(StoreLock(kind).is_held() for kind in kinds):
             raise self._held()
         yield

@@ -160,20 +160,27 @@ def provisional(path: Path) -> Path:
     return path.with_name(f"{path.name}.unconfirmed")
 
 
-def read_table(path: Path, bad_lines: list[int] | None = None) -> Iterator[dict[str, Any]]:
+def read_table(
+    path: Path, bad_lines: list[int] | None = None, *, end: int | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield every whole record of a frame table, in the order in which the frames were written.
 
     ``arrival`` is the order in which the frames were acquired. Yields nothing if there is no
     table. `index` is a tuple of int, `metadata` a dict. A last line that was cut short by a crash
     is left out: its frame was not acknowledged. Any other line that cannot be read is left out
-    too, and its number (from 1) added to `bad_lines`.
+    too, and its number (from 1) added to `bad_lines`. With `end`, nothing beyond that many bytes
+    is read: a writer may add frames.
     """
     if not path.exists():
         return
-    number = 0
+    number, at = 0, 0
     with path.open("rb") as file:
-        while lines := file.readlines(_READ_AT_ONCE):
-            if not lines[-1].endswith(b"\n"):
+        while (end is None or at < end) and (lines := file.readlines(_READ_AT_ONCE)):
+            at += sum(map(len, lines))
+            while lines and end is not None and at > end:
+                at -= len(lines.pop())
+                end = min(end, at)  # the next line is not read either
+            if lines and not lines[-1].endswith(b"\n"):
                 lines.pop()
             yield from _rows(lines, number, bad_lines)
             number += len(lines)

@@ -24,7 +24,14 @@ from pymmcore_ome.disk import StoreLocation, StoreLock, sync_folder
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
 from pymmcore_ome.frames import FrameTableWriter, read_table
 from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
-from pymmcore_ome.metadata import Document, Documents, StoreRecord, StoreState, documents_of
+from pymmcore_ome.metadata import (
+    ContrastSampler,
+    Document,
+    Documents,
+    StoreRecord,
+    StoreState,
+    documents_of,
+)
 from pymmcore_ome.schema import StorageSchema
 
 from .levels import LevelMaker
@@ -202,6 +209,7 @@ class Store:
         shapes: Sequence[tuple[int, ...]],
         growing: GrowingRouter | None,
         levels: LevelMaker | None = None,
+        contrast: ContrastSampler | None = None,
     ) -> None:
         """Finish pixels and frame table, and write the documents with the final status.
 
@@ -234,8 +242,10 @@ class Store:
                 self.layout = layout_of(final_schema, self.layout.named)
                 self.record = replace(self.record, schema=_plain(final_schema))
                 self._put(self.documents.grown(self._state(shapes), self.layout.images))
+            windows = {} if contrast is None else contrast.windows(self.layout.specs)
             self.record = replace(
                 self.record,
+                contrast=windows,
                 status=summary.status,
                 reason=summary.reason,
                 ended=_now(),

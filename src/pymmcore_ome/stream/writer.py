@@ -18,6 +18,7 @@ from pymmcore_ome.backends import FrameWrite, PartialWriteError, WriteFuture
 from pymmcore_ome.disk import advice_on_write
 from pymmcore_ome.errors import MapErrors, WriteError
 from pymmcore_ome.frames import frame_checksum
+from pymmcore_ome.metadata import ContrastSampler
 
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame
 from .chunks import Block, ChunkAssembler, ChunkKey
@@ -45,6 +46,8 @@ class Writer(threading.Thread):
     ----------
     shapes : list of tuple of int
         The present shape of every image's array.
+    contrast : ContrastSampler
+        What has passed so far; read it once the thread has ended.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Writer(threading.Thread):
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
         self._levels = levels
+        self.contrast = ContrastSampler(grows=store.layout.schema.grows)
         self._committer = FrameCommitter(store, options)
         self.shapes = [image.shape for image in store.layout.images]
         self._images = store.layout.images
@@ -264,6 +268,8 @@ class Writer(threading.Thread):
         Returns whether their arrays, and bytes, are held until their levels are made.
         """
         nbytes = sum([queued.nbytes for queued in frames])
+        for queued in frames:  # before their arrays are given away
+            self.contrast.add(self._images[queued.image_number].spec, queued.index, queued.frame)
         is_held = self._levels is not None and self._levels.offer(frames)
         self._buffer.release(0 if is_held else nbytes)
         self._pending.settle(frames, self._buffer.budget_bytes - self._buffer.bytes_held)

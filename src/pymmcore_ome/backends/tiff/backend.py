@@ -42,7 +42,8 @@ from .reader import LevelPages, TiffReader
 
 _FIRST_PAGES: Final = 64  # of an image whose size nobody knows
 _CLASSIC_LIMIT: Final = 2**32 - 2**24
-_PAGE_BYTES: Final = 400  # at most, of a page's tags
+#: At most, of a page: 16 tags, a Plane element with every number at full length, and alignment.
+_PAGE_BYTES: Final = 640
 _UM_PER_CM: Final = 10_000.0
 
 

@@ -351,6 +351,8 @@ class TiffPages:
             self._next_at = self._form.first_page_at
         size = self.path.stat().st_size
         while at := self._word(file, self._next_at):
+            if at >= size:  # a writer may have added pages
+                size = self.path.stat().st_size
             if at in self._followed or at >= size:
                 raise NotAStoreError(
                     f"{self.path} is damaged: the chain of its pages leads to {at} of {size} bytes"

@@ -27,6 +27,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,10 @@ def _serve(library: str) -> None:
         way, folder = ways[question["way"]], Path(question["folder"])
         path = folder / f"a{way.suffix}"
         report = folder.with_suffix(".json")
-        status = _in_child(lambda: _write(injector, way, path, question, report))
+        status = _in_child(partial(_write, injector, way, path, question, report))
         said = json.loads(report.read_text()) if report.exists() else {}
         verdict = folder.with_suffix(".verdict")
-        judged = _in_child(lambda: _judge(path, status, verdict))
+        judged = _in_child(partial(_judge, path, status, verdict))
         problem = verdict.read_text() if verdict.exists() else f"the judge ended with {judged}"
         for file in (report, verdict):
             file.unlink(missing_ok=True)

@@ -159,7 +159,8 @@ int open(const char *path, int flags, ...) {
 /* A network disk reports here what it could not write. The file is closed all the same. */
 int close(int fd) {
     REAL(close);
-    if (!is_fd_below(fd)) return real(fd);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags == -1 || (flags & O_ACCMODE) == O_RDONLY || !is_fd_below(fd)) return real(fd);
     int what = fault();
     int done = real(fd);
     return what > 0 && what != EINTR && fails(what) ? -1 : done;

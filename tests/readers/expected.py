@@ -69,8 +69,12 @@ def _windows(data: DataSet, count: int) -> list[tuple[float, float]]:
         return [(0, 4095 if data.schema.significant_bits else 255)] * count
     found = []
     for channel in range(count):
-        events = enumerate(data.events)
-        pixels = [data.frame(n).ravel() for n, event in events if event.get("c", 0) == channel]
+        pixels = [
+            data.frame(number).ravel()
+            for number, event in enumerate(data.events)
+            # frames of an image without channels are of none that has a name
+            if event.get("c", 0) == channel and "c" in data.picture(event).sizes
+        ]
         low, high = np.percentile(np.concatenate(pixels), (0.1, 99.9), method="nearest")
         found.append((float(low), float(high)))
     return found

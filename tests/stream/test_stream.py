@@ -421,7 +421,7 @@ def test_frame_that_waits_at_the_budget_is_rejected_when_the_run_is_canceled(
     stream = po.open_stream(path, small_schema, backend=backend, buffer_bytes=3 * 96)
 
     def cancel() -> None:
-        wait_until(lambda: stream._buffer._waiting_producers == 1)
+        wait_until(lambda: stream._buffer._wanted_room > 0)
         if way == "Ctrl-C":
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         else:

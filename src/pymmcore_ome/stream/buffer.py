@@ -99,6 +99,8 @@ class FrameBuffer:
 
     Attributes
     ----------
+    accepted : int
+        Frames, so far.
     bytes_held, peak_bytes : int
         Held now; the most that were held at once.
     blocked_s : float
@@ -119,7 +121,7 @@ class FrameBuffer:
         self._stall_s = stall_s
         self._written_at = 0.0
         self._wanted_room = 0  # what producers wait for; 0: none waits
-        self._waiting_producers = self._rejected = 0
+        self.accepted = 0
         self.blocked_s = 0.0
         self.bytes_held = self.peak_bytes = 0
         self._waiting: deque[QueuedFrame | SkippedFrames] = deque()
@@ -128,15 +130,6 @@ class FrameBuffer:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)  # producers wait for it
         self._work = threading.Condition(self._lock)  # the writer waits for it
-
-    @property
-    def rejected(self) -> int:
-        """Frames that were not accepted, because of Ctrl-C or of the end of the stream.
-
-        A producer that still waits when the stream is over will not be accepted either.
-        """
-        with self._lock:
-            return self._rejected + (self._waiting_producers if self._life.is_over else 0)
 
     def has_room(self, nbytes: int) -> bool:
         """Whether so many bytes would be accepted at once."""
@@ -156,28 +149,21 @@ class FrameBuffer:
             Neither was it then, unless `QueuedFrame.is_accepted`.
         """
         nbytes = queued.nbytes
-        is_frame = isinstance(queued, QueuedFrame)
         if self.make_room is not None:
             self.make_room()
         with self._lock:
             if self.bytes_held + nbytes > self.budget_bytes:
-                self._waiting_producers += is_frame
-                try:
-                    self._wait_for_room(nbytes)
-                except KeyboardInterrupt:
-                    self._rejected += is_frame
-                    raise
-                finally:
-                    self._waiting_producers -= is_frame
+                self._wait_for_room(nbytes)
             if self._life.is_over:
-                self._rejected += is_frame
                 return False
             queued.is_accepted = True
             self.bytes_held += nbytes
             if self.bytes_held > self.peak_bytes:
                 self.peak_bytes = self.bytes_held
-            if self._on_put is not None and isinstance(queued, QueuedFrame):
-                self._on_put(queued, self.budget_bytes - self.bytes_held)
+            if isinstance(queued, QueuedFrame):
+                self.accepted += 1
+                if self._on_put is not None:
+                    self._on_put(queued, self.budget_bytes - self.bytes_held)
             self._waiting.append(queued)
             self._waiting_bytes += nbytes
             if self._wanted_bytes is not None and self._waiting_bytes >= self._wanted_bytes:

@@ -220,7 +220,7 @@ class Stream:
         """A snapshot of frames, bytes and times."""
         return Progress(
             frames_planned=self._layout.frame_count,
-            frames_appended=self._placement.placed - self._buffer.rejected,
+            frames_appended=self._buffer.accepted,
             frames_skipped=self._placement.skipped,
             frames_written=self._writer.frames_written,
             bytes_written=self._writer.bytes_written,
@@ -316,7 +316,7 @@ class Stream:
                 if (error := self._life.failure) is not None:
                     status, reason = "failed", str(error)
                 self._summary = finish(
-                    self._store, self._life, self._writer, self._placement, self._buffer.rejected,
+                    self._store, self._life, self._writer, self._placement, self._buffer.accepted,
                     status, reason, self._elapsed(), self._levels,
                 )  # fmt: skip
                 self._life.go_to(StreamState.CLOSED)
@@ -367,7 +367,7 @@ class Stream:
             logger.warning(
                 "%s: still writing, %d frames (%.0f MB) to go",
                 self._store.path,
-                self._placement.placed - self._writer.frames_written,
+                self._buffer.accepted - self._writer.frames_written,
                 self._buffer.bytes_held / 1e6,
             )
         if self._levels is not None:
@@ -394,7 +394,7 @@ def finish(
     life: StreamLife,
     writer: Writer,
     placement: Placement,
-    rejected: int,
+    accepted: int,
     status: Status,
     reason: str | None,
     duration_s: float,
@@ -406,13 +406,14 @@ def finish(
     ----------
     store, life, writer, placement, levels
         Of the stream.
-    rejected : int
-        Frames that were placed, but that the buffer did not accept.
+    accepted : int
+        Frames that the buffer accepted.
     status, reason
         How it went, as far as the caller knows.
     duration_s : float
     """
-    placed, written = placement.placed - rejected, writer.frames_written
+    # a frame that Ctrl-C or close() rejected is none of them; one that a stall rejected counts
+    placed, written = accepted + (life.stall is not None), writer.frames_written
     if status != "failed" and written < placed:
         status, reason = "failed", f"{placed - written} of {placed} frames were not written"
         life.fail(WriteError(f"{store.path}: {reason}."))

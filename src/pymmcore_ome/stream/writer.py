@@ -30,7 +30,7 @@ from .options import SaveOptions
 from .store import Store
 
 _MAX_WRITES_IN_FLIGHT: Final = 64
-_FLUSH_EVERY_S: Final = 1.0
+_IDLE_S: Final = 1.0
 _LOOK_EVERY_S: Final = 2.0  # whether the store is still there
 _SOON_S: Final = 0.02
 _FIRST_BATCH_BYTES: Final = 4 << 20
@@ -89,8 +89,8 @@ class Writer(threading.Thread):
         self._failed: list[Block] = []
         self._whole: set[ChunkKey | None] = set()  # chunks that a block in flight covers
         self._batch_bytes = _FIRST_BATCH_BYTES
-        self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
-        self._flushed_at = self._checked_at = self._looked_at = time.monotonic()
+        self._idle_s = min(_IDLE_S, options.checkpoint_s)
+        self._checked_at = self._looked_at = time.monotonic()
         self._checksum_thread = ThreadPoolExecutor(1, "pymmcore-ome checksums")
         self._ended = threading.Event()
 
@@ -122,8 +122,8 @@ class Writer(threading.Thread):
         write = self._write_batch if self._backend.takes_frames else self._write_blocks
         try:
             while not self._buffer.is_drained or self._in_flight:
-                is_idle = write()
-                self._flush(is_idle)
+                write()
+                self._flush()
             if not self._backend.takes_frames:
                 self._write_rest()
             self._checkpoint()
@@ -137,13 +137,13 @@ class Writer(threading.Thread):
 
     @property
     def _wait_s(self) -> float:
-        return _SOON_S if self._committer.is_waiting else self._flush_every_s
+        return _SOON_S if self._committer.is_waiting else self._idle_s
 
-    def _write_batch(self) -> bool:
-        """Write the queued frames, and commit those on disk; return whether none was queued."""
+    def _write_batch(self) -> None:
+        """Write the queued frames, and commit those on disk."""
         batch = self._buffer.take(self._wait_s, self._batch_bytes)
         if not batch:
-            return True
+            return
         began = time.monotonic()
         frames = [queued for queued in batch if isinstance(queued, QueuedFrame)]
         checksums = self._start_checksums(frames)
@@ -175,7 +175,6 @@ class Writer(threading.Thread):
         if failure is not None:
             raise failure from failure.__cause__
         self._adapt_batch(time.monotonic() - began)
-        return False
 
     def _start_checksums(self, frames: Sequence[QueuedFrame]) -> Future[None] | None:
         """Set the checksums of frames; of many, in another thread, which the future ends."""
@@ -195,8 +194,8 @@ class Writer(threading.Thread):
             most_bytes = min(self._backend.batch_bytes, self._buffer.budget_bytes // 4)
             self._batch_bytes = max(_FIRST_BATCH_BYTES, min(2 * self._batch_bytes, most_bytes))
 
-    def _write_blocks(self) -> bool:
-        """Start to write the queued frames, and commit those on disk; return whether idle."""
+    def _write_blocks(self) -> None:
+        """Start to write the queued frames, and commit those on disk."""
         batch = self._buffer.take(0.0 if self._in_flight else self._wait_s)
         self._reap(at_least=1 if self._in_flight and not batch else 0)
         for queued in batch:
@@ -206,7 +205,6 @@ class Writer(threading.Thread):
                 self._write(block)
         for block in self._assembler.due():
             self._write(block)
-        return not batch
 
     def _write_rest(self) -> None:
         for block in self._assembler.rest():
@@ -305,14 +303,12 @@ class Writer(threading.Thread):
             self._store.grow(number, tuple(larger))
             self.shapes[number] = tuple(larger)
 
-    def _flush(self, is_idle: bool) -> None:
+    def _flush(self) -> None:
         if self._committer.is_waiting:
             self._committer.commit_waiting(len(self.shapes))
         now = time.monotonic()
-        is_due = is_idle or now - self._flushed_at >= self._flush_every_s
-        if is_due and self._options.durability == "process":  # for power, at checkpoints alone
+        if self._options.durability == "process":  # for power, at checkpoints alone
             self._table.flush()
-            self._flushed_at = now
         if now - self._checked_at >= self._options.checkpoint_s:
             self._checkpoint()
             self._checked_at = now

@@ -256,6 +256,11 @@ class StoreLocation:
             return "is not a folder"
         return None if _OME_SCHEMA in (read_description(part) or b"") else "is not an OME-TIFF"
 
+    @property
+    def is_half_made(self) -> bool:
+        """Whether a process ended while it made a store here: it has no frame."""
+        return self.path.exists() and self.set_aside is None and self._is_half_made(self.path)
+
     def _is_half_made(self, part: Path) -> bool:
         """Whether a process ended while it made a store here, before that could be read."""
         if StoreLocation.of_existing(part) is not None and part.is_dir():

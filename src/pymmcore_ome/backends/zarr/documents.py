@@ -18,7 +18,7 @@ from pymmcore_ome.backends.compression import zarr_codecs
 from pymmcore_ome.disk import make_folder, write_plainly, write_whole
 from pymmcore_ome.errors import MapErrors, NotAStoreError
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import ArraySpec, ImageLayout
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout
 
 from .shard import check_shard, end_existing
 
@@ -92,6 +92,41 @@ def stored_spec(folder: Path, spec: ArraySpec) -> ArraySpec:
         for axis, chunk, shard in zip(spec.axes, chunks, shards, strict=True)
     ]
     return replace(spec, axes=tuple(axes))
+
+
+def array_differences(root: Path, layout: Layout, compression: str | None) -> list[str]:
+    """Return in what the arrays on disk differ from those that a layout would be given.
+
+    One image stands for all that are alike.
+
+    Raises
+    ------
+    NotAStoreError
+        When an array document is damaged.
+    """
+    found = []
+    for image in {image.spec: image for image in layout.images}.values():
+        path = array_folder(root, image) / "zarr.json"
+        document, _ = _read_document(path)
+        expected = json.loads(json_bytes(array_document(image, compression)))
+        for one in (document, expected):
+            if one["codecs"][0]["name"] == _SHARDING:
+                one["codecs"][0]["configuration"].update(_index_place(True))
+        for key, name in _ARRAY_KEYS.items():
+            if document.get(key) != expected[key]:
+                found.append(
+                    f"{name} of image {image.path!r}: {json.dumps(document.get(key))} there, "
+                    f"{json.dumps(expected[key])} now"
+                )
+    return found
+
+
+_ARRAY_KEYS: Final = {
+    "shape": "shape",
+    "data_type": "pixel type",
+    "chunk_grid": "chunks and shards",
+    "codecs": "compression, chunks, and shards",
+}
 
 
 def _index_place(at_end: bool) -> dict[str, Any]:

@@ -176,7 +176,10 @@ class StoreLocation:
                 continue
             if not overwrite:
                 raise StoreExistsError(
-                    f"{part} exists already. Choose another name, or replace it with ",
+                    f"{part} exists already. Choose another name, go on with an unfinished "
+                    "acquisition with ",
+                    Option("resume", True),
+                    ", or replace it with ",
                     Option("overwrite", True),
                     ".",
                 )

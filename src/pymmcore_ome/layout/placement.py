@@ -53,6 +53,7 @@ class Placement:
         self._next: FoundPlace | None = None
         self._passed = 0  # places of the plan that were taken or skipped in order
         self._resumed = False
+        self._stored = 0  # frames that were there before
         self.first_number = 0  # added to the frame numbers of a store that is resumed
 
     def resume(self, stored: Sequence[tuple[int, tuple[int, ...]]], first_number: int) -> None:
@@ -71,6 +72,7 @@ class Placement:
                 taken = self._taken[image] = TakenPlanes(spec)
             taken.take(spec.plane_index(index), number)
         self.placed += len(stored)
+        self._stored = len(stored)
         self.first_number = max(0, first_number - self.placed)
         self._resumed = True
 
@@ -81,6 +83,14 @@ class Placement:
             return address is not None and self._frame_number(address) is not None
         places = self._router.places(at)
         return bool(places) and self._frame_number(places[min(repeat, len(places) - 1)]) is not None
+
+    def held_before(self, at: Mapping[str, int]) -> bool:
+        """Whether the place of an index has had its frame since before the store was resumed."""
+        if not self._stored:
+            return False
+        address = self._router.find({str(key): value for key, value in at.items()}).address
+        number = None if address is None else self._frame_number(address)
+        return number is not None and number < self._stored
 
     @property
     def growing(self) -> GrowingRouter | None:

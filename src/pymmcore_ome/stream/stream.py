@@ -224,6 +224,10 @@ class Stream:
         """
         return self._placement.holds(at, repeat)
 
+    def held_before(self, at: Mapping[str, int]) -> bool:
+        """Whether the frame of an index was in the store before it was resumed."""
+        return self._placement.held_before(at)
+
     def skip(self, frames: int = 1, *, at: Mapping[str, int] | None = None) -> None:
         """Leave the next places of the plan empty: these frames will not be acquired.
 

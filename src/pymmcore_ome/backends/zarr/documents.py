@@ -106,27 +106,30 @@ def array_differences(root: Path, layout: Layout, compression: str | None) -> li
     """
     found = []
     for image in {image.spec: image for image in layout.images}.values():
-        path = array_folder(root, image) / "zarr.json"
-        document, _ = _read_document(path)
-        expected = json.loads(json_bytes(array_document(image, compression)))
-        for one in (document, expected):
-            if one["codecs"][0]["name"] == _SHARDING:
-                one["codecs"][0]["configuration"].update(_index_place(True))
-        for key, name in _ARRAY_KEYS.items():
-            if document.get(key) != expected[key]:
+        folder, spec = array_folder(root, image), image.spec
+        document, _ = _read_document(folder / "zarr.json")
+        expected = array_document(image, compression)
+        with MapErrors(lambda error: NotAStoreError(f"{root} is damaged: {error!r}."), ValueError):
+            stored = stored_spec(folder, spec)
+        for name, there, now in (
+            ("shape", document.get("shape"), expected["shape"]),
+            ("pixel type", document.get("data_type"), expected["data_type"]),
+            ("chunks", stored.chunk_shape, spec.chunk_shape),
+            ("shards", stored.shard_shape, spec.shard_shape),
+            ("compression", _inner_codecs(document), _inner_codecs(expected)),
+        ):
+            if json.dumps(there) != json.dumps(now):
                 found.append(
-                    f"{name} of image {image.path!r}: {json.dumps(document.get(key))} there, "
-                    f"{json.dumps(expected[key])} now"
+                    f"{name} of image {image.path!r}: {json.dumps(there)} there, "
+                    f"{json.dumps(now)} now"
                 )
     return found
 
 
-_ARRAY_KEYS: Final = {
-    "shape": "shape",
-    "data_type": "pixel type",
-    "chunk_grid": "chunks and shards",
-    "codecs": "compression, chunks, and shards",
-}
+def _inner_codecs(document: Mapping[str, Any]) -> Any:
+    """Return how the bytes of a chunk are coded."""
+    codec = document["codecs"][0]
+    return codec["configuration"]["codecs"] if codec["name"] == _SHARDING else document["codecs"]
 
 
 def _index_place(at_end: bool) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class MissingEvents:
     Parameters
     ----------
     holds : callable
-        Given an acquiring event, and how often its index came before: whether every frame is
+        Given an acquiring event, and how often its index was before: whether every frame is
         stored.
     runs_actions : bool
         Whether custom actions run; they may have run before.
@@ -103,7 +103,7 @@ class MissingEvents:
         ----------
         events : iterable of MDAEvent
         repeats : bool
-            An index may come several times.
+            An index may occur several times.
         """
         focus: dict[tuple[int | None, int | None], useq.MDAEvent] = {}
         held: useq.MDAEvent | None = None

@@ -215,7 +215,7 @@ class Sink:
         ----------
         event : MDAEvent
         repeat : int
-            How often its index came before.
+            How often its index was before.
         """
         stream, index = self._stream, event.index
         if stream is None:
@@ -242,18 +242,18 @@ class Sink:
         return self._destination.resume_actions == "run"
 
     def _check_resumable(self, sequence: useq.MDASequence, schema: StorageSchema | None) -> None:
-        """Refuse what cannot say which of its frames a store has.
+        """Refuse a run that does not show which of its frames a store has.
 
         Raises
         ------
         ResumeError
         """
         if schema is None:
-            reason = "events without a plan, such as an iterator, do not say which are missing"
+            reason = "events without a plan, such as an iterator, do not show which are missing"
         elif self.frames_per_event > 1 and any(
             spec.repeats > 1 for spec in self._destination.plan(schema).layout.specs
         ):
-            reason = "indices that repeat, with several cameras, do not say which are missing"
+            reason = "indices that repeat, with several cameras, do not show which are missing"
         elif unseeded_points(sequence):
             reason = "random points without a random_seed are other points in each run"
         else:

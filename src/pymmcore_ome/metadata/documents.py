@@ -31,7 +31,7 @@ class Documents(ABC):
 
     @abstractmethod
     def reopened(self, state: StoreState) -> Iterator[Document]:
-        """Yield what says that a closed store is being written again."""
+        """Yield the documents of a closed store that is being written again."""
 
     @abstractmethod
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:

@@ -208,5 +208,5 @@ def has_store(place: StoreLocation, options: SaveOptions) -> bool:
 
 
 def may_replace(place: StoreLocation, options: SaveOptions) -> bool:
-    """Whether what is at the path is of a process that ended before there was a store."""
+    """Whether the path has the remains of a process that ended before there was a store."""
     return bool(options.resume) and place.is_half_made

@@ -1,7 +1,7 @@
 """`resumed`: an existing store is opened again for the frames that it lacks.
 
 Everything is compared first, and every difference named, before a byte is changed. Then the store
-is closed as `recover` does it, where its program died, and said to be incomplete again: whatever
+is closed as `recover` does it, where its program died, and marked incomplete again: whatever
 ends this program, `recover` and another resume find all frames.
 """
 
@@ -92,7 +92,7 @@ def _compare(
     if plan.layout.schema.grows:
         raise ResumeError(
             f"{path} cannot be resumed: an acquisition without a plan, such as an iterator, does "
-            "not say which frames are missing. Choose another path."
+            "not show which frames are missing. Choose another path."
         )
     if not plan.backend.can_resume:
         raise ResumeError(

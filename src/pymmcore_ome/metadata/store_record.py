@@ -60,6 +60,8 @@ class StoreRecord:
         until it has ended).
     levels : mapping | None
         The resolution levels as `LevelPlan.to_record` has them; None: the full resolution alone.
+    contrast : mapping of str to (low, high)
+        The range of pixel values to show of each channel, by `window_key`.
     frames : dict
         ``planned`` (None: unbounded), ``written``, ``skipped``.
     acquisition : dict
@@ -78,6 +80,7 @@ class StoreRecord:
     annotations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recovered: str | None = None
     levels: Mapping[str, Any] | None = None
+    contrast: Mapping[str, Any] = field(default_factory=dict)
     runs: tuple[Mapping[str, Any], ...] = ()
 
     def begin_run(self, started: str) -> StoreRecord:
@@ -124,7 +127,7 @@ class StoreRecord:
     def to_attributes(self) -> dict[str, Any]:
         """Return the record as attributes of the root."""
         attributes = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("annotations", "recovered", "levels", "runs"):
+        for name in ("annotations", "recovered", "levels", "runs", "contrast"):
             if not attributes[name]:
                 del attributes[name]
         return attributes
@@ -194,6 +197,7 @@ class StoreRecord:
             annotations=_mapping(attributes.get("annotations")),
             levels=_mapping(attributes.get("levels")) or None,
             runs=_runs(attributes.get("runs")),
+            contrast=_mapping(attributes.get("contrast")),
             version=str(plain.pop("version")),
             backend=str(plain.pop("backend")),
             **{key: None if value is None else str(value) for key, value in plain.items()},

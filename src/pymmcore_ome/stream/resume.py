@@ -67,11 +67,12 @@ def resumed(
 
     lock = StoreLock(plan.place)
     with claimed(plan.place.path), lock.is_free():
-        _compare(open_dataset(plan.place.path), plan, differences)
         lock.acquire()
         try:
+            dataset = open_dataset(plan.place.path)
+            _compare(dataset, plan, differences)
             with MapErrors(not_resumed):
-                yield _opened(plan, options, lock)
+                yield _opened(dataset, plan, options, lock)
         except BaseException:
             lock.release()
             raise
@@ -158,12 +159,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _opened(plan: StorePlan, options: SaveOptions, lock: StoreLock) -> Store:
+def _opened(dataset: Dataset, plan: StorePlan, options: SaveOptions, lock: StoreLock) -> Store:
     """Open a store whose lock is held, and which is what the plan would make."""
     place = plan.place
-    close_interrupted(open_dataset(place.path))
+    close_interrupted(dataset)
     cut_half_a_line(place.table)
-    dataset = open_dataset(place.path)
+    if dataset.status == "incomplete":
+        dataset = open_dataset(place.path)
     layout = plan.layout
     rows = _rows(dataset)
     if options.resume == "verify":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from .kept import Kept, Measured
-from .loads import GROWTH, LOADS, QUICK, Load
+from .loads import FOR_TARGETS, GROWTH, LOADS, QUICK, Load
 from .report import (
     GROWTH_HEADS,
     GROWTH_TITLE,
@@ -54,7 +55,7 @@ def main() -> None:
         raise SystemExit(f"--before {asked.before}: there is no such program. Give a Python.")
     kept = Kept(output.with_suffix(".json"), machine_facts(places), adds=asked.add, writes=writes)
     console.print(table("The machine", ("", ""), kept.facts))
-    rounds = asked.rounds or (3 if asked.quick else 5)
+    rounds = asked.rounds or (3 if asked.quick or asked.targets else 5)
     say = (lambda text: console.print(text, style="dim")) if asked.verbose else (lambda _: None)
 
     def measure(load: Load, place: str, rounds: int) -> Measured:
@@ -62,19 +63,21 @@ def main() -> None:
         before = waiting()
         check_room(folders[place], load, rounds * (len(load.contenders) + len(load.extras)))
         found = run_rounds(load, rounds, folders[place], say, asked.before)
-        measured = Measured(found, is_quick=asked.quick, waiting=before)
+        is_part = load.name in LOADS and load.frame_count < LOADS[load.name].frame_count
+        measured = Measured(found, is_quick=asked.quick or is_part, waiting=before)
         kept.add(load.name, place, measured)
         if writes:
             output.write_text(results(kept), encoding="utf-8")
         return measured
 
-    names = asked.loads or (QUICK if asked.quick else [*LOADS, "growth"])
+    names = asked.loads or _names(asked)
     with ExitStack() as stack:
         folders = {
             place: stack.enter_context(rooms(path, console.print)) for place, path in places.items()
         }
         for name in (n for n in names if n != "growth"):
             load = LOADS[name].quick() if asked.quick else LOADS[name]
+            load = load.for_targets() if asked.targets else load
             if not (asked.extras if asked.extras is not None else not asked.quick):
                 load = load.without_extras()
             for place in _places_of(load, asked, places):
@@ -88,6 +91,13 @@ def main() -> None:
             console.print(table(GROWTH_TITLE, GROWTH_HEADS, growth_rows(growth_of(kept))))
     console.print(table("Targets", TARGET_HEADS, target_rows(kept.measured)))
     console.print(f"Written to {output}" if writes else "Not written: give --add or --output")
+
+
+def _names(asked: argparse.Namespace) -> Sequence[str]:
+    """Return the loads that are run where none is named."""
+    if asked.targets:
+        return FOR_TARGETS
+    return QUICK if asked.quick else [*LOADS, "growth"]
 
 
 def _places(asked: argparse.Namespace) -> dict[str, Path]:
@@ -119,7 +129,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true",
                         help="a part of the frames, by default options only, 3 rounds; without "
                         f"LOAD: {', '.join(QUICK)}, in memory: about three minutes")  # fmt: skip
-    parser.add_argument("--rounds", type=int, help="default 5")
+    parser.add_argument("--targets", action="store_true",
+                        help="only what the targets compare, by default options, 3 rounds; "
+                        f"without LOAD: {', '.join(FOR_TARGETS)}")  # fmt: skip
+    parser.add_argument("--rounds", type=int, help="default 5, and 3 with --quick or --targets")
     parser.add_argument("--where", choices=["memory", "disk"],
                         help="one of the default places. Default: both")  # fmt: skip
     parser.add_argument("--path", type=Path, action="append", default=[],
@@ -138,7 +151,12 @@ def _arguments() -> argparse.Namespace:
                         help=f"default {_RESULTS.name}, which only a run of all loads, or --add, "
                         "writes")  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="print what is running")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.targets and asked.quick:
+        parser.error("--targets and --quick are two different parts. Give one of them.")
+    if asked.targets and (others := [n for n in asked.loads if n not in FOR_TARGETS]):
+        parser.error(f"--targets has no {', '.join(others)}. It has {', '.join(FOR_TARGETS)}.")
+    return asked
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -91,6 +91,13 @@ class Load:
     def without_extras(self) -> Load:
         """Return the same load by default options only."""
         return replace(self, extras=())
+
+    def for_targets(self) -> Load:
+        """Return the same load with what its targets compare, and fewer frames where they may."""
+        part = _FOR_TARGETS[self.name]
+        return replace(
+            self, contenders=part.contenders, frames=part.frames or self.frames, extras=(),
+        )  # fmt: skip
 
     def quick(self) -> Load:
         """Return the same load with a part of the work and of the contenders."""
@@ -191,6 +198,30 @@ LOADS: Final = {
              contenders=("regular-index", "regular-arrival", "jagged-index", "jagged-arrival")),
     )
 }  # fmt: skip
+
+
+class _Part(NamedTuple):
+    """What of a load the targets need; 0 frames: all."""
+
+    contenders: tuple[str, ...]
+    frames: int = 0
+
+
+_FOR_TARGETS: Final = {
+    "startup": _Part(("python", "import", "open-zarr", "open-tiff", "info-zarr", "info-tiff")),
+    "256": _Part(
+        ("raw", *_OURS, "ow-zarr", "ow-tiff", "tensorstore", "ours-zarr backend='tensorstore'")
+    ),
+    "2048": _Part(("raw", *_OURS), 250),
+    "64": _Part(("raw", *_OURS)),
+    "plate-384": _Part(("ow-zarr", "ours-zarr")),
+    "plate-384-fresh": _Part(("ow-zarr", "ours-zarr")),
+    "zstd": _Part(("imagecodecs", *_OURS)),
+    "engine-demo": _Part(("no-output", *_OURS), 2_000),
+    "engine-python": _Part(("no-output", *_OURS), 2_000),
+}
+#: Loads of ``--targets`` where none is named.
+FOR_TARGETS: Final = tuple(_FOR_TARGETS)
 
 #: The same load, larger and larger: what the times grow with.
 GROWTH: Final = {

@@ -22,6 +22,7 @@ from .rooms import room
 _SAMPLE_S = 0.05  # more often, and looking takes a tenth of a core
 _LIMIT_S = 900.0
 _MOST_EXTRA_ROUNDS = 2
+_WITHOUT_OPTIONS = ("ours-zarr", "ours-tiff")
 
 
 def run_rounds(
@@ -50,7 +51,7 @@ def run_rounds(
     """
     contenders = [*load.contenders]
     if before:
-        contenders += [n.replace("ours", "before") for n in contenders if n.startswith("ours")]
+        contenders += [n.replace("ours", "before") for n in contenders if n in _WITHOUT_OPTIONS]
     extras = spelled_out(load.extras)
     found = {name: Rounds() for name in (*contenders, *extras)}
     order = list(found)

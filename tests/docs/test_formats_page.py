@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -18,6 +19,15 @@ from pymmcore_ome.testing import encoded_frame
 TEXT = (ROOT / "docs" / "reference" / "formats.md").read_text()
 TABLE = TEXT.split("| what |")[1].split("\n\n")[0]
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in TABLE.splitlines()[2:]]
+
+#: The brightest pixel but 0.1 % of the channel GFP.
+SHOWN = float(
+    np.percentile(
+        [encoded_frame(number, (6, 8)) for number in range(16) if number // 2 % 2 == 0],
+        99.9,
+        method="nearest",
+    )
+)
 
 #: what -> (in OME-XML, in NGFF, in the store record or in the frame table)
 EXPECTED: dict[str, tuple[Any, Any, Any]] = {
@@ -31,6 +41,7 @@ EXPECTED: dict[str, tuple[Any, Any, Any]] = {
     "stage position, z": ("30.0", 30, 30),
     "channel name": ("GFP", "GFP", "GFP"),
     "channel color": ("305420031", "123456", None),
+    "display window": (None, SHOWN, SHOWN),
     "excitation": ("488.0", None, 488),
     "emission": ("509.0", None, 509),
     "fluorophore": ("EGFP", None, "EGFP"),

@@ -101,6 +101,20 @@ def test_choices_follow_the_format(panel: SavePanel) -> None:
     assert panel.folder.text() == str(Path.home())
 
 
+@pytest.mark.parametrize("format_", ["ome-zarr", "ome-tiff"])
+def test_levels_are_chosen_in_both_formats(panel: SavePanel, format_: str) -> None:
+    panel.format.choose(format_)
+    assert panel.levels.isEnabled()
+    panel.levels.choose("automatic")
+    output = panel.output()
+    assert output is not None
+    assert output.destination.options.levels == "auto"
+    panel.levels.choose("full size")
+    output = panel.output()
+    assert output is not None
+    assert output.destination.options.levels is None
+
+
 def test_sizes_and_warnings_are_shown_for_a_plan(
     panel: SavePanel, qt_core: CMMCorePlus, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:

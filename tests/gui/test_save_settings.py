@@ -280,7 +280,7 @@ def test_gray_is_stretched_over_what_is_in_the_frame(dtype: str, shape: tuple[in
     assert as_gray8(np.full(shape, 7, dtype), 100, 100).max() <= 255
 
 
-@pytest.mark.parametrize(("levels", "count"), [("full resolution", 1), ("automatic", 2)])
+@pytest.mark.parametrize(("levels", "count"), [("full size", 1), ("automatic", 2)])
 def test_levels_are_what_a_run_stores(levels: str, count: int, tmp_path: Path) -> None:
     core = CMMCorePlus()
     core.loadSystemConfiguration(DEMO / "demo.cfg")

@@ -421,3 +421,16 @@ def test_a_plate_that_is_too_wide_is_one_picture_where_its_levels_are_not(
     found = layers(write(tmp_path / "a.ome.zarr", plate(8), 8, levels=3))
     assert [kind for _, _, kind in found] == ["image", "image", "points"]
     assert all(len(data) == 3 for data, _, _ in found[:2])
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tiff"])
+def test_contrast_of_a_layer_is_the_window_of_the_store(tmp_path: Path, name: str) -> None:
+    frame = np.linspace(100, 900, 48).astype("uint16").reshape(6, 8)
+    dims = (po.Dimension(name="t", size=2), po.Dimension(name="c", coords=["DAPI"]))
+    size = (po.Dimension(name="y", size=6), po.Dimension(name="x", size=8))
+    schema = po.StorageSchema(dimensions=(*dims, *size), dtype="uint16")
+    with po.open_stream(tmp_path / name, schema) as stream:
+        stream.append(frame)
+        stream.append(frame + 3000)  # not in the plane that would be looked at otherwise
+    ((_, how, _),) = layers_of(po.open_dataset(tmp_path / name))
+    assert how["contrast_limits"] == (100, 3900)

@@ -33,7 +33,7 @@ def facts(data: DataSet, picture: Picture, format_: str) -> dict[str, Any]:
             "origin": {name: stage.get(name) or 0.0 for name in axes},
             "channels": labels,
             "colors": colors,
-            "window": [(0, 4095 if data.schema.significant_bits else 255)] * len(labels),
+            "window": _windows(data, len(labels)),
         }
     channels = data.channels(picture)
     names = [channel.name for channel in channels]
@@ -61,6 +61,23 @@ def _shown(data: DataSet, picture: Picture) -> tuple[list[str], list[str]]:
     names = [c.name for c in data.channels(picture)]
     labels = [f"{name} {color}" for name in names for color in _RGB] if names[1:] else list(_RGB)
     return labels, list(_RGB.values()) * max(1, len(names))
+
+
+def _windows(data: DataSet, count: int) -> list[tuple[float, float]]:
+    """Return the range of the pixels of each channel in all images; of colors, the camera's."""
+    if data.schema.rgb:
+        return [(0, 4095 if data.schema.significant_bits else 255)] * count
+    found = []
+    for channel in range(count):
+        pixels = [
+            data.frame(number).ravel()
+            for number, event in enumerate(data.events)
+            # frames of an image without channels are of none that has a name
+            if event.get("c", 0) == channel and "c" in data.picture(event).sizes
+        ]
+        low, high = np.percentile(np.concatenate(pixels), (0.1, 99.9), method="nearest")
+        found.append((float(low), float(high)))
+    return found
 
 
 def _well(data: DataSet, picture: Picture) -> tuple[Any, ...] | None:

@@ -473,6 +473,31 @@ def test_an_error_of_levels_leaves_the_frames_and_says_what_to_do(
     check(path, frames, 3)
 
 
+@pytest.mark.parametrize("way", EITHER)
+def test_a_canceled_run_has_levels_and_a_failed_one_gets_them_by_recover(
+    tmp_path: Path, way: str, buffer_bytes: int
+) -> None:
+    dims = [Dimension(name="t", size=5), *plane(30, 41)]
+    schema = StorageSchema(dimensions=dims, dtype="uint16")
+    for error in (KeyboardInterrupt, ZeroDivisionError):
+        path = tmp_path / f"{error.__name__}{WAYS[way][0]}"
+        with (
+            pytest.raises(error),
+            po.open_stream(path, schema, levels=3, buffer_bytes=buffer_bytes) as stream,
+        ):
+            for t in range(3):
+                stream.append(frame_of(t, (30, 41)))
+            raise error
+        if error is ZeroDivisionError:
+            assert len(po.open_dataset(path).images[0].levels) == 1
+            assert po.recover(path).status == "failed"
+        image = po.open_dataset(path).images[0]
+        for t in range(3):
+            for level, pixels in enumerate(reference_levels(frame_of(t, (30, 41)), 3, "mean"), 1):
+                np.testing.assert_array_equal(image.levels[level][t], pixels)
+        assert not image.levels[2][3:].any()
+
+
 def test_levels_that_take_long_to_close_are_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -71,11 +71,30 @@ class Downsampler:
         if not self._is_mean:
             return np.ascontiguousarray(frame[::2, ::2])
         height, width = frame.shape[:2]
-        if height % 2 or width % 2:
-            edges = ((0, height % 2), (0, width % 2), (0, 0))[: frame.ndim]
-            frame = np.pad(frame, edges, mode="edge")
-        by_opencv = opencv_mean() if frame.dtype in _OPENCV_DTYPES else None
-        return numpy_mean(frame) if by_opencv is None else by_opencv(frame)
+        rows, columns = height // 2, width // 2
+        if (height, width) == (2 * rows, 2 * columns):
+            return _mean(frame)
+        halved = np.empty((height - rows, width - columns, *frame.shape[2:]), frame.dtype)
+        if rows and columns:
+            halved[:rows, :columns] = _mean(frame[: 2 * rows, : 2 * columns])
+        # the edges alone are padded: a copy of a large frame would double the memory
+        if width % 2:
+            halved[:, columns:] = numpy_mean(_padded(frame[:, -1:]))
+        if height % 2:
+            halved[rows:] = numpy_mean(_padded(frame[-1:]))
+        return halved
+
+
+def _mean(frame: Frame) -> Frame:
+    """Return the means of 2 x 2 pixels of a frame of even height and width."""
+    by_opencv = opencv_mean() if frame.dtype in _OPENCV_DTYPES else None
+    return numpy_mean(frame) if by_opencv is None else by_opencv(frame)
+
+
+def _padded(frame: Frame) -> Frame:
+    """Return a frame whose odd edges are repeated."""
+    edges = ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0))[: frame.ndim]
+    return np.pad(frame, edges, mode="edge")
 
 
 def numpy_mean(frame: Frame) -> Frame:

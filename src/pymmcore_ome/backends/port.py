@@ -7,7 +7,7 @@ frames, acquisitions or OME documents.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
@@ -246,9 +246,32 @@ class LevelWriter(ABC):
         self.images = images
         self.downsampler = Downsampler(plan.downsample)
 
+        self._counts: dict[int, int] = {}
+
     def count(self, image: int) -> int:
         """Return the levels of an image, the full resolution included."""
-        return self.plan.count_of(self.images[image].spec)
+        count = self._counts.get(image)
+        if count is None:
+            count = self._counts[image] = self.plan.count_of(self.images[image].spec)
+        return count
+
+    def by_level(self, frames: Sequence[FrameWrite]) -> Iterator[tuple[int, list[FrameWrite]]]:
+        """Yield each level above 0, and the frames that have it, at its size.
+
+        A level is made when it is asked for, of the one before: only two are in memory.
+        """
+        level, halved = 0, self.downsampler.halved
+        present: Sequence[FrameWrite] = frames
+        while True:
+            level += 1
+            present = [
+                FrameWrite(number, index, halved(pixels))
+                for number, index, pixels in present
+                if level < self.count(number)
+            ]
+            if not present:
+                return
+            yield level, present
 
     @abstractmethod
     def write(self, frames: Sequence[FrameWrite]) -> None:

@@ -192,9 +192,9 @@ def _level_folders(dataset: Dataset) -> Iterator[Path]:
                 yield folder
 
 
-def _has_files(folder: Path) -> bool:
-    """Whether a folder holds anything but folders and what is half written."""
-    return any(file.is_file() and file.suffix != ".part" for file in folder.rglob("*"))
+def _holds_others(folder: Path) -> bool:
+    """Whether a folder holds anything but what an array has, its document half written."""
+    return any(entry.name not in ("zarr.json", "zarr.json.part", "c") for entry in folder.iterdir())
 
 
 def _check_folders(dataset: Dataset, folders: Sequence[Path], *, overwrite: bool) -> None:
@@ -205,8 +205,8 @@ def _check_folders(dataset: Dataset, folders: Sequence[Path], *, overwrite: bool
             kind = json.loads((folder / "zarr.json").read_bytes())["node_type"]
         except (OSError, ValueError, LookupError, TypeError):
             kind = None
-        if kind is None and dataset.record.levels is not None and not _has_files(folder):
-            continue  # a full disk had no room for the document of a level
+        if kind is None and dataset.record.levels is not None and not _holds_others(folder):
+            continue  # a full disk or a crash left no document of a level
         if kind != "array" or not is_ours:
             what = f"{folder} exists, and is not known as a resolution level. Move it elsewhere"
             if kind != "array":

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from pymmcore_ome.backends import array_folder, finish_array
@@ -20,9 +21,10 @@ from pymmcore_ome.disk import StoreLocation, StoreLock, local_path
 from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
 from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, provisional, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
-from pymmcore_ome.metadata import Status, StoreState, documents_of
+from pymmcore_ome.metadata import ContrastSampler, Status, StoreState, documents_of
 from pymmcore_ome.schema import ImageSchema, Position
 
+from .check_pixels import stored_frame
 from .dataset import Dataset, open_dataset
 from .levels import frame_bytes, make_levels
 from .put_document import put_document
@@ -114,6 +116,7 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
         status=status,
         reason=reason,
+        contrast=_windows(dataset, layout, sound_rows(location, layout, shapes)),
         ended=ended,
         recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
@@ -126,6 +129,21 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
             put_document(location, document)
     for document in documents.closed(state):
         put_document(location, document)
+
+
+def _windows(
+    dataset: Dataset, closed: Layout, rows: Iterable[Mapping[str, Any]]
+) -> dict[str, tuple[float, float]]:
+    """Return the contrast of each channel, from some of the frames on disk."""
+    images = {image.path: image for image in dataset.images}
+    sampler = ContrastSampler(grows=closed.schema.grows)
+    for row in rows:
+        image = images.get(row["image"])
+        if image is None:
+            continue
+        with suppress(Exception):  # a damaged frame is for `validate` to report
+            sampler.add(image.layout.spec, row["index"], partial(stored_frame, image, row["index"]))
+    return sampler.windows(closed.specs)
 
 
 def _finish_levels(dataset: Dataset, *, keeps: bool) -> None:

@@ -51,6 +51,7 @@ _CHUNK_TIPS: Final = (
 
 _LEVEL_TIPS: Final = (
     "Smaller copies of each frame, for viewing large images.\n"
+    "full size: no copies.\n"
     "automatic: each half as large as the one before, down to 256 pixels."
 )
 
@@ -165,21 +166,22 @@ class SaveForm(QGroupBox):
         grid = QGridLayout()
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(3, 1)
+        grid.setColumnStretch(5, 1)
         places = (
-            ("Folder", self.folder, 0, 0, 3),
-            ("Name", self.name, 1, 0, 4),
+            ("Folder", self.folder, 0, 0, 4),
+            ("Name", self.name, 1, 0, 5),
             ("Format", self.format, 2, 0, 1),
-            ("Backend", self.backend, 2, 2, 2),
+            ("Backend", self.backend, 2, 2, 3),
             ("Compression", self.compression, 3, 0, 1),
-            ("Chunks", self.chunks, 3, 2, 2),
-            ("Levels", self.levels, 4, 0, 1),
+            ("Chunks", self.chunks, 3, 2, 1),
+            ("Levels", self.levels, 3, 4, 1),
         )
         for text, widget, row, at, span in places:
             label = QLabel(text)
             label.setBuddy(widget)
             grid.addWidget(label, row, at)
             grid.addWidget(widget, row, at + 1, 1, span)
-        grid.addWidget(self.browse, 0, 4)
+        grid.addWidget(self.browse, 0, 5)
         rate_line = QHBoxLayout()
         rate_line.addWidget(self._rate, 1)
         rate_line.addWidget(self.measure)

@@ -37,7 +37,7 @@ CHUNK_PRESETS: Final[dict[str, Chunks]] = {
 
 #: The resolution levels of each preset.
 LEVEL_PRESETS: Final[dict[str, LevelCount | None]] = {
-    "full resolution": None,
+    "full size": None,
     "automatic": "auto",
 }
 
@@ -73,7 +73,7 @@ class SaveSettings:
     backend: str | type[ArrayBackend] | None = None
     compression: str | None = None
     chunks: str = "one frame"
-    levels: str = "full resolution"
+    levels: str = "full size"
     is_on: bool = True
 
     def replace(self, **changes: Any) -> Self:

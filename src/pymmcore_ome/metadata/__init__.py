@@ -3,6 +3,7 @@
 from pymmcore_ome.disk import StoreLocation
 
 from .axes import axis_origin, physical_unit, stage_coordinates
+from .contrast import ContrastSampler, window_of
 from .display import channel_colors, pixel_range
 from .documents import Document, Documents, StoreState, image_notes
 from .store_record import KEY, XML_KEY, Status, StoreRecord, file_name, record_of_xml
@@ -23,6 +24,7 @@ def documents_of(location: StoreLocation) -> Documents:
 __all__ = [
     "KEY",
     "XML_KEY",
+    "ContrastSampler",
     "Document",
     "Documents",
     "Status",
@@ -37,4 +39,5 @@ __all__ = [
     "pixel_range",
     "record_of_xml",
     "stage_coordinates",
+    "window_of",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ are those of the specification, version 0.5 (https://ngff.openmicroscopy.org/0.5
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from yaozarrs import v05
@@ -15,6 +15,7 @@ from pymmcore_ome.layout import AXIS_RANK, ArraySpec, Axis, ImageLayout, Layout,
 from pymmcore_ome.schema import Plate
 
 from .axes import axis_origin, physical_unit
+from .contrast import window_of
 from .display import channel_colors, pixel_range
 
 VERSION: Final = "0.5"
@@ -50,17 +51,23 @@ class ImageAttributes:
     ----------
     levels : LevelPlan, optional
         The resolution levels that are listed; None: the full resolution alone.
+    contrast : mapping, optional
+        The range of pixel values to show of each channel, as the store record has it.
     """
 
-    def __init__(self, levels: LevelPlan | None = None) -> None:
+    def __init__(
+        self, levels: LevelPlan | None = None, contrast: Mapping[str, Any] | None = None
+    ) -> None:
         self._levels = levels
+        self._contrast = contrast or {}
         self._of_spec: dict[ArraySpec, tuple[dict[str, Any], list[ArraySpec]]] = {}
 
     def __call__(self, image: ImageLayout) -> dict[str, Any]:
         """Return the attributes of an image's group."""
         if image.spec not in self._of_spec:
             specs = level_specs(image.spec, self._levels)
-            self._of_spec[image.spec] = _attributes_of_alike(image, specs, self._levels), specs
+            attributes = _attributes_of_alike(image, specs, self._levels, self._contrast)
+            self._of_spec[image.spec] = attributes, specs
         attributes, specs = self._of_spec[image.spec]
         (multiscale,) = attributes["multiscales"]
         has_place = image.position.x_um is not None or image.position.y_um is not None
@@ -76,9 +83,13 @@ class ImageAttributes:
         return {**attributes, "multiscales": [multiscale]}
 
 
-def image_attributes(image: ImageLayout, levels: LevelPlan | None = None) -> dict[str, Any]:
+def image_attributes(
+    image: ImageLayout,
+    levels: LevelPlan | None = None,
+    contrast: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the `ome` attributes of one image's group."""
-    return ImageAttributes(levels)(image)
+    return ImageAttributes(levels, contrast)(image)
 
 
 def level_specs(spec: ArraySpec, levels: LevelPlan | None) -> list[ArraySpec]:
@@ -89,7 +100,10 @@ def level_specs(spec: ArraySpec, levels: LevelPlan | None) -> list[ArraySpec]:
 
 
 def _attributes_of_alike(
-    image: ImageLayout, specs: Sequence[ArraySpec], levels: LevelPlan | None
+    image: ImageLayout,
+    specs: Sequence[ArraySpec],
+    levels: LevelPlan | None,
+    contrast: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the attributes; those of name and place are replaced."""
     datasets = [
@@ -110,7 +124,7 @@ def _attributes_of_alike(
                 type=None if levels is None or len(specs) == 1 else levels.downsample,
             )
         ],
-        omero=_omero(image),
+        omero=_omero(image, contrast),
     )
     return document.model_dump(mode="json", exclude_none=True)
 
@@ -177,18 +191,26 @@ def _axis(axis: Axis) -> Any:
             return v05.CustomAxis(name=axis.name, unit=unit)
 
 
-def _omero(image: ImageLayout) -> v05.Omero | None:
+def _omero(image: ImageLayout, contrast: Mapping[str, Any]) -> v05.Omero | None:
     if not image.channels:
         return None
     low, high = pixel_range(image.dtype, image.spec.significant_bits)
+    shown = [
+        window_of(contrast, image.spec, number) or (low, high)
+        for number in range(len(image.channels))
+    ]
     return v05.Omero(
         channels=[
             v05.OmeroChannel(
                 label=channel.name,
                 color=color,
                 active=True,
-                window=v05.OmeroWindow(min=low, max=high, start=low, end=high),
+                window=v05.OmeroWindow(
+                    min=min(low, start), max=max(high, end), start=start, end=end
+                ),
             )
-            for channel, color in zip(image.channels, channel_colors(image.channels), strict=True)
+            for channel, color, (start, end) in zip(
+                image.channels, channel_colors(image.channels), shown, strict=True
+            )
         ]
     )

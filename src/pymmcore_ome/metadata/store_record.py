@@ -57,6 +57,8 @@ class StoreRecord:
         When `recover` closed it; None for a store that its own program closed.
     levels : mapping | None
         The resolution levels as `LevelPlan.to_record` has them; None: the full resolution alone.
+    contrast : mapping of str to (low, high)
+        The range of pixel values to show of each channel, by `window_key`.
     frames : dict
         ``planned`` (None: unbounded), ``written``, ``skipped``.
     acquisition : dict
@@ -75,6 +77,7 @@ class StoreRecord:
     annotations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recovered: str | None = None
     levels: Mapping[str, Any] | None = None
+    contrast: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def level_plan(self) -> LevelPlan | None:
@@ -95,7 +98,7 @@ class StoreRecord:
     def to_attributes(self) -> dict[str, Any]:
         """Return the record as attributes of the root."""
         attributes = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("annotations", "recovered", "levels"):
+        for name in ("annotations", "recovered", "levels", "contrast"):
             if not attributes[name]:
                 del attributes[name]
         return attributes
@@ -164,6 +167,7 @@ class StoreRecord:
             acquisition=_mapping(attributes.get("acquisition")),
             annotations=_mapping(attributes.get("annotations")),
             levels=_mapping(attributes.get("levels")) or None,
+            contrast=_mapping(attributes.get("contrast")),
             version=str(plain.pop("version")),
             backend=str(plain.pop("backend")),
             **{key: None if value is None else str(value) for key, value in plain.items()},

@@ -48,7 +48,7 @@ class ZarrDocuments(Documents):
 
     def _images(self, state: StoreState, images: Iterable[ImageLayout]) -> Iterator[Document]:
         """Yield the documents of images that are not the root itself."""
-        attributes_of = ngff.ImageAttributes(state.record.levels_listed)
+        attributes_of = ngff.ImageAttributes(state.record.levels_listed, state.record.contrast)
         for image in images:
             if image.path:
                 attributes = {
@@ -60,7 +60,7 @@ class ZarrDocuments(Documents):
     def closed(self, state: StoreState) -> Iterator[Document]:
         from .ome_xml import OmeXml  # imports ome-types, which takes longer than opening a stream
 
-        if state.record.levels_listed is not None:
+        if state.record.levels_listed is not None or state.record.contrast:
             yield from self._images(state, state.layout.images)
         if state.layout.images:
             if not _has_series(state.layout):
@@ -102,7 +102,7 @@ def _root(state: StoreState) -> dict[str, Any]:
         return {"ome": ngff.root_attributes(), KEY: own, **others}
     image = layout.images[0]
     return {
-        "ome": ngff.image_attributes(image, state.record.levels_listed),
+        "ome": ngff.image_attributes(image, state.record.levels_listed, state.record.contrast),
         KEY: {**own, "image": image_notes(image)},
         **others,
     }

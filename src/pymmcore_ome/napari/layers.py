@@ -14,7 +14,14 @@ import numpy as np
 from pymmcore_ome.dataset import Dataset, Image
 from pymmcore_ome.disk import split_suffix
 from pymmcore_ome.layout import Axis
-from pymmcore_ome.metadata import KEY, axis_origin, channel_colors, physical_unit, pixel_range
+from pymmcore_ome.metadata import (
+    KEY,
+    axis_origin,
+    channel_colors,
+    physical_unit,
+    pixel_range,
+    window_of,
+)
 
 from .arrays import LazyArray, Stack
 from .pictures import Picture, pictures_of
@@ -138,8 +145,11 @@ def _lowest(image: Image, axis: Axis) -> float:
 
 
 def _contrast(dataset: Dataset, pictures: Sequence[Picture], channel: int) -> tuple[float, float]:
-    """Return the range of the pixels of a few planes, or the range of the camera."""
+    """Return the range that the store has; else that of a few planes, or of the camera."""
     images = [image for picture in pictures for image in picture.images]
+    known = window_of(dataset.record.contrast, images[0].layout.spec, channel)
+    if known is not None:
+        return known
     chosen = images[:: max(1, len(images) // _SAMPLES)][:_SAMPLES]
     chosen = [image.levels[-1] for image in chosen]
     lows, highs = [], []

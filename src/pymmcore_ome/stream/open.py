@@ -75,9 +75,15 @@ def open_planned(
         raise OptionError(f"acquisition must be a mapping, got {acquisition!r:.80}.")
 
     def not_made(error: Exception) -> StorePathError:
-        return StorePathError(
-            f"{plan.place.path} could not be made: {error}. Nothing was left behind."
+        left = [str(part) for part in plan.place.parts if os.path.lexists(part)]
+        what = (
+            "Nothing was left behind"
+            if options.overwrite or not left
+            else (
+                f"What was left behind could not be deleted; delete it yourself: {', '.join(left)}"
+            )
         )
+        return StorePathError(f"{plan.place.path} could not be made: {error}. {what}.")
 
     with MapErrors(not_made):
         making = Store.made(

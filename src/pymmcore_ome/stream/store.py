@@ -24,7 +24,14 @@ from pymmcore_ome.disk import StoreLocation, StoreLock, sync_folder
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
 from pymmcore_ome.frames import FrameTableWriter, read_table
 from pymmcore_ome.layout import GrowingRouter, ImageLayout, Layout, PageTable, layout_of
-from pymmcore_ome.metadata import Document, Documents, StoreRecord, StoreState, documents_of
+from pymmcore_ome.metadata import (
+    ContrastSampler,
+    Document,
+    Documents,
+    StoreRecord,
+    StoreState,
+    documents_of,
+)
 from pymmcore_ome.schema import StorageSchema
 
 from .levels import LevelMaker
@@ -202,6 +209,7 @@ class Store:
         shapes: Sequence[tuple[int, ...]],
         growing: GrowingRouter | None,
         levels: LevelMaker | None = None,
+        contrast: ContrastSampler | None = None,
     ) -> None:
         """Finish pixels and frame table, and write the documents with the final status.
 
@@ -213,7 +221,7 @@ class Store:
         with ExitStack() as at_last:  # each of these, whatever the others raise
             at_last.callback(_being_written.discard, self.path.resolve())
             at_last.callback(self.lock.release)
-            at_last.callback(self.backend.close)
+            at_last.callback(self._close_again)
             if self.levels is not None:
                 at_last.callback(self.levels.close)
             at_last.callback(self.table.close)
@@ -234,8 +242,10 @@ class Store:
                 self.layout = layout_of(final_schema, self.layout.named)
                 self.record = replace(self.record, schema=_plain(final_schema))
                 self._put(self.documents.grown(self._state(shapes), self.layout.images))
+            windows = {} if contrast is None else contrast.windows(self.layout.specs)
             self.record = replace(
                 self.record,
+                contrast=windows,
                 status=summary.status,
                 reason=summary.reason,
                 ended=_now(),
@@ -247,7 +257,8 @@ class Store:
             )
             if levels is not None and summary.status != "failed":
                 self._finish_levels(levels, shapes)
-            self._put_closing(shapes)
+            else:
+                self._put_closing(shapes)
             if not is_certain:
                 self.backend.close()
                 confirm_proven(open_dataset(self.path))
@@ -256,15 +267,30 @@ class Store:
                 rows = read_table(self.place.table)
                 self.proven = {(numbers[row["image"]], row["index"]) for row in rows}
 
+    def _close_again(self) -> None:
+        """Close what the closing documents opened again.
+
+        All that they promise was closed before without an error. If they did not reach the disk,
+        the store is incomplete, and `recover` finishes it.
+        """
+        try:
+            self.backend.close()
+        except OSError as error:
+            logger.warning("The status of %s may not be on the disk: %s", self.path, error)
+
     def _finish_levels(self, levels: LevelMaker, shapes: Sequence[tuple[int, ...]]) -> None:
         """Finish the resolution levels; the store is whole without them.
 
         An error leaves them unlisted: they can be made again, of what is on disk.
         """
-        if levels.put_off:  # which may take long: should the process die, nothing else is missing
+        was_put_off = bool(levels.put_off)
+        if was_put_off:  # which may take long: should the process die, nothing else is missing
             self._put_closing(shapes)
+        unlisted = self.record
         try:
             levels.finish(self.backend.reader, shapes)
+            self.record = self.record.with_levels(levels.levels.plan, is_complete=True)
+            self._put_closing(shapes)
         except Exception as error:
             logger.warning(
                 "The resolution levels of %s are not complete: %s. Run `pymmcore-ome levels` to "
@@ -272,8 +298,9 @@ class Store:
                 self.path,
                 error,
             )
-            return
-        self.record = self.record.with_levels(levels.levels.plan, is_complete=True)
+            self.record = unlisted
+            if not was_put_off:
+                self._put_closing(shapes)
 
     def _put_closing(self, shapes: Sequence[tuple[int, ...]]) -> None:
         """Write the closing documents."""

@@ -440,7 +440,7 @@ def finish(
 
     try:
         with MapErrors(unfinished):
-            store.finish(summary, writer.shapes, placement.growing, levels)
+            store.finish(summary, writer.shapes, placement.growing, levels, writer.contrast)
     except PymmcoreOmeError as error:
         life.fail(error)
         summary = replace(summary, status="failed", reason=str(error))

@@ -14,10 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
+import numpy as np
+
 from pymmcore_ome.backends import FrameWrite, PartialWriteError, WriteFuture
 from pymmcore_ome.disk import advice_on_write
 from pymmcore_ome.errors import MapErrors, WriteError
 from pymmcore_ome.frames import frame_checksum
+from pymmcore_ome.metadata import ContrastSampler
 
 from .buffer import ArrayPool, FrameBuffer, QueuedFrame
 from .chunks import Block, ChunkAssembler, ChunkKey
@@ -45,6 +48,8 @@ class Writer(threading.Thread):
     ----------
     shapes : list of tuple of int
         The present shape of every image's array.
+    contrast : ContrastSampler
+        What has passed so far; read it once the thread has ended.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Writer(threading.Thread):
     ) -> None:
         super().__init__(name="pymmcore-ome writer", daemon=True)
         self._levels = levels
+        self.contrast = ContrastSampler(grows=store.layout.schema.grows)
         self._committer = FrameCommitter(store, options)
         self.shapes = [image.shape for image in store.layout.images]
         self._images = store.layout.images
@@ -80,6 +86,7 @@ class Writer(threading.Thread):
         self._options = options
         self._pool = pool
         self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
+        self._failed: list[Block] = []
         self._whole: set[ChunkKey | None] = set()  # chunks that a block in flight covers
         self._batch_bytes = _FIRST_BATCH_BYTES
         self._flush_every_s = min(_FLUSH_EVERY_S, options.checkpoint_s)
@@ -242,6 +249,7 @@ class Writer(threading.Thread):
                         future.result()
                 except BaseException:
                     self._buffer.release(sum([queued.nbytes for queued in block.frames]))
+                    self._failed.append(block)
                     raise
                 finally:
                     self._locks.unlock(block.image, block.start[:-2])
@@ -264,6 +272,8 @@ class Writer(threading.Thread):
         Returns whether their arrays, and bytes, are held until their levels are made.
         """
         nbytes = sum([queued.nbytes for queued in frames])
+        for queued in frames:  # before their arrays are given away
+            self.contrast.add(self._images[queued.image_number].spec, queued.index, queued.frame)
         is_held = self._levels is not None and self._levels.offer(frames)
         self._buffer.release(0 if is_held else nbytes)
         self._pending.settle(frames, self._buffer.budget_bytes - self._buffer.bytes_held)
@@ -322,10 +332,28 @@ class Writer(threading.Thread):
             with suppress(Exception):  # the first error is latched already; this is its echo
                 self._reap(at_least=1)
         try:
+            # a library may write a chunk again, with what it could not write before
+            there = [q for block in self._failed for q in block.frames if self._is_on_disk(q)]
+            self._pending.settle(there, self._buffer.budget_bytes - self._buffer.bytes_held)
+            nbytes = sum([queued.nbytes for queued in there])
+            self._committer.commit(there, nbytes, len(self.shapes))
             self._committer.commit_waiting(len(self.shapes), must=True)
             self._table.flush()
         except Exception as error:
             self._buffer.fail(error)
+
+    def _is_on_disk(self, queued: QueuedFrame) -> bool:
+        """Whether a frame can be read though its write failed."""
+        if self._backend.is_sequential or queued.image_number >= len(self.shapes):
+            return False
+        spec = self._images[queued.image_number].spec
+        picks = [np.arange(part.start, part.stop) for part in spec.block_key(queued.index)]
+        try:
+            reader = self._backend.reader(queued.image_number)
+            block = None if reader is None else reader.read(picks, slice(None), slice(None))
+        except Exception:  # whatever a library raises on a chunk that is half written
+            return False
+        return block is not None and np.array_equal(spec.block_to_frame(block), queued.frame)
 
     def _mapped_errors(self, block: Block) -> MapErrors:
         return MapErrors(lambda error: self._failure(block.frames, error))

@@ -24,7 +24,7 @@ from pymmcore_ome.backends.port import (
     FrameWrite,
     PartialWriteError,
 )
-from pymmcore_ome.disk import Format, StoreLocation, write_whole
+from pymmcore_ome.disk import Format, StoreLocation, free_bytes, write_whole
 from pymmcore_ome.layout import (
     ArraySpec,
     Axis,
@@ -44,6 +44,7 @@ _FIRST_PAGES: Final = 64  # of an image whose size nobody knows
 _CLASSIC_LIMIT: Final = 2**32 - 2**24
 #: At most, of a page: 16 tags, a Plane element with every number at full length, and alignment.
 _PAGE_BYTES: Final = 640
+_FEWEST_TAGS: Final = 14  # of a page
 _UM_PER_CM: Final = 10_000.0
 
 
@@ -94,6 +95,7 @@ class TiffBackend(ArrayBackend):
         kinds: dict[object, _ImagePages] = {}
         for image in layout.images:
             self._add(image, kinds)
+        self._check_room()
         self._write_pages(0)
         if not place.is_folder and not layout.images:
             self._files[0].add_placeholder()
@@ -275,6 +277,18 @@ class TiffBackend(ArrayBackend):
             if is_last or self._kinds[number + 1] is not self._kinds[number]:
                 self._kinds[number].add_to(self._files[0], waiting)
                 waiting = 0
+
+    def _check_room(self) -> None:
+        """Raise OSError when the disk lacks the room for pages, before it is filled with them."""
+        assert self._place is not None
+        pages = sum(prod(self.pages.shape(number)) for number in range(len(self._images)))
+        needed = pages * TiffForm(self._options.bigtiff).row(_FEWEST_TAGS).itemsize
+        free = free_bytes(self._place.path)
+        if free is not None and needed > free:
+            raise OSError(
+                f"the pages of {pages} frames take {needed / 2**30:.1f} GiB, and the disk has "
+                f"{free / 2**30:.1f} GiB free"
+            )
 
     def _kind(self, spec: ArraySpec) -> _ImagePages:
         dtype = spec.frame_dtype

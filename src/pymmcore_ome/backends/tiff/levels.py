@@ -35,7 +35,7 @@ class TiffLevels(LevelWriter):
         self._backend = backend
 
     def write(self, frames: Sequence[FrameWrite]) -> None:
-        for level, writes in enumerate(levels_of(self, frames), 1):
+        for level, writes in self.by_level(frames):
             self._backend.write_levels(level, writes)
 
     def reader(self, image: int, level: int) -> PlaneReader:
@@ -46,18 +46,6 @@ class TiffLevels(LevelWriter):
 
     def close(self) -> None:
         """The files are the backend's."""
-
-
-def levels_of(writer: LevelWriter, frames: Sequence[FrameWrite]) -> list[list[FrameWrite]]:
-    """Return the frames of each level of frames, that of level 1 first."""
-    by_level: list[list[FrameWrite]] = []
-    for number, index, frame in frames:
-        smaller = writer.downsampler.levels(frame, writer.count(number))
-        for level, pixels in enumerate(smaller):
-            if level == len(by_level):
-                by_level.append([])
-            by_level[level].append(FrameWrite(number, index, pixels))
-    return by_level
 
 
 class StoredTiffLevels(LevelWriter):
@@ -106,7 +94,7 @@ class StoredTiffLevels(LevelWriter):
         return any(pages.strip(file, page, level).is_blank for level in levels)
 
     def write(self, frames: Sequence[FrameWrite]) -> None:
-        for level, writes in enumerate(levels_of(self, frames), 1):
+        for level, writes in self.by_level(frames):
             for number, index, pixels in writes:
                 self._store(number, self._numbers.page(number, index), level, pixels)
 

@@ -45,7 +45,7 @@ class AcquireZarrBackend(ZarrFolder):
     compressions: ClassVar[Levels] = {"blosc": (0, 9, 5)}
     why_no_levels: ClassVar[str] = (
         "acquire-zarr rounds means down, and lists levels before they are complete. Use another "
-        "backend, or run `pymmcore-ome levels` afterwards"
+        "backend, or run `pymmcore-ome levels` afterward"
     )
 
     def __init__(self) -> None:

@@ -94,17 +94,12 @@ class ZarrLevels(LevelWriter):
         self._specs: dict[object, list[ImageLayout]] = {}
 
     def write(self, frames: Sequence[FrameWrite]) -> None:
-        by_level: list[list[FrameWrite]] = []
-        for number, index, frame in frames:
-            count = self.count(number)
-            pixels = self.downsampler.levels(frame, count)
-            while len(by_level) < len(pixels):
-                by_level.append([])
-            for level, smaller in enumerate(pixels, 1):
+        for level, smaller in self.by_level(frames):
+            writes = []
+            for number, index, pixels in smaller:
                 at = self._number(number, level)
                 self._reach(at, level, index)
-                by_level[level - 1].append(FrameWrite(at, index, smaller))
-        for level, writes in enumerate(by_level, 1):
+                writes.append(FrameWrite(at, index, pixels))
             try:
                 self._arrays(level).write_frames(writes)
             except PartialWriteError as error:

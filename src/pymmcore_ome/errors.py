@@ -10,7 +10,8 @@
     │   └── UnknownOptionError (TypeError)   a keyword that is no option
     ├── StorePathError (OSError)             the path cannot be used
     │   ├── StoreExistsError (FileExistsError)  something exists there, and overwrite is off
-    │   └── NotAStoreError                   not a store that this package wrote
+    │   ├── NotAStoreError                   not a store that this package wrote
+    │   └── ResumeError                      the store cannot be resumed with this acquisition
     ├── FrameError (ValueError)              a frame that does not fit its camera
     ├── PlacementError (LookupError)         a frame that has no place
     │   ├── OutsidePlanError (IndexError)    its index is outside the plan
@@ -106,6 +107,10 @@ class StoreExistsError(StorePathError, FileExistsError):
 
 class NotAStoreError(StorePathError):
     """The path is not a store that this package wrote."""
+
+
+class ResumeError(StorePathError):
+    """The store cannot be resumed; the message names every difference, and nothing changed."""
 
 
 class FrameError(PymmcoreOmeError, ValueError):

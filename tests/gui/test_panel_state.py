@@ -11,8 +11,8 @@ from pymmcore_ome.gui.panel_state import ForeignRun, panel_state
 from pymmcore_ome.stream import Progress
 
 
-def progress(held: int) -> Progress:
-    return Progress(10, 3, 0, 3, 30, held, 100, 0.0, 1.0)
+def progress(held: int, skipped: int = 0) -> Progress:
+    return Progress(10, 3, skipped, 3, 30, held, 100, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,30 @@ def test_state_follows_from_what_happens(given: dict[str, Any], allowed: str, st
 
 def test_frames_of_a_run_that_was_started_elsewhere_are_counted() -> None:
     assert panel_state(foreign=ForeignRun(1, False)).frames == "1 frame"
+
+
+@pytest.mark.parametrize(
+    ("skipped", "free", "words"),
+    [
+        (0, None, []),
+        (0, 70, []),  # seven frames of ten bytes are left
+        (0, 69, ["The disk is filling up: 69 bytes free"]),
+        (1, None, ["1 frame skipped"]),
+        (2, 10, ["2 frames skipped", "filling up"]),
+    ],
+)
+def test_lost_frames_and_a_full_disk_are_warned_of_while_it_runs(
+    skipped: int, free: int | None, words: list[str]
+) -> None:
+    run = RunSnapshot("running", progress(0, skipped))
+    warning = panel_state(run, free_bytes=free).warning
+    assert bool(warning) == bool(words)
+    assert all(word in warning for word in words)
+    over = RunSnapshot("complete", progress(0, skipped))
+    assert panel_state(over, free_bytes=free).warning == ""  # the report says it
+
+
+def test_title_shows_how_far_the_run_is() -> None:
+    assert panel_state(RunSnapshot("running", progress(0))).title == "30 % Acquiring"
+    assert panel_state(RunSnapshot("starting")).title == "Starting…"
+    assert panel_state(RunSnapshot("complete", progress(0))).title == ""

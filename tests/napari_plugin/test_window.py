@@ -16,7 +16,7 @@ import pymmcore_ome as po
 from conftest import DEMO, ROOT
 from helpers import index_of, listening, read_by_zarr
 from pymmcore_ome import errors
-from pymmcore_ome.napari.viewer import position_name, text_overlay
+from pymmcore_ome.napari.viewer import position_name, scale_bar, text_overlay
 
 from .conftest import Window
 
@@ -93,6 +93,7 @@ def test_run_button_saves_every_frame_in_its_place_and_opens_them(
     shown = list(window.viewer.layers)  # the layer that showed it live is gone
     assert [layer.name.partition(": ")[2] for layer in shown] == ["DAPI", "FITC"]
     assert window.viewer.dims.axis_labels == ("p", "t", "z", "y", "x")
+    assert scale_bar(window.viewer).visible
     for channel, layer in enumerate(shown):
         assert layer.visible
         assert layer.scale.tolist()[2:] == pytest.approx([1.0, 0.325, 0.325])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -15,6 +15,8 @@ from pymmcore_ome.stream import (
     SaveOptions,
     StorePlan,
     Stream,
+    has_store,
+    may_replace,
     one_of,
     open_planned,
     plan_store,
@@ -22,6 +24,7 @@ from pymmcore_ome.stream import (
 
 Unready = Literal["refuse", "record"]
 Missing = Literal["record", "raise"]
+ResumeActions = Literal["skip", "run"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Destination:
         What happens where a setting of the sequence cannot be applied.
     missing : ``"record"`` | ``"raise"``
         What happens at the end of a complete run to which planned frames are missing.
+    resume_actions : ``"skip"`` | ``"run"``
+        What happens to custom actions in a resumed run.
     options : SaveOptions
     """
 
@@ -47,6 +52,7 @@ class Destination:
     unready: Unready
     missing: Missing
     options: SaveOptions
+    resume_actions: ResumeActions = "skip"
 
     @classmethod
     def of(
@@ -56,6 +62,7 @@ class Destination:
         unready: Unready,
         missing: Missing,
         options: SaveOptions,
+        resume_actions: ResumeActions = "skip",
     ) -> Self:
         """Return the destination of an output's arguments.
 
@@ -68,12 +75,20 @@ class Destination:
         find_backend(options.backend, format_)
         one_of("unready", unready, get_args(Unready))
         one_of("missing", missing, get_args(Missing))
-        return cls(target, format_, tuple(cameras or ()), unready, missing, options)
+        one_of("resume_actions", resume_actions, get_args(ResumeActions))
+        return cls(target, format_, tuple(cameras or ()), unready, missing, options, resume_actions)
 
     def check(self) -> None:
         """Raise unless a store can be made at the path now; changes nothing."""
         place = StoreLocation.of_new(self.path, self.format, self.options.files)
-        place.check_free(self.options.overwrite)
+        if not has_store(place, self.options):
+            place.check_free(self.options.overwrite or may_replace(place, self.options))
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a store is there that the next run goes on with."""
+        place = StoreLocation.of_new(self.path, self.format, self.options.files)
+        return has_store(place, self.options)
 
     def plan(self, schema: StorageSchema) -> StorePlan:
         """Return what a run that delivers this would make; changes nothing.
@@ -85,13 +100,20 @@ class Destination:
         """
         return plan_store(self.path, schema, self.options)
 
-    def open(self, schema: StorageSchema, notes: Mapping[str, Any]) -> Stream:
-        """Make the store.
+    def open(
+        self,
+        schema: StorageSchema,
+        notes: Mapping[str, Any],
+        differences: Callable[[Mapping[str, Any]], list[str]] | None = None,
+    ) -> Stream:
+        """Make the store, or open it again.
 
         Parameters
         ----------
         schema : StorageSchema
         notes : mapping
             Kept at the root of the store.
+        differences : callable, optional
+            As `open_planned`.
         """
-        return open_planned(self.plan(schema), self.options, notes)
+        return open_planned(self.plan(schema), self.options, notes, differences)

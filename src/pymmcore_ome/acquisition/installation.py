@@ -18,7 +18,7 @@ import useq
 from psygnal import Signal
 from pymmcore_plus import CMMCorePlus
 
-from pymmcore_ome.errors import AcquisitionError, OptionError, RunningError
+from pymmcore_ome.errors import AcquisitionError, OptionError, ResumeError, RunningError
 from pymmcore_ome.metadata import Status
 from pymmcore_ome.schema import Camera
 from pymmcore_ome.stream import SaveOptionsDict, lists_options
@@ -226,6 +226,11 @@ class Installation:
         try:
             for output in outputs:
                 output.check()
+                if len(outputs) > 1 and output.destination.resumes:
+                    raise ResumeError(
+                        f"{output.path} cannot be resumed together with other outputs, which lack "
+                        "other frames. Resume one output a run."
+                    )
             refuse_unready(engine, events, outputs)
             sinks = [output.begin(events) for output in outputs]
             self._viewed = outputs[0]

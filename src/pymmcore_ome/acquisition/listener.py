@@ -21,6 +21,7 @@ from pymmcore_ome.metadata import Status
 from .engine_methods import ACQUIRES, is_standard, replaced
 from .failed_settings import FailedSettings, whole_bursts
 from .microscope import CoreFacts
+from .resumption import MissingEvents
 from .run_end import Light, stop_camera
 from .sink import Sink
 
@@ -69,6 +70,8 @@ class EngineListener:
     def __enter__(self) -> EngineListener:
         for name in _METHODS:
             original = getattr(self._engine, name, None)
+            if original is None and name == "event_iterator":
+                original = iter  # what the runner then takes
             if original is not None:
                 shadow = getattr(self, f"_{name}")(original)
                 self._shadows.enter_context(replaced(self._engine, name, shadow))
@@ -185,9 +188,20 @@ class EngineListener:
     def _event_iterator(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def event_iterator(events: Iterable[Any]) -> Iterator[Any]:
             with self._noting():
-                yield from original(events)
+                yield from original(self._missing(events))
 
         return event_iterator
+
+    def _missing(self, events: Iterable[Any]) -> Iterable[Any]:
+        """Return the events of which a store lacks a frame; all, unless every sink is resumed."""
+        sinks = self._sinks
+        if not sinks or not all(sink.is_resumed for sink in sinks):
+            return events
+        missing = MissingEvents(
+            lambda event, repeat: all(sink.holds(event, repeat) for sink in sinks),
+            runs_actions=any(sink.runs_actions for sink in sinks),
+        )
+        return missing.of(events, repeats=any(sink.has_repeats for sink in sinks))
 
     def _teardown_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def teardown_sequence(sequence: Any) -> Any:

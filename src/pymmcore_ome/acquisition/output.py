@@ -18,7 +18,12 @@ import useq
 from numpy.typing import NDArray
 from psygnal import Signal, SignalInstance
 
-from pymmcore_ome.errors import AcquisitionError, MissingFramesError, PymmcoreOmeError
+from pymmcore_ome.errors import (
+    AcquisitionError,
+    MissingFramesError,
+    PymmcoreOmeError,
+    ResumeError,
+)
 from pymmcore_ome.metadata import Status, StoreRecord
 from pymmcore_ome.schema import Camera, StorageSchema
 from pymmcore_ome.stream import (
@@ -31,7 +36,7 @@ from pymmcore_ome.stream import (
     lists_options,
 )
 
-from .destination import Destination, Missing, Unready
+from .destination import Destination, Missing, ResumeActions, Unready
 from .engine_methods import is_standard
 from .microscope import CoreFacts
 from .readiness import EventChecks, is_described, refuse_unready
@@ -63,6 +68,9 @@ class Output:
         Where planned frames are missing at the end of a complete run, such as after a snap that
         failed: ``"record"`` it in the summary and the store, or ``"raise"`` MissingFramesError
         from the run when all that was acquired is stored.
+    resume_actions : str
+        Custom actions of a run that is resumed, which may have run before: ``"skip"`` or
+        ``"run"`` them all.
     core : CMMCorePlus, optional
         Without `install`: the core that runs, so that a run that cannot be saved is stopped
         and how it ended is known. None: ``CMMCorePlus.instance()``.
@@ -93,11 +101,12 @@ class Output:
         cameras: Sequence[Camera] | None = None,
         unready: Unready = "refuse",
         missing: Missing = "record",
+        resume_actions: ResumeActions = "skip",
         core: Any = None,
         **options: Unpack[SaveOptionsDict],
     ) -> None:
-        chosen = SaveOptions.of(options, "cameras", "unready", "missing", "core")
-        self._destination = Destination.of(path, cameras, unready, missing, chosen)
+        chosen = SaveOptions.of(options, "cameras", "unready", "missing", "resume_actions", "core")
+        self._destination = Destination.of(path, cameras, unready, missing, chosen, resume_actions)
         self._core = core
         self._sink: Sink | None = None
         self._annotations = StoreRecord("", {})
@@ -313,6 +322,12 @@ class Output:
     def _begin(self, sequence: useq.MDASequence, summary: Mapping[str, Any]) -> None:
         core = self._running_core()  # held: an instance that nobody holds is gone at once
         ends_quietly(core)
+        if self._destination.resumes:
+            raise ResumeError(
+                f"{self.path} cannot be resumed without install, because a handler cannot leave "
+                "out the events whose frames are stored. Call pymmcore_ome.install(core) once, "
+                "before the run."
+            )
         engine = core.mda.engine
         # a handler hears of the run in a thread of its own, maybe after the first event
         self._light = Light(core, getattr(engine, "_autoshutter_was_set", None))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import useq
 from numpy.typing import NDArray
 
-from pymmcore_ome.errors import AcquisitionError, FrameError, RepeatedFrameError
+from pymmcore_ome.errors import AcquisitionError, FrameError, RepeatedFrameError, ResumeError
 from pymmcore_ome.frames import NOT_AS_ASKED
 from pymmcore_ome.metadata import Status, StoreRecord
 from pymmcore_ome.schema import StorageSchema
@@ -33,6 +33,7 @@ from .microscope import (
     pixel_size_of,
 )
 from .readiness import HOW_TO_RUN_IT, unready
+from .resumption import sequence_differences, unseeded_points
 from .useq.fields import UnappliedFields
 from .useq.schema import schema_from_useq
 
@@ -55,6 +56,7 @@ class Sink:
         self._in_use = CamerasInUse([], [], None)
         self._cameras: list[str] = []
         self._fields: UnappliedFields | None = None
+        self._sequence: useq.MDASequence | None = None
         self._annotations = StoreRecord("", {})
         self._notes: dict[str, Any] = {}
         self._unapplied_settings = UnappliedSettings(destination.path)
@@ -103,7 +105,10 @@ class Sink:
                 "Start it when the first run has finished."
             )
         self._notes = acquisition_notes(sequence, summary)
+        self._sequence = sequence
         schema = self.plan(sequence, summary, facts)
+        if self._destination.resumes:
+            self._check_resumable(sequence, schema)
         self._fields = UnappliedFields(sequence) if facts.is_standard else None
         if self._free_run is not None:
             self._destination.check()
@@ -180,6 +185,11 @@ class Sink:
         if self._stream is None:
             raise AcquisitionError("A frame arrived before the sequence was set up.")
         at = self._place(event, image, meta)
+        if self._stream.is_resumed:
+            if self.frames_per_event > 1 and self._stream.held_before(at):
+                return  # of an event with several cameras, of which one frame was missing
+            if metadata["delta_t_s"] is not None:
+                metadata["delta_t_s"] += self._stream.resumed_after_s
         if at is not event.index:
             metadata["event_index"] = dict(event.index)
         unapplied_settings = [*unapplied_settings, *self._wrong_scale(event, at, meta)]
@@ -192,6 +202,70 @@ class Sink:
         except FrameError as error:
             raise FrameError(f"{error} It came from camera {label!r}.") from error
         self._unapplied_settings.add(unapplied_settings, frames=1)
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the run goes on with a store that was there before; from set-up on."""
+        return self._stream is not None and self._stream.is_resumed
+
+    def holds(self, event: useq.MDAEvent, repeat: int = 0) -> bool:
+        """Whether the store has every frame of an event.
+
+        Parameters
+        ----------
+        event : MDAEvent
+        repeat : int
+            How often its index was before.
+        """
+        stream, index = self._stream, event.index
+        if stream is None:
+            return False
+        if self._in_use.by_event is not None:
+            return stream.holds(self._in_use.by_event.at(index), repeat)
+        if self.frames_per_event == 1 or "cam" in index:
+            return stream.holds(index, repeat)
+        return all(
+            stream.holds({**index, "cam": camera}, repeat)
+            for camera in range(self.frames_per_event)
+        )
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether the plan has an index several times."""
+        return self._stream is not None and any(
+            spec.repeats > 1 for spec in self._stream.layout.specs
+        )
+
+    @property
+    def runs_actions(self) -> bool:
+        """Whether custom actions run in a resumed run."""
+        return self._destination.resume_actions == "run"
+
+    def _check_resumable(self, sequence: useq.MDASequence, schema: StorageSchema | None) -> None:
+        """Refuse a run that does not show which of its frames a store has.
+
+        Raises
+        ------
+        ResumeError
+        """
+        if schema is None:
+            reason = "events without a plan, such as an iterator, do not show which are missing"
+        elif self.frames_per_event > 1 and any(
+            spec.repeats > 1 for spec in self._destination.plan(schema).layout.specs
+        ):
+            reason = "indices that repeat, with several cameras, do not show which are missing"
+        elif unseeded_points(sequence):
+            reason = "random points without a random_seed are other points in each run"
+        else:
+            return
+        raise ResumeError(
+            f"{self._destination.path} cannot be resumed: {reason}. Choose another path."
+        )
+
+    def _differences(self, acquisition: Mapping[str, Any]) -> list[str]:
+        if self._sequence is None:
+            return []
+        return sequence_differences(acquisition.get("sequence"), self._sequence)
 
     def _place(
         self, event: useq.MDAEvent, image: NDArray[Any], meta: Mapping[str, Any]
@@ -281,7 +355,7 @@ class Sink:
         return is_set_up and self.summary is None
 
     def _open(self, schema: StorageSchema) -> None:
-        self._stream = self._destination.open(schema, self._notes)
+        self._stream = self._destination.open(schema, self._notes, self._differences)
         for namespace, mapping in self._annotations.annotations.items():
             self._stream.annotate(namespace, mapping)
         if isinstance(self.view, JoinedView):

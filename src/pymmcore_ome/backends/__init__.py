@@ -27,6 +27,7 @@ from .selection import Picks, selected_shape, split_selection
 from .tiff.file import describe_existing
 from .tiff.reader import TiffPages, TiffReader
 from .zarr.documents import (
+    array_differences,
     array_folder,
     finish_array,
     say_shape,
@@ -57,6 +58,7 @@ __all__ = [
     "WriteFuture",
     "ZarrBackend",
     "ZarrReader",
+    "array_differences",
     "array_folder",
     "available_backends",
     "default_backend",

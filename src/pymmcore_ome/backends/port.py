@@ -107,6 +107,9 @@ class ArrayBackend(ABC):
     #: The reason, and what to do, where it makes none.
     why_no_levels: ClassVar[str] = "use another backend, or `levels=None`"
 
+    #: Whether `reopen` can go on with a store that was closed.
+    can_resume: ClassVar[bool] = False
+
     #: The most bytes of frames in a batch: more pay off where it compresses them in threads.
     batch_bytes: int = 16 << 20
 
@@ -127,6 +130,31 @@ class ArrayBackend(ABC):
         OSError
             When the disk refuses.
         """
+
+    def reopen(
+        self,
+        place: StoreLocation,
+        layout: Layout,
+        options: BackendOptions,
+        pages: PageTable | None = None,
+    ) -> None:
+        """Go on with a closed store that has every array of the layout, instead of `create`.
+
+        Called where `can_resume`. It makes nothing that a reader could see: at every instant
+        the store stays readable, with every frame that it had.
+
+        Parameters
+        ----------
+        place, layout, options
+            As `create`; those of the store.
+        pages : PageTable, optional
+            Where each plane is, for formats with a page a plane.
+
+        Raises
+        ------
+        OSError
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def put(self, key: str, content: Iterable[bytes]) -> None:

@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for
 #: The options of the library that are also options of the command.
 _FLAGS: Final = {
     "backend", "chunks", "compression", "downsample", "files", "format", "levels", "overwrite",
-    "shards", "unready",
+    "resume", "shards", "unready",
 }  # fmt: skip
 _SIZE = re.compile(r"\s*(\w+)\s*[=:]\s*([1-9]\d*)\s*")
 

@@ -86,6 +86,10 @@ def run(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the store at --output: acquire what it lacks."),
+    ] = False,
     as_format: AsFormat = None,
     backend: Annotated[
         str | None, typer.Option(help="native, tensorstore, zarr-python, acquire-zarr, or tiff.")
@@ -148,7 +152,8 @@ def run(
     from .sequence_problems import left_out
 
     target = Output(
-        output, format=as_format, overwrite=overwrite, backend=backend, compression=compression,
+        output, format=as_format, overwrite=overwrite, resume=resume,
+        backend=backend, compression=compression,
         chunks=chosen_chunks, shards=chosen_shards,
         levels=levels(level_count), downsample=downsample,  # type: ignore[arg-type]
         files=files, unready=unready,  # type: ignore[arg-type]

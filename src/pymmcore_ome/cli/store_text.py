@@ -66,7 +66,8 @@ def describe(contents: Contents, console: Console) -> RenderableType:
         status.append("  a program is writing to it", style="yellow")
     elif record.status == "incomplete":
         status.append(
-            f"  interrupted; repair it with: pymmcore-ome recover {quoted(str(dataset.path))}",
+            f"  interrupted; repair it with: pymmcore-ome recover {quoted(str(dataset.path))}; "
+            "or acquire the rest with: pymmcore-ome run ... --resume",
             style="default",
         )
     facts.add_row("status", status)
@@ -77,6 +78,8 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     for line in (*_holes(contents), *_unapplied(contents)):
         facts.add_row(*line)
     facts.add_row("written", _when(record.started, record.ended))
+    for number, run in enumerate(record.runs if len(record.runs) > 1 else (), 1):
+        facts.add_row(f"run {number}", Text(_run_text(run)))
     if record.recovered is not None:
         facts.add_row("recovered", f"{datetime.fromisoformat(record.recovered):%Y-%m-%d %H:%M:%S}")
     facts.add_row("by", Text(f"pymmcore-ome {record.version}, {record.backend}"))
@@ -89,6 +92,17 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     if dataset.layout.plate is not None:
         parts.append(wells(dataset.layout.plate, contents.wells(), console))
     return Group(*parts, facts)
+
+
+def _run_text(run: Mapping[str, Any]) -> str:
+    """Return what is known of one of a store's runs."""
+    frames = run.get("frames")
+    count = "" if frames is None else f", {count_text(frames, 'frame')}"
+    try:
+        when = _when(run.get("started"), run.get("ended"))
+    except (ValueError, TypeError):
+        when = "at an unknown time"
+    return f"{when}, {run.get('status')}{count}"
 
 
 def wells(

@@ -3,11 +3,12 @@
 """
 
 from .annotation import annotate
+from .check_pixels import frame_problem
 from .check_table import TableCheck
 from .dataset import Dataset, open_dataset
 from .image import Image, axis_coords
 from .levels import MadeLevels, levels_of_tiff, make_levels
-from .recovery import recover
+from .recovery import close_interrupted, finish_levels, recover, refuse_links, sound_rows
 from .unconfirmed import confirm_proven
 from .validation import validate
 from .warnings import Refused, refused_settings, store_warnings
@@ -20,12 +21,17 @@ __all__ = [
     "TableCheck",
     "annotate",
     "axis_coords",
+    "close_interrupted",
     "confirm_proven",
+    "finish_levels",
+    "frame_problem",
     "levels_of_tiff",
     "make_levels",
     "open_dataset",
     "recover",
+    "refuse_links",
     "refused_settings",
+    "sound_rows",
     "store_warnings",
     "validate",
 ]  # fmt: skip

@@ -66,6 +66,15 @@ class Dataset:
         """What users added to the store, by namespace."""
         return self.record.annotations
 
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs that wrote the store, one dict each: first the run that made it.
+
+        Keys: ``started`` and ``ended`` (ISO 8601; None for unknown), ``status``, ``frames`` (that
+        the run added; None for unknown).
+        """
+        return [dict(run) for run in self.record.runs]
+
     def frames(self) -> list[dict[str, Any]]:
         """Return one dict a stored frame, in order of arrival.
 

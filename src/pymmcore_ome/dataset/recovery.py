@@ -71,18 +71,31 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     lock.acquire()
     try:
         dataset = open_dataset(path)  # read again: no other program can write now
-        with damage_of(dataset):
-            if dataset.status == "incomplete":
-                _finish(dataset, "recovered", "the program that wrote it ended without closing it")
-            elif provisional(location.table).exists() and not location.table.exists():
-                _finish(dataset, dataset.status, dataset.record.reason)
-            if dataset.status != "complete":
-                for file in list(torn_files(open_dataset(path))):
-                    set_aside(file)
-        _finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
+        close_interrupted(dataset)
+        finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
     finally:
         lock.release()
     return open_dataset(path)
+
+
+def close_interrupted(dataset: Dataset) -> None:
+    """Do what `recover` does, but for the levels. The caller holds the store's lock.
+
+    Raises
+    ------
+    OSError
+    NotAStoreError
+        When its documents are damaged.
+    """
+    location = dataset.location
+    with damage_of(dataset):
+        if dataset.status == "incomplete":
+            _finish(dataset, "recovered", "the program that wrote it ended without closing it")
+        elif provisional(location.table).exists() and not location.table.exists():
+            _finish(dataset, dataset.status, dataset.record.reason)
+        if dataset.status != "complete":
+            for file in list(torn_files(open_dataset(dataset.path))):
+                set_aside(file)
 
 
 def damage_of(dataset: Dataset) -> MapErrors:
@@ -121,6 +134,7 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
     )
+    record = record.end_run(status, ended, len(dataset.frames()))
     planes = PlaneMetadata(sound_rows(location, layout, shapes))
     state = StoreState(layout, record, shapes, planes, pages)
     documents = documents_of(location)
@@ -146,7 +160,7 @@ def _windows(
     return sampler.windows(closed.specs)
 
 
-def _finish_levels(dataset: Dataset, *, keeps: bool) -> None:
+def finish_levels(dataset: Dataset, *, keeps: bool) -> None:
     """Make the levels that a closed store lacks, where that does not take long.
 
     `keeps`: those that are there were made while the frames arrived.

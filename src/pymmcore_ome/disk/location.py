@@ -176,7 +176,10 @@ class StoreLocation:
                 continue
             if not overwrite:
                 raise StoreExistsError(
-                    f"{part} exists already. Choose another name, or replace it with ",
+                    f"{part} exists already. Choose another name, go on with an unfinished "
+                    "acquisition with ",
+                    Option("resume", True),
+                    ", or replace it with ",
                     Option("overwrite", True),
                     ".",
                 )
@@ -255,6 +258,11 @@ class StoreLocation:
         if self.format == "ome-zarr":
             return "is not a folder"
         return None if _OME_SCHEMA in (read_description(part) or b"") else "is not an OME-TIFF"
+
+    @property
+    def is_half_made(self) -> bool:
+        """Whether a process ended while it made a store here: it has no frame."""
+        return self.path.exists() and self.set_aside is None and self._is_half_made(self.path)
 
     def _is_half_made(self, part: Path) -> bool:
         """Whether a process ended while it made a store here, before that could be read."""

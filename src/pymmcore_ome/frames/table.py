@@ -36,10 +36,12 @@ class FrameTableWriter:
     Parameters
     ----------
     path : Path
-        Created; it must not exist.
+        Created; it must not exist, unless `exists`.
     sync_pixels : callable, optional
         Given where frames must outlast a power cut: called before lines are written, which are
         then synced.
+    exists : bool
+        Go on with a table that was closed.
     is_provisional : bool
         It is not known yet whether the pixels are on disk: the table has another name
         (`provisional`) until `confirm`.
@@ -50,11 +52,12 @@ class FrameTableWriter:
         path: Path,
         is_provisional: bool = False,
         sync_pixels: Callable[[], object] | None = None,
+        exists: bool = False,
     ) -> None:
         self._sync_pixels = sync_pixels
         self._final_path = path
         self._path = provisional(path) if is_provisional else path
-        self._file = self._path.open("xb", buffering=0)
+        self._file = self._path.open("ab" if exists else "xb", buffering=0)
         self._stat = os.fstat(self._file.fileno())
         try:
             self._reserve = DiskReserve(reserve_of(path), _RESERVE_BYTES)
@@ -63,7 +66,8 @@ class FrameTableWriter:
             raise
         self._lines: list[bytes] = []
         self._bytes = 0
-        self._planes: PlaneMetadata | None = PlaneMetadata()
+        # of a table that is gone on with, it is read back at the end
+        self._planes: PlaneMetadata | None = None if exists else PlaneMetadata()
 
     def append(self, record: FrameRecord) -> None:
         """Add one frame. It reaches the operating system at the next `flush`."""

@@ -6,15 +6,17 @@ the acquisition run in other threads.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, Literal
 
 import useq
 from pymmcore_plus import CMMCorePlus
-from qtpy.QtCore import Qt, QTimer, QUrl, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, QUrl, Signal
 from qtpy.QtGui import QDesktopServices, QResizeEvent
 from qtpy.QtWidgets import QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from pymmcore_ome.acquisition import Output
+from pymmcore_ome.disk import free_bytes
 from pymmcore_ome.stream import Summary, run_report
 
 from .acquisition_run import AcquisitionRun, RunSnapshot
@@ -34,6 +36,7 @@ from .sequence_editor import SequenceEditor
 
 _LOOK_MS: Final = 50
 _SETTLE_MS: Final = 200
+_SPACE_MS: Final = 2000
 
 
 class AcquisitionPanel(QWidget):
@@ -61,6 +64,7 @@ class AcquisitionPanel(QWidget):
 
     runStarted = Signal()
     runEnded = Signal(object)  # AcquisitionRun
+    titleChanged = Signal(str)  # how far the run is; empty: nothing runs
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class AcquisitionPanel(QWidget):
         self.messages = MessageBar()
         self.run_bar = RunBar()
         self._checking = Background(self)
+        self._space = _FreeSpace(self)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
@@ -243,6 +248,7 @@ class AcquisitionPanel(QWidget):
     def _start(self, sequence: useq.MDASequence, output: Output | None) -> None:
         run = AcquisitionRun(self._core, sequence, output, from_any_thread(self._on_ended))
         self._newest.start_again()
+        self._space.watch(None if output is None else output.path)
         run.start()
         self._run = run
         self._apply()
@@ -261,6 +267,7 @@ class AcquisitionPanel(QWidget):
         if run is None:
             return
         self._ended = run.look()
+        self._space.watch(None)
         self._look()
         self._settle.start()
         if run.error is not None:
@@ -308,7 +315,10 @@ class AcquisitionPanel(QWidget):
             self._is_checking,
             ForeignRun(self._newest.count, runner.is_paused()) if self._is_foreign else None,
             self._last,
+            self._space.value,
         )
+        if state.title != self._state.title:
+            self.titleChanged.emit(state.title)
         if state.can_edit != self._state.can_edit:
             self.save_panel.set_still(not state.can_edit)
             self.editor.set_still(not state.can_edit)
@@ -317,6 +327,39 @@ class AcquisitionPanel(QWidget):
             (self._looking.start if is_acquiring else self._looking.stop)()
         self._state = state
         self.run_bar.show_state(state)
+
+
+class _FreeSpace(QObject):
+    """Reads the free space of the disk of a run every few seconds, in another thread."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.value: int | None = None  # bytes; None: unknown
+        self._path: Path | None = None
+        self._reading = Background(self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_SPACE_MS)
+        self._timer.timeout.connect(self._read)
+        self._reading.done.connect(self._on_read)
+
+    def watch(self, path: Path | None) -> None:
+        """Watch the disk of a path; None: stop."""
+        self._path, self.value = path, None
+        if path is None:
+            self._timer.stop()
+        else:
+            self._timer.start()
+            self._read()
+
+    def _read(self) -> None:
+        if (path := self._path) is not None:
+            self._reading.request(lambda: (path, free_bytes(path)))
+
+    @guarded
+    def _on_read(self, found: tuple[Path, int | None]) -> None:
+        path, value = found
+        if path == self._path:
+            self.value = value
 
 
 def _is_alike(one: useq.MDASequence, other: useq.MDASequence) -> bool:

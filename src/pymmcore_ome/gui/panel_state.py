@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from pymmcore_ome.stream import count_text
+from pymmcore_ome.stream import Progress, count_text, size_text
 
 from .acquisition_run import Phase, RunSnapshot
 
@@ -46,6 +46,10 @@ class PanelState:
         How many frames were acquired, where `run` does not contain it.
     run : RunSnapshot | None
         The run of this panel whose progress is shown.
+    warning : str
+        What is going wrong with the run, in words; empty: nothing.
+    title : str
+        How far the run is, for the title of a window.
     """
 
     can_edit: bool = True
@@ -56,6 +60,8 @@ class PanelState:
     status: str = ""
     frames: str = ""
     run: RunSnapshot | None = None
+    warning: str = ""
+    title: str = ""
 
 
 def panel_state(
@@ -63,6 +69,7 @@ def panel_state(
     is_checking: bool = False,
     foreign: ForeignRun | None = None,
     last: str = "",
+    free_bytes: int | None = None,
 ) -> PanelState:
     """Return the state of a panel.
 
@@ -75,6 +82,8 @@ def panel_state(
     foreign : ForeignRun, optional
     last : str
         The status when nothing else is known.
+    free_bytes : int, optional
+        On the disk that the run is saved to; None: unknown.
     """
     if run is not None and not run.is_over:
         return PanelState(
@@ -85,6 +94,8 @@ def panel_state(
             is_paused=run.phase in ("pausing", "paused"),
             status=_status(run),
             run=run,
+            warning=_warning(run.progress, free_bytes),
+            title=_title(run),
         )
     if is_checking:
         return PanelState(can_edit=False, can_run=False, can_cancel=True, status="Checking…")
@@ -110,3 +121,38 @@ def _status(run: RunSnapshot) -> str:
     ):
         return "Acquiring; waiting for the disk"
     return _PHASES[run.phase]
+
+
+def _title(run: RunSnapshot) -> str:
+    progress = run.progress
+    if progress is None or not progress.frames_planned:
+        return _PHASES[run.phase]
+    done = progress.frames_written + progress.frames_skipped
+    return f"{100 * done // progress.frames_planned} % {_PHASES[run.phase]}"
+
+
+def _warning(progress: Progress | None, free_bytes: int | None) -> str:
+    if progress is None:
+        return ""
+    found = []
+    if skipped := progress.frames_skipped:
+        found.append(
+            f"{count_text(skipped, 'frame')} skipped. Check the camera, and stop live mode in "
+            "other programs."
+        )
+    if free_bytes is not None and free_bytes < _missing_bytes(progress):
+        found.append(
+            f"The disk is filling up: {size_text(free_bytes)} free. Free some space before the "
+            "run stops."
+        )
+    return " ".join(found)
+
+
+def _missing_bytes(progress: Progress) -> float:
+    """Return the bytes that are still to be written, at the average size of a frame."""
+    waiting = float(max(progress.bytes_in_flight, progress.buffer_bytes // 8))
+    if not progress.frames_planned or not progress.frames_written:
+        return waiting
+    done = progress.frames_written + progress.frames_skipped
+    left = max(0, progress.frames_planned - done)
+    return max(waiting, left * progress.bytes_written / progress.frames_written)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from qtpy.QtCore import QEvent, Signal
-from qtpy.QtGui import QIcon, QPalette
+from qtpy.QtGui import QIcon, QKeySequence, QPalette
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -20,9 +20,11 @@ from pymmcore_ome.stream import Progress, duration_text, rate_text, size_text
 
 from .acquisition_run import RunSnapshot
 from .icons import plain_icon
+from .note import Note
 from .panel_state import PanelState
 
 _PROGRESS_STEPS: Final = 1000  # a progress bar counts in 32 bits, frames do not
+_PAUSE_KEYS: Final = "Ctrl+P"
 
 
 class RunBar(QWidget):
@@ -54,7 +56,9 @@ class RunBar(QWidget):
             "Frames in memory that are still to be written. When the buffer is full, the "
             "acquisition waits."
         )
+        self.warning = Note()
         self._lay_out()
+        self._set_shortcuts()
         self.run.clicked.connect(self._on_run)
         self.pause.clicked.connect(self._on_pause)
         self.cancel.clicked.connect(self._on_cancel)
@@ -70,8 +74,14 @@ class RunBar(QWidget):
         if self._pauses == state.is_paused:
             self._pauses = not state.is_paused
             self.pause.setText("Resume" if state.is_paused else "Pause")
+            self.pause.setShortcut(QKeySequence(_PAUSE_KEYS))  # a new text removes it
             self._draw_icons()
         self._status.setText(state.status)
+        if state.warning:
+            if state.warning != self.warning.text() or self.warning.isHidden():
+                self.warning.show_text("warning", state.warning)
+        elif not self.warning.isHidden():
+            self.warning.clear()
         run = state.run
         if run is None or run.progress is None:
             is_busy = run is not None and not run.is_over
@@ -137,8 +147,19 @@ class RunBar(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(buttons)
+        column.addWidget(self.warning)
         column.addWidget(self.progress)
         column.addLayout(facts)
+
+    def _set_shortcuts(self) -> None:
+        for button, keys in (
+            (self.run, "Ctrl+R"),
+            (self.pause, _PAUSE_KEYS),
+            (self.cancel, "Ctrl+."),
+        ):
+            button.setShortcut(QKeySequence(keys))
+            hint = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
+            button.setToolTip(f"{button.toolTip()} ({hint})")
 
     def _on_run(self) -> None:
         self.runClicked.emit()

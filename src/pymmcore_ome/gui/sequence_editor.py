@@ -5,6 +5,7 @@ It describes a sequence and runs nothing: a signal requests a run.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,12 +14,16 @@ import useq
 from pymmcore_plus import CMMCorePlus
 from pymmcore_widgets import MDAWidget
 from qtpy.QtCore import Signal, qVersion
-from qtpy.QtWidgets import QAbstractSpinBox, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QAbstractSpinBox, QWidget
 
 from pymmcore_ome.errors import PymmcoreOmeError, SequenceError
+from pymmcore_ome.stream import count_text
 
+from .note import Note
 from .save_settings import METADATA_KEY
 
+#: Positions of a plate that are listed; each row has six widgets.
+MOST_ROWS: Final = 96
 _HIDES_NUMBERS: Final = [int(part) for part in str(qVersion()).split(".")] >= [6, 11, 3]
 
 
@@ -51,6 +56,9 @@ class SequenceEditor(MDAWidget):
         if (layout := self.layout()) is not None:
             layout.setContentsMargins(0, 4, 0, 0)  # the panel around it has margins
         self._name_units()
+        _list_small_plates_only(self.stage_positions)
+        for table in self.findChildren(QAbstractItemView):
+            table.setTabKeyNavigation(False)  # Tab goes to the next control; arrows move inside
 
     def value(self) -> useq.MDASequence:
         """Return the sequence, with the save settings in its metadata."""
@@ -104,6 +112,7 @@ class SequenceEditor(MDAWidget):
         ):  # pymmcore-widgets (0.12) would keep the wells of the previous plate
             positions._plate_plan = None
             positions._set_position_table_editable(True)
+            positions.plate_note.clear()
         super().setValue(value)
         self.valueChanged.emit()  # which its tables omit for some changes
 
@@ -163,6 +172,54 @@ class SequenceEditor(MDAWidget):
                     "ends in .yaml or .json."
                 )
             )
+
+
+def _list_small_plates_only(positions: Any) -> None:
+    """Make a position table of pymmcore-widgets show a large plate in one line.
+
+    It would build every row, which blocks the window for seconds: when a plate is loaded, when
+    the wizard ends, and whenever the region of interest changes.
+    """
+    positions.plate_note = Note()
+    if (layout := positions.layout()) is not None:
+        layout.addWidget(positions.plate_note)
+    table = weakref.ref(positions)  # not the table itself, which would hold itself
+
+    def set_value(value: Sequence[Any]) -> None:
+        if (positions := table()) is None:
+            return
+        plate = value if isinstance(value, useq.WellPlatePlan) else positions._plate_plan
+        if plate is None or len(value) <= MOST_ROWS:
+            positions.plate_note.clear()
+            positions.is_wizard_outdated = False
+            type(positions).setValue(positions, value)
+            return
+        is_same = plate == positions._plate_plan and not positions.table().rowCount()
+        if is_same and not isinstance(value, useq.WellPlatePlan) and positions.plate_note.text():
+            return  # a new region of interest changes no well
+        type(positions).setValue(positions, ())
+        positions._plate_plan = plate
+        positions.is_wizard_outdated = value is plate
+        positions._set_position_table_editable(False)
+        positions._edit_hcs_pos.hide()  # it would list them
+        positions.plate_note.show_text(
+            "success",
+            f"{count_text(len(plate), 'position')} of a plate. Click Well Plate to change them.",
+        )
+        positions.valueChanged.emit()
+
+    def show_wizard() -> None:
+        if (positions := table()) is None:
+            return
+        if positions.is_wizard_outdated:  # drawing the plate takes seconds
+            positions.is_wizard_outdated = False
+            positions._hcs.setValue(positions._plate_plan)
+        positions._show_hcs()
+
+    positions.setValue = set_value
+    positions.is_wizard_outdated = False
+    positions._hcs_button.clicked.disconnect()
+    positions._hcs_button.clicked.connect(show_wizard)
 
 
 #: What the editor rounds to.

@@ -57,6 +57,7 @@ class AcquisitionWindow(QMainWindow):
         )
         self._closes_at_end = False
         self.panel.runEnded.connect(self._on_run_ended)
+        self.panel.titleChanged.connect(self._show_title)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Close at once if nothing runs; otherwise ask, cancel, and close when all is written."""
@@ -94,6 +95,9 @@ class AcquisitionWindow(QMainWindow):
         finally:
             self.panel.runEnded.disconnect(box.reject)
             box.deleteLater()
+
+    def _show_title(self, text: str) -> None:
+        self.setWindowTitle(f"{text} - pymmcore-ome" if text else "pymmcore-ome")
 
     def _on_run_ended(self) -> None:
         if self._closes_at_end:

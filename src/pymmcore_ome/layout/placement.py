@@ -52,6 +52,45 @@ class Placement:
         self._upcoming: Iterator[tuple[dict[str, int], FrameAddress]] | None = None
         self._next: FoundPlace | None = None
         self._passed = 0  # places of the plan that were taken or skipped in order
+        self._resumed = False
+        self._stored = 0  # frames that were there before
+        self.first_number = 0  # added to the frame numbers of a store that is resumed
+
+    def resume(self, stored: Sequence[tuple[int, tuple[int, ...]]], first_number: int) -> None:
+        """Take the places of frames that are in the store already.
+
+        Parameters
+        ----------
+        stored : sequence of (image number, index)
+        first_number : int
+            The number of the next frame, in order of arrival.
+        """
+        for number, (image, index) in enumerate(stored):
+            spec = self._layout.images[image].spec
+            taken = self._taken.get(image)
+            if taken is None:
+                taken = self._taken[image] = TakenPlanes(spec)
+            taken.take(spec.plane_index(index), number)
+        self.placed += len(stored)
+        self._stored = len(stored)
+        self.first_number = max(0, first_number - self.placed)
+        self._resumed = True
+
+    def holds(self, at: Mapping[str, int], repeat: int = 0) -> bool:
+        """Whether the place of an index has a frame; of an index that repeats, the given one."""
+        if not self._router.has_repeats:
+            address = self._router.find({str(key): value for key, value in at.items()}).address
+            return address is not None and self._frame_number(address) is not None
+        places = self._router.places(at)
+        return bool(places) and self._frame_number(places[min(repeat, len(places) - 1)]) is not None
+
+    def held_before(self, at: Mapping[str, int]) -> bool:
+        """Whether the place of an index has had its frame since before the store was resumed."""
+        if not self._stored:
+            return False
+        address = self._router.find({str(key): value for key, value in at.items()}).address
+        number = None if address is None else self._frame_number(address)
+        return number is not None and number < self._stored
 
     @property
     def growing(self) -> GrowingRouter | None:
@@ -163,6 +202,9 @@ class Placement:
             self._upcoming = self._router.frames()
         if self._next is None:
             upcoming = next(self._upcoming, None)
+            while upcoming is not None and self._resumed and self._is_taken(upcoming[1]):
+                self._passed += 1
+                upcoming = next(self._upcoming, None)
             if upcoming is not None:
                 index, address = upcoming
                 spec = self._layout.images[address.image_number].spec
@@ -173,6 +215,9 @@ class Placement:
                 "placed. Check the sizes of the schema's dimensions."
             )
         return self._next
+
+    def _is_taken(self, address: FrameAddress) -> bool:
+        return self._frame_number(address) not in (None, SKIPPED)
 
     def _first_free(self, found: FoundPlace) -> FoundPlace:
         """Return the first free place of a repeated index; its first where all are taken."""

@@ -100,6 +100,11 @@ class FrameRouter:
         self._targets = [(i.path, i.spec.rank, i.spec.axis_strides) for i in layout.images]
         self._has_repeats = any(spec.repeats > 1 for spec in layout.specs)
 
+    @property
+    def has_repeats(self) -> bool:
+        """Whether an index may have several places."""
+        return self._has_repeats
+
     def __len__(self) -> int:
         """Number of planned frames; TypeError for an unbounded plan, as for any iterator."""
         count = self.layout.frame_count
@@ -316,6 +321,11 @@ class GrowingRouter:
         self._numbers: dict[tuple[tuple[str, int], ...], int] = {}
         self._channels: list[dict[int, str]] = []
         self._heights: list[dict[int, float]] = []
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether an index may have several places: never, where the store grows."""
+        return False
 
     @property
     def specs(self) -> list[ArraySpec]:

@@ -30,6 +30,10 @@ class Documents(ABC):
         """Yield the documents of a new store, the one that makes it a store last."""
 
     @abstractmethod
+    def reopened(self, state: StoreState) -> Iterator[Document]:
+        """Yield the documents of a closed store that is being written again."""
+
+    @abstractmethod
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
         """Yield the documents of images that were added, or grew, while the store is written."""
 

@@ -55,6 +55,9 @@ class StoreRecord:
         What users added, by namespace.
     recovered : str | None
         When `recover` closed it; None for a store that its own program closed.
+    runs : tuple of mapping
+        One a run: ``started``, ``ended``, ``status``, and the ``frames`` that it added (None
+        until it has ended).
     levels : mapping | None
         The resolution levels as `LevelPlan.to_record` has them; None: the full resolution alone.
     contrast : mapping of str to (low, high)
@@ -78,6 +81,32 @@ class StoreRecord:
     recovered: str | None = None
     levels: Mapping[str, Any] | None = None
     contrast: Mapping[str, Any] = field(default_factory=dict)
+    runs: tuple[Mapping[str, Any], ...] = ()
+
+    def begin_run(self, started: str) -> StoreRecord:
+        """Return the record of a store to which one more run writes; the store is open again."""
+        run = {"started": started, "ended": None, "status": "incomplete", "frames": None}
+        return replace(
+            self, status="incomplete", reason=None, ended=None, recovered=None,
+            runs=(*self.runs, run),
+        )  # fmt: skip
+
+    def end_run(self, status: Status, ended: str | None, frames: int) -> StoreRecord:
+        """Return the record with the end of its last run.
+
+        Parameters
+        ----------
+        status, ended
+            Of the run.
+        frames : int
+            In the store.
+        """
+        if not self.runs:  # of an earlier version of the package
+            return self
+        *before, last = self.runs
+        count = frames - sum(int(run.get("frames") or 0) for run in before)
+        run = {**last, "ended": ended, "status": status, "frames": count}
+        return replace(self, runs=(*before, run))
 
     @property
     def level_plan(self) -> LevelPlan | None:
@@ -98,7 +127,7 @@ class StoreRecord:
     def to_attributes(self) -> dict[str, Any]:
         """Return the record as attributes of the root."""
         attributes = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("annotations", "recovered", "levels", "contrast"):
+        for name in ("annotations", "recovered", "levels", "runs", "contrast"):
             if not attributes[name]:
                 del attributes[name]
         return attributes
@@ -167,11 +196,21 @@ class StoreRecord:
             acquisition=_mapping(attributes.get("acquisition")),
             annotations=_mapping(attributes.get("annotations")),
             levels=_mapping(attributes.get("levels")) or None,
+            runs=_runs(attributes.get("runs")),
             contrast=_mapping(attributes.get("contrast")),
             version=str(plain.pop("version")),
             backend=str(plain.pop("backend")),
             **{key: None if value is None else str(value) for key, value in plain.items()},
         )
+
+
+def _runs(value: Any) -> tuple[Mapping[str, Any], ...]:
+    runs = value if isinstance(value, list) else []
+    return tuple(run for run in runs if isinstance(run, Mapping) and _is_count(run.get("frames")))
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or type(value) is int
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

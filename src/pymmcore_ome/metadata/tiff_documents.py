@@ -35,6 +35,13 @@ class TiffDocuments(Documents):
     def created(self, state: StoreState) -> Iterator[Document]:
         yield from self._all(state)
 
+    def reopened(self, state: StoreState) -> Iterator[Document]:
+        if self._in_folder:
+            *_, root = self._all(state)
+            yield root
+        else:
+            yield from self._all(state)
+
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
         yield from self._all(state)
 

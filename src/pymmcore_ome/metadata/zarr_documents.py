@@ -38,6 +38,12 @@ class ZarrDocuments(Documents):
         yield from self.grown(state, layout.images)
         yield "zarr.json", _group(_root(state))
 
+    def reopened(self, state: StoreState) -> Iterator[Document]:
+        """Yield the root first: whatever dies later, `recover` is asked for."""
+        yield "zarr.json", _group(_root(state))
+        if state.record.levels is not None:  # they are listed again when all are there
+            yield from self._images(state, state.layout.images)
+
     def grown(self, state: StoreState, added: Iterable[ImageLayout]) -> Iterator[Document]:
         yield from self._images(state, added)
         # a frame may have been accepted for an image that is not made yet

@@ -55,6 +55,8 @@ def show(path: str | os.PathLike[str], viewer: Any = None) -> list[Any]:
         if pictures[-1].ndim == viewer.dims.ndim:  # napari 0.6 does not do it itself
             viewer.dims.axis_labels = pictures[-1].axis_labels
     name_positions(viewer)
+    if any("pixel" not in map(str, layer.units[-2:]) for layer in pictures):
+        scale_bar(viewer).visible = True
     return added
 
 
@@ -112,6 +114,12 @@ def text_overlay(viewer: Any) -> Any:
     """Return the text over the canvas, which napari moved in version 0.9."""
     overlays = getattr(getattr(viewer, "canvas", None), "overlays", None)
     return viewer.text_overlay if overlays is None else overlays.text
+
+
+def scale_bar(viewer: Any) -> Any:
+    """Return the scale bar of the canvas, which napari moved in version 0.9."""
+    overlays = getattr(getattr(viewer, "canvas", None), "overlays", None)
+    return getattr(overlays, "scale_bar", None) or viewer.scale_bar
 
 
 def _write_name(viewer: Any) -> None:

@@ -11,7 +11,7 @@ from .options import (
     lists_options,
     one_of,
 )
-from .plan import StorePlan, plan_store
+from .plan import StorePlan, has_store, may_replace, plan_store
 from .progress import Progress, Summary
 from .report import (
     RunReport,
@@ -41,7 +41,9 @@ __all__ = [
     "build_levels",
     "count_text",
     "duration_text",
+    "has_store",
     "lists_options",
+    "may_replace",
     "one_of",
     "open_planned",
     "open_stream",

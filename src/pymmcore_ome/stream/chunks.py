@@ -162,6 +162,26 @@ class ChunkAssembler:
             for address in queued.addresses:
                 yield from self._skip(address)
 
+    def resume(self, stored: Iterable[tuple[int, tuple[int, ...]]]) -> None:
+        """Note the frames that are on disk already: their chunks are not written whole.
+
+        Parameters
+        ----------
+        stored : iterable of (image number, index)
+        """
+        for number, index in stored:
+            grid = self._grid(self._layout.images[number])
+            if grid is None:
+                continue
+            chunk_index, offset = grid.locate(index)
+            chunk = self._chunk(grid, (number, chunk_index))
+            chunk.settle(offset, _WRITTEN)
+            chunk.is_fresh = False
+        for key, chunk in list(self._partial.items()):
+            if not chunk.free:
+                del self._partial[key]
+                self._closed.add(key)
+
     def due(self) -> Iterator[Block]:
         """Yield the chunks that have been open for `checkpoint_s`."""
         while self._open:

@@ -118,6 +118,13 @@ class PendingFrames:
         if self.on_change is not None:
             self.on_change()
 
+    def resume(self, stored: Iterable[tuple[int, tuple[int, ...]]]) -> None:
+        """Note the frames, by image number and index, that are on disk already."""
+        with self._lock:
+            for number, index in stored:
+                image = self._images.get(number) or self._image(number)
+                image.planes.take(image.spec.plane_index(index))
+
     def settle(self, frames: Iterable[QueuedFrame], room_bytes: int) -> None:
         """Note that these frames are on disk."""
         keeps = self._keeps and self.on_change is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 from pymmcore_ome.errors import MapErrors, OptionError, StorePathError
@@ -11,6 +11,7 @@ from pymmcore_ome.schema import StorageSchema
 
 from .options import SaveOptions, SaveOptionsDict, lists_options
 from .plan import StorePlan, plan_store
+from .resume import resumed
 from .store import Store
 from .stream import Stream
 
@@ -54,7 +55,10 @@ def open_stream(
 
 
 def open_planned(
-    plan: StorePlan, options: SaveOptions, acquisition: Mapping[str, Any] | None = None
+    plan: StorePlan,
+    options: SaveOptions,
+    acquisition: Mapping[str, Any] | None = None,
+    differences: Callable[[Mapping[str, Any]], list[str]] | None = None,
 ) -> Stream:
     """Make the store of a plan and return the stream that fills it.
 
@@ -65,14 +69,21 @@ def open_planned(
     options : SaveOptions
     acquisition : mapping, optional
         As `open_stream`.
+    differences : callable, optional
+        Given the acquisition of a store that is resumed, returns why it is not this one.
 
     Raises
     ------
     StorePathError
-        When the store cannot be made; nothing is left behind.
+        When the store cannot be made; nothing is left behind. ResumeError when it cannot be
+        resumed.
     """
     if acquisition is not None and not isinstance(acquisition, Mapping):
         raise OptionError(f"acquisition must be a mapping, got {acquisition!r:.80}.")
+
+    if plan.resumes:
+        with resumed(plan, options, differences) as store:
+            return Stream(store, options)
 
     def not_made(error: Exception) -> StorePathError:
         left = [str(part) for part in plan.place.parts if os.path.lexists(part)]
@@ -91,7 +102,7 @@ def open_planned(
             plan.layout,
             plan.backend(),
             plan.options,
-            overwrite=options.overwrite,
+            overwrite=plan.replaces,
             acquisition=acquisition or {},
         )
         with making as store:

@@ -52,6 +52,7 @@ class SaveOptionsDict(TypedDict, total=False):
     checkpoint_s: float
     stall_s: float
     checksums: bool
+    resume: bool | Literal["verify"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,10 @@ class SaveOptions:
     checksums : bool
         Put a checksum of each frame's pixels into the frame table, for
         ``validate(pixels=True)``.
+    resume : bool or ``"verify"``
+        Go on with the store at the path, of the same acquisition and the same options: only the
+        frames that it lacks are acquired. A new one where there is none. ``"verify"``: also those
+        whose pixels do not match their checksums. See `ResumeError`.
 
     Raises
     ------
@@ -131,6 +136,7 @@ class SaveOptions:
     checkpoint_s: float = CHECKPOINT_S
     stall_s: float = STALL_S
     checksums: bool = True
+    resume: bool | Literal["verify"] = False
 
     def __post_init__(self) -> None:
         if self.files not in FILES:
@@ -148,6 +154,12 @@ class SaveOptions:
         one_of("when_full", self.when_full, get_args(WhenFull))
         one_of("durability", self.durability, get_args(Durability))
         one_of("checksums", self.checksums, (True, False))
+        one_of("resume", self.resume, (False, True, "verify"))
+        if self.resume and self.overwrite:
+            raise OptionError(
+                "resume and overwrite exclude each other: one goes on with the store at the path, "
+                "the other replaces it. Choose one of them."
+            )
         size = self.buffer_bytes
         if size is not None and (type(size) is not int or size < 1):
             raise OptionError(f"buffer_bytes must be a whole number from 1, got {size!r:.80}.")

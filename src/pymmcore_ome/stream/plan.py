@@ -42,6 +42,10 @@ class StorePlan:
     layout: Layout
     backend: type[ArrayBackend]
     options: BackendOptions
+    #: Whether there is a store to go on with.
+    resumes: bool = False
+    #: Whether what is there may be replaced.
+    replaces: bool = False
 
     @cached_property
     def frame_bytes(self) -> tuple[int, ...]:
@@ -187,5 +191,22 @@ def plan_store(
     ]
     if reasons:
         raise OptionError("This cannot be written: " + "; ".join(reasons) + ".")
-    place.check_free(options.overwrite)
-    return StorePlan(place, layout, backend_class, for_backend)
+    replaces = options.overwrite or may_replace(place, options)
+    if has_store(place, options):
+        return StorePlan(place, layout, backend_class, for_backend, resumes=True)
+    place.check_free(replaces)
+    return StorePlan(place, layout, backend_class, for_backend, replaces=replaces)
+
+
+def has_store(place: StoreLocation, options: SaveOptions) -> bool:
+    """Whether these options go on with a store that is at the path."""
+    return (
+        bool(options.resume)
+        and StoreLocation.of_existing(place.path) is not None
+        and not (place.is_half_made)
+    )
+
+
+def may_replace(place: StoreLocation, options: SaveOptions) -> bool:
+    """Whether the path has the remains of a process that ended before there was a store."""
+    return bool(options.resume) and place.is_half_made

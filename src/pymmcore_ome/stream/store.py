@@ -19,7 +19,7 @@ from pymmcore_ome.backends import (
     PlaneReader,
     level_writer,
 )
-from pymmcore_ome.dataset import confirm_proven, open_dataset
+from pymmcore_ome.dataset import confirm_proven, finish_levels, open_dataset
 from pymmcore_ome.disk import StoreLocation, StoreLock, sync_folder
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
 from pymmcore_ome.frames import FrameTableWriter, read_table
@@ -44,7 +44,7 @@ _claiming = threading.Lock()
 
 
 @contextmanager
-def _claimed(path: Path) -> Iterator[None]:
+def claimed(path: Path) -> Iterator[None]:
     """Claim a path for one stream of this process, until the store is finished."""
     key = path.resolve()
     with _claiming:
@@ -76,6 +76,13 @@ class Store:
     proven: Container[tuple[int, tuple[int, ...]]] | None = None
     #: What writes the resolution levels, where there are any.
     levels: LevelWriter | None = None
+    #: Of a store that is resumed: image number and index of the frames that it has already, …
+    stored: Sequence[tuple[int, tuple[int, ...]]] = ()
+    #: … the number of the next frame, in order of arrival, …
+    next_number: int = 0
+    #: … the seconds since its first run began, …
+    resumed_after_s: float = 0.0
+    is_resumed: bool = False
     _undocumented: list[ImageLayout] = field(default_factory=list)
 
     @classmethod
@@ -102,15 +109,18 @@ class Store:
         """
         record = StoreRecord(
             version=version("pymmcore-ome"),
-            schema=_plain(layout.schema),
+            schema=plain_schema(layout.schema),
             backend=backend.name,
-            started=_now(),
+            started=now(),
             frames={"planned": layout.frame_count, "written": None, "skipped": None},
             acquisition=acquisition,
-        ).with_levels(options.levels, is_complete=False)
+        )
+        assert record.started is not None
+        record = record.begin_run(record.started)
+        record = record.with_levels(options.levels, is_complete=False)
         documents, lock = documents_of(place), StoreLock(place)
         table: FrameTableWriter | None = None
-        with _claimed(place.path), lock.is_free(), place.made_free(overwrite):
+        with claimed(place.path), lock.is_free(), place.made_free(overwrite):
             try:
                 lock.acquire()
                 backend.create(place, layout, options)
@@ -240,25 +250,31 @@ class Store:
             if growing is not None:
                 final_schema = growing.final_schema(list(shapes))
                 self.layout = layout_of(final_schema, self.layout.named)
-                self.record = replace(self.record, schema=_plain(final_schema))
+                self.record = replace(self.record, schema=plain_schema(final_schema))
                 self._put(self.documents.grown(self._state(shapes), self.layout.images))
             windows = {} if contrast is None else contrast.windows(self.layout.specs)
             self.record = replace(
                 self.record,
-                contrast=windows,
+                contrast={**self.record.contrast, **windows},
                 status=summary.status,
                 reason=summary.reason,
-                ended=_now(),
+                ended=now(),
                 frames={
                     "planned": summary.frames_planned,
                     "written": summary.frames_written,
                     "skipped": summary.frames_skipped,
                 },
             )
+            self.record = self.record.end_run(
+                summary.status, self.record.ended, summary.frames_written
+            )
             if levels is not None and summary.status != "failed":
                 self._finish_levels(levels, shapes)
             else:
                 self._put_closing(shapes)
+            if self.is_resumed and summary.status != "failed":
+                self.backend.close()
+                finish_levels(open_dataset(self.path), keeps=True)
             if not is_certain:
                 self.backend.close()
                 confirm_proven(open_dataset(self.path))
@@ -371,9 +387,9 @@ def shapes_now(layout: Layout, pages: PageTable | None) -> list[tuple[int, ...]]
     ]
 
 
-def _plain(schema: StorageSchema) -> dict[str, Any]:
+def plain_schema(schema: StorageSchema) -> dict[str, Any]:
     return schema.model_dump(mode="json", exclude_defaults=True)
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now().astimezone().isoformat(timespec="milliseconds")

@@ -80,6 +80,9 @@ class Stream:
         self._buffer = FrameBuffer(budget_bytes, options.stall_s, self._live.frames.add, self._life)
         self._levels = self._level_maker()
         self._writer = Writer(self._buffer, store, self._live, options, self._pool, self._levels)
+        if store.stored:
+            self._placement.resume(store.stored, store.next_number)
+            self._live.frames.resume(store.stored)
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._summary: Summary | None = None
@@ -158,7 +161,8 @@ class Stream:
             if self._life.state is not StreamState.OPEN:
                 raise self._refusal()
             found = self._placement.find(at)
-            spec, arrival = found.spec, self._placement.placed
+            spec = found.spec
+            arrival = self._placement.placed + self._placement.first_number
             dtype = spec.frame_dtype
             if array.shape != spec.frame_shape or array.dtype != dtype:
                 check_fit(array, spec.frame_shape, dtype, arrival, at)
@@ -192,6 +196,37 @@ class Stream:
             raise
         if not is_accepted:
             raise self._refusal()
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the store was there before this stream."""
+        return self._store.is_resumed
+
+    @property
+    def resumed_after_s(self) -> float:
+        """Seconds from the start of the store's first run to that of this one; else 0."""
+        return self._store.resumed_after_s
+
+    def holds(self, at: Mapping[str, int], repeat: int = 0) -> bool:
+        """Whether the store has, or is about to have, the frame of an index.
+
+        Parameters
+        ----------
+        at : mapping of str to int
+            As `append`.
+        repeat : int
+            Which of the frames, where the plan repeats the index.
+
+        Raises
+        ------
+        PlacementError
+            When the index is outside the plan.
+        """
+        return self._placement.holds(at, repeat)
+
+    def held_before(self, at: Mapping[str, int]) -> bool:
+        """Whether the frame of an index was in the store before it was resumed."""
+        return self._placement.held_before(at)
 
     def skip(self, frames: int = 1, *, at: Mapping[str, int] | None = None) -> None:
         """Leave the next places of the plan empty: these frames will not be acquired.

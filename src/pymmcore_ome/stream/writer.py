@@ -83,6 +83,8 @@ class Writer(threading.Thread):
             ),
             checkpoint_s=options.checkpoint_s,
         )
+        if store.stored:
+            self._assembler.resume(store.stored)
         self._options = options
         self._pool = pool
         self._in_flight: deque[tuple[Block, WriteFuture]] = deque()
@@ -398,7 +400,7 @@ class FrameCommitter:
     """
 
     def __init__(self, store: Store, options: SaveOptions) -> None:
-        self.frames = 0
+        self.frames = len(store.stored)
         self.bytes = 0
         self._store = store
         self._checkpoint_s = options.checkpoint_s

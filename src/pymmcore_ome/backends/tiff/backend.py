@@ -56,6 +56,7 @@ class TiffBackend(ArrayBackend):
     reads_at_once: ClassVar[bool] = True
     takes_frames: ClassVar[bool] = True
     makes_levels: ClassVar[bool] = True
+    can_resume: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.pages: PageTable = PageTable()
@@ -99,6 +100,37 @@ class TiffBackend(ArrayBackend):
         self._write_pages(0)
         if not place.is_folder and not layout.images:
             self._files[0].add_placeholder()
+
+    def reopen(
+        self,
+        place: StoreLocation,
+        layout: Layout,
+        options: BackendOptions,
+        pages: PageTable | None = None,
+    ) -> None:
+        assert pages is not None
+        self._place, self._options, self.pages = place, options, pages
+        if parse(options.compression, TIFF_LEVELS) is not None:
+            self._encoder = FrameEncoder(self._strips, compresses=True)
+            self.batch_bytes = COMPRESSED_BATCH_BYTES
+        kinds: dict[object, _ImagePages] = {}
+        for image in layout.images:
+            self._add_kind(image, kinds)
+        if not place.is_folder:
+            self._files.append(self._existing_file(place.path))
+            return
+        for image in layout.images:
+            self._files.append(self._existing_file(place.path / f"{image.number}.ome.tiff"))
+
+    def _existing_file(self, path: Path) -> TiffFile:
+        return TiffFile(
+            path,
+            TiffForm(self._options.bigtiff),
+            self._open,
+            outlasts_power=self._options.outlasts_power,
+            lock=self._lock,
+            exists=True,
+        )
 
     def put(self, key: str, content: Iterable[bytes]) -> None:
         assert self._place is not None
@@ -242,10 +274,8 @@ class TiffBackend(ArrayBackend):
 
     def _add(self, image: ImageLayout, kinds: dict[object, Any]) -> None:
         """Give pages to an image; one of unknown size gets some to begin with."""
+        self._add_kind(image, kinds)
         spec = image.spec
-        if spec not in kinds:  # arrays that differ in other axes have pages of one kind, too
-            key = (spec.axes[-2:], spec.dtype, spec.samples)
-            kinds[spec] = kinds[key] = kinds.get(key) or self._kind(spec)
         planes: Sequence[int] = spec.plane_shape()
         if spec.unbounded_axes:
             step = max(1, prod(size for size in planes if size))
@@ -256,6 +286,12 @@ class TiffBackend(ArrayBackend):
                 first if number == slowest else max(1, size) for number, size in enumerate(planes)
             ]
         self.pages.add(image, spec.array_shape(planes))
+
+    def _add_kind(self, image: ImageLayout, kinds: dict[object, Any]) -> None:
+        spec = image.spec
+        if spec not in kinds:  # arrays that differ in other axes have pages of one kind, too
+            key = (spec.axes[-2:], spec.dtype, spec.samples)
+            kinds[spec] = kinds[key] = kinds.get(key) or self._kind(spec)
         self._images.append(image)
         self._dtypes.append(np.dtype(image.dtype).newbyteorder("<"))
         self._kinds.append(kinds[spec])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import os
 import struct
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from .format import (
     tag_number,
 )
 from .format import tag_number as _tag
-from .reader import Strip, read_strip
+from .reader import Strip, TiffPages, read_strip
 
 _ROWS_AT_ONCE: Final = 16_384
 
@@ -43,13 +44,15 @@ class TiffFile:
     Parameters
     ----------
     path : Path
-        An empty file.
+        An empty file, or one to go on with.
     form : TiffForm
     files : OpenFiles
     outlasts_power : bool
         Strips are on the disk before a page points at them, also after a power cut.
     lock : Lock, optional
         Shared by the files that share `files`.
+    exists : bool
+        Go on with a file that has all its pages: nothing is written now.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class TiffFile:
         *,
         outlasts_power: bool = False,
         lock: threading.Lock | None = None,
+        exists: bool = False,
     ) -> None:
         self._path = path
         self._form = form
@@ -79,8 +83,35 @@ class TiffFile:
         self._has_placeholder = False
         self._blanks: dict[bytes | None, tuple[int, int]] = {}
         self._constants: dict[bytes, int] = {}
-        self._file.append_bytes(form.header)
         self._stat = path.stat()
+        if exists:
+            self._file.end = self._stat.st_size
+            self._find_pages()
+        else:
+            self._file.append_bytes(form.header)
+
+    def _find_pages(self) -> None:
+        """Find the pages of a file that was written before, by their chain."""
+        pages = TiffPages(self._path)
+        with self._path.open("rb") as file:
+            for page, at, rows in pages.rows(file):
+                # what stands between the tags of a strip is written again with them
+                between = rows["tags"][:, slice(*_strip_tags(rows))].copy()
+                between["value"][:, [0, -1]] = 0
+                flat = between.reshape(len(rows), -1).view(np.uint8).reshape(len(rows), -1)
+                changes = np.flatnonzero((flat[1:] != flat[:-1]).any(axis=1)) + 1
+                for n in (0, *changes.tolist()):
+                    block_at, row = at + n * rows.itemsize, rows[n : n + 1].copy()
+                    block = PageBlock(self._form, page + n, block_at, row, one_by_one=True)
+                    self._blocks.append(block)
+                    self._first_pages.append(page + n)
+                self._page_count = page + len(rows)
+        first_row, at = self._blocks[0].row, self._blocks[0].at
+        self._description_at = (
+            at
+            + self._form.count.itemsize
+            + self._form.entry.itemsize * _tag(first_row, IMAGE_DESCRIPTION)
+        )
 
     def add_pages(
         self,
@@ -331,6 +362,11 @@ class TiffFile:
         return value.to_bytes(self._form.offset.itemsize, "little")
 
 
+def _strip_tags(rows: NDArray[Any]) -> tuple[int, int]:
+    """Return where the tags of a strip begin and end among those of a page."""
+    return _tag(rows, STRIP_OFFSETS), _tag(rows, STRIP_BYTE_COUNTS) + 1
+
+
 _FEW: Final = 4  # pages that are cheaper to point at their strips one by one
 
 
@@ -348,6 +384,8 @@ class PageBlock:
         The smaller pages of its pages; empty for these themselves.
     sub_pages : (int, int)
         What the first page has as the place of its smaller pages, and how much more each next.
+    one_by_one : bool
+        Its pages are pointed at their strips one by one: it is not known what stands between.
 
     Attributes
     ----------
@@ -366,8 +404,11 @@ class PageBlock:
         row: NDArray[Any],
         levels: Sequence[PageBlock] = (),
         sub_pages: tuple[int, int] = (0, 0),
+        *,
+        one_by_one: bool = False,
     ) -> None:
         self._levels, self._sub_pages = levels, sub_pages
+        self._few = sys.maxsize if one_by_one else _FEW
         self._is_chain = int(row["tags"][0]["code"][0]) != NEW_SUBFILE_TYPE
         self.first_page, self.at, self.form = first_page, at, row.dtype
         self.page_bytes = row.dtype.itemsize
@@ -383,6 +424,11 @@ class PageBlock:
         self._strip_at = value_at
         self._bytes_at = (self._bytes_tag - self._strip_tag) * entry + value_at
         self._put = struct.Struct("<Q" if form.big else "<I").pack_into
+
+    @property
+    def row(self) -> NDArray[Any]:
+        """The tags of its pages, as an array of one row."""
+        return self._row
 
     def level(self, level: int) -> PageBlock:
         """Return the block of the smaller pages of a level; 0: this one."""
@@ -405,7 +451,7 @@ class PageBlock:
             Where each page's strip is, and its bytes.
         """
         at = self.page_at(page)
-        if len(strips) < _FEW:
+        if len(strips) < self._few:
             found = []
             for strip, size in zip(strips, sizes, strict=True):
                 self._put(self._patch, self._strip_at, strip)

@@ -312,8 +312,8 @@ class TiffPages:
         places: list[int] = np.frombuffer(file.read(nbytes), self._form.offset).tolist()
         return places
 
-    def spans(self, file: BinaryIO) -> Iterator[PageSpans]:
-        """Yield what every page points at now, in order, many pages at once.
+    def rows(self, file: BinaryIO) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """Yield neighboring pages: the first one's number, where it is, and all their bytes.
 
         Raises
         ------
@@ -327,14 +327,24 @@ class TiffPages:
                 page_at = at + (page - first) * row.itemsize
                 count = min(_ROWS_AT_ONCE, end - page)
                 file.seek(page_at)
-                rows = np.frombuffer(file.read(count * row.itemsize), row)
-                tags = rows["tags"]
-                strips = tags["value"][tags["code"] == STRIP_OFFSETS].astype(np.uint64)
-                nbytes = tags["value"][tags["code"] == STRIP_BYTE_COUNTS].astype(np.uint64)
-                if not len(strips) == len(nbytes) == count:
-                    raise NotAStoreError(f"{self.path} has a page without its one strip.")
-                pages_at = page_at + row.itemsize * np.arange(count, dtype=np.uint64)
-                yield PageSpans(strips, nbytes, strips < pages_at)
+                yield page, page_at, np.frombuffer(file.read(count * row.itemsize), row)
+
+    def spans(self, file: BinaryIO) -> Iterator[PageSpans]:
+        """Yield what every page points at now, in order, many pages at once.
+
+        Raises
+        ------
+        NotAStoreError
+            When the file is no TIFF of ours, or its pages are cut short.
+        """
+        for _, page_at, rows in self.rows(file):
+            tags = rows["tags"]
+            strips = tags["value"][tags["code"] == STRIP_OFFSETS].astype(np.uint64)
+            nbytes = tags["value"][tags["code"] == STRIP_BYTE_COUNTS].astype(np.uint64)
+            if not len(strips) == len(nbytes) == len(rows):
+                raise NotAStoreError(f"{self.path} has a page without its one strip.")
+            pages_at = page_at + rows.itemsize * np.arange(len(rows), dtype=np.uint64)
+            yield PageSpans(strips, nbytes, strips < pages_at)
 
     def blank(self, file: BinaryIO) -> NDArray[np.bool_]:
         """Return for every page whether nothing was written to it; see `spans`."""

@@ -18,7 +18,7 @@ from pymmcore_ome.backends.compression import zarr_codecs
 from pymmcore_ome.disk import make_folder, write_plainly, write_whole
 from pymmcore_ome.errors import MapErrors, NotAStoreError
 from pymmcore_ome.frames import json_bytes
-from pymmcore_ome.layout import ArraySpec, ImageLayout
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout
 
 from .shard import check_shard, end_existing
 
@@ -92,6 +92,44 @@ def stored_spec(folder: Path, spec: ArraySpec) -> ArraySpec:
         for axis, chunk, shard in zip(spec.axes, chunks, shards, strict=True)
     ]
     return replace(spec, axes=tuple(axes))
+
+
+def array_differences(root: Path, layout: Layout, compression: str | None) -> list[str]:
+    """Return in what the arrays on disk differ from those that a layout would be given.
+
+    One image stands for all that are alike.
+
+    Raises
+    ------
+    NotAStoreError
+        When an array document is damaged.
+    """
+    found = []
+    for image in {image.spec: image for image in layout.images}.values():
+        folder, spec = array_folder(root, image), image.spec
+        document, _ = _read_document(folder / "zarr.json")
+        expected = array_document(image, compression)
+        with MapErrors(lambda error: NotAStoreError(f"{root} is damaged: {error!r}."), ValueError):
+            stored = stored_spec(folder, spec)
+        for name, there, now in (
+            ("shape", document.get("shape"), expected["shape"]),
+            ("pixel type", document.get("data_type"), expected["data_type"]),
+            ("chunks", stored.chunk_shape, spec.chunk_shape),
+            ("shards", stored.shard_shape, spec.shard_shape),
+            ("compression", _inner_codecs(document), _inner_codecs(expected)),
+        ):
+            if json.dumps(there) != json.dumps(now):
+                found.append(
+                    f"{name} of image {image.path!r}: {json.dumps(there)} there, "
+                    f"{json.dumps(now)} now"
+                )
+    return found
+
+
+def _inner_codecs(document: Mapping[str, Any]) -> Any:
+    """Return how the bytes of a chunk are coded."""
+    codec = document["codecs"][0]
+    return codec["configuration"]["codecs"] if codec["name"] == _SHARDING else document["codecs"]
 
 
 def _index_place(at_end: bool) -> dict[str, Any]:

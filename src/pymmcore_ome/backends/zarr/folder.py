@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from pymmcore_ome.backends.compression import ZARR_LEVELS, Levels, parse
 from pymmcore_ome.backends.port import ArrayBackend, BackendOptions
 from pymmcore_ome.disk import Format, StoreLocation, sync_folder, write_plainly, write_whole
-from pymmcore_ome.layout import ImageLayout, Layout
+from pymmcore_ome.layout import ImageLayout, Layout, PageTable
 
 from .documents import (
     array_document,
@@ -74,6 +74,18 @@ class ZarrFolder(ArrayBackend):
         )
         self._sync_documents(self._images)
 
+    def reopen(
+        self,
+        place: StoreLocation,
+        layout: Layout,
+        options: BackendOptions,
+        pages: PageTable | None = None,
+    ) -> None:
+        self._root, self._images = place.path, list(layout.images)
+        self._compression = options.compression
+        self._outlasts_power = options.outlasts_power
+        self._has_root = True
+
     def put(self, key: str, content: Iterable[bytes]) -> None:
         is_root = key == _ROOT_KEY
         if not self._has_root and not is_root and not self._outlasts_power:
@@ -124,6 +136,7 @@ class ZarrBackend(ZarrFolder):
 
     reads_at_once: ClassVar[bool] = True
     makes_levels: ClassVar[bool] = True
+    can_resume: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ from pymmcore_ome.backends.port import (
 )
 from pymmcore_ome.backends.selection import Picks, selected_shape
 from pymmcore_ome.disk import StoreLocation, make_folder, sync_folder, write_whole
-from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, all_specs
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, PageTable, all_specs
 
 from .documents import array_content, array_key
 from .folder import ZarrFolder, grown
@@ -51,6 +51,7 @@ class NativeBackend(ZarrFolder):
     shards_by_default: ClassVar[bool] = True
     outlasts_power: ClassVar[bool] = True
     makes_levels: ClassVar[bool] = True
+    can_resume: ClassVar[bool] = True
     index_at_end: ClassVar[bool] = False  # until the store is closed
 
     def __init__(self) -> None:
@@ -64,6 +65,8 @@ class NativeBackend(ZarrFolder):
         self._made: set[str] = set()
         self._shapes: dict[int, tuple[int, ...]] = {}  # of images that grow
         self._grown: set[int] = set()  # whose documents do not say so yet
+        self._closed: set[int] = set()  # whose documents name the index at the end
+        self._reopened: frozenset[int] = frozenset()  # whose shards may be there already
         self._encoder = FrameEncoder(self._cut, compresses=False)
 
     @classmethod
@@ -80,6 +83,21 @@ class NativeBackend(ZarrFolder):
 
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
         super().create(place, layout, options)
+        self._begin(options)
+
+    def reopen(
+        self,
+        place: StoreLocation,
+        layout: Layout,
+        options: BackendOptions,
+        pages: PageTable | None = None,
+    ) -> None:
+        super().reopen(place, layout, options)
+        self._begin(options)
+        self._closed = {n for n, cuts in enumerate(self._cuts) if cuts.is_sharded}
+        self._reopened = frozenset(self._closed)
+
+    def _begin(self, options: BackendOptions) -> None:
         if parse(options.compression, self.compressions) is not None:
             self._encoder = FrameEncoder(self._cut, compresses=True)
             self.batch_bytes = COMPRESSED_BATCH_BYTES
@@ -138,6 +156,8 @@ class NativeBackend(ZarrFolder):
         contents: dict[tuple[ArraySpec, tuple[int, ...]], bytes] = {}
         for number, layout in enumerate(self._images):
             if number in failed or not (self._cuts[number].is_sharded or number in self._grown):
+                continue
+            if number in self._closed:  # no frame came for it since the store was reopened
                 continue
             shape = self._shapes.get(number, layout.shape)
             key = layout.spec, shape
@@ -224,7 +244,11 @@ class NativeBackend(ZarrFolder):
                 if handle is not None:
                     handle.close()
                 return
-            if key in self._ended:
+            is_existing = key in self._ended
+            if image in self._reopened:
+                is_existing = is_existing or os.path.exists(path)  # noqa: PTH110
+                self._open_closed(image)
+            if is_existing:
                 shard = Shard.existing(path, cuts.count, self._files, self._outlasts_power)
             else:
                 shard = Shard(
@@ -237,6 +261,17 @@ class NativeBackend(ZarrFolder):
                 self._end(key, shard)
             except OSError:
                 return  # its frames are on disk; `finish` tries again, and reports it
+
+    def _open_closed(self, image: int) -> None:
+        """Let the document of an array name the index at the start again, before it is written to.
+
+        The index at the start of a shard is always true, so both documents can be read.
+        """
+        if image not in self._closed:
+            return
+        content = array_content(self._images[image], self._compression, at_end=False)
+        self._replace_document(image, content)
+        self._closed.discard(image)
 
     def _end(self, key: FileKey, shard: Shard) -> None:
         shard.end()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.backends.port import BackendOptions, WriteFuture
 from pymmcore_ome.disk import StoreLocation
-from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout
+from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, PageTable
 
 from .documents import array_document, array_key
 from .folder import ZarrBackend, grown, region
@@ -36,6 +36,20 @@ class TensorstoreBackend(ZarrBackend):
         # a write is then down on the disk when its future is done, which is 2 to 4 times slower
         self._context = ts.Context({"file_io_sync": options.outlasts_power})
         super().create(place, layout, options)
+        self._set_root()
+
+    def reopen(
+        self,
+        place: StoreLocation,
+        layout: Layout,
+        options: BackendOptions,
+        pages: PageTable | None = None,
+    ) -> None:
+        self._context = ts.Context({"file_io_sync": options.outlasts_power})
+        super().reopen(place, layout, options)
+        self._set_root()
+
+    def _set_root(self) -> None:
         self._root_spec = ts.KvStore.Spec({"driver": "file", "path": f"{self._root.as_posix()}/"})
 
     def open_array(self, image: ImageLayout) -> Any:

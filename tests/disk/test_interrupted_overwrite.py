@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import pymmcore_ome as po
+from pymmcore_ome.cli.stores import show_store
+from pymmcore_ome.disk import location
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
 from pymmcore_ome.testing.backend_contract import loops
 
@@ -131,3 +133,130 @@ def test_old_store_that_cannot_be_deleted_is_named(
     assert ".a.ome.tiff.old0" in caplog.text
     assert "Delete it yourself" in caplog.text
     assert po.open_dataset(path).schema.dimensions[0].size == 1
+
+
+#: Opens a stream over the store, and dies before or after a call of a class's method.
+DIE_AT = """
+import importlib, json, os, sys
+import pymmcore_ome as po
+from pymmcore_ome.testing.backend_contract import loops
+
+path, options, module, owner, method, when = sys.argv[1:]
+owner = getattr(importlib.import_module(module), owner) if owner else sys.modules[module]
+call = getattr(owner, method)
+
+def dying(*arguments, **keywords):
+    if when == "after":
+        call(*arguments, **keywords)
+    os._exit(9)
+
+setattr(owner, method, dying)
+po.open_stream(path, loops({"t": 1, "p": 2}), overwrite=True, **json.loads(options))
+"""
+DESCRIBE = ("pymmcore_ome.backends.tiff.backend", "TiffBackend", "put", "before")
+PAGES = ("pymmcore_ome.backends.tiff.backend", "TiffBackend", "create", "after")
+LOCK = ("pymmcore_ome.stream.store", "StoreLock", "acquire", "before")
+DELETE = ("pymmcore_ome.disk.location", "", "_delete_whole", "before")
+REMOVE = ("pymmcore_ome.disk.location", "", "_remove", "before")
+
+
+def die_at(path: Path, at: tuple[str, str, str, str], **options: str) -> None:
+    arguments = [sys.executable, "-c", DIE_AT, str(path), json.dumps(options), *at]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 9, done.stderr
+
+
+@pytest.mark.parametrize("at", [PAGES, DESCRIBE])
+def test_tiff_file_without_description_does_not_hide_the_old_store(
+    tmp_path: Path, at: tuple[str, str, str, str]
+) -> None:
+    path = tmp_path / "a.ome.tiff"
+    before = store(path)
+    die_at(path, at)
+    assert path.stat().st_size > 0
+    with pytest.raises(NotAStoreError, match=r"\.a\.ome\.tiff\.old0.*pymmcore-ome recover"):
+        po.open_dataset(path)
+    with pytest.raises(StoreExistsError, match="recover"):
+        po.open_stream(path, loops({"t": 1}))
+    po.recover(path)
+    assert content(tmp_path).items() >= before.items()
+    assert po.validate(path, pixels=True) == []
+    die_at(path, at)
+    po.open_stream(path, loops({"t": 1}), overwrite=True).close()
+    assert state_of(path) == "new"
+    assert not [file for file in tmp_path.iterdir() if ".old" in file.name]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_old_store_that_was_not_deleted_is_named_and_can_be_restored(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    path = tmp_path / name
+    before = store(path, **FORMS[name])
+    die_at(path, DELETE, **FORMS[name])
+    assert state_of(path) == "new"
+    show_store(path, as_json=False)
+    assert f".{name}.old0" in "".join(capsys.readouterr().out.split())
+    po.recover(path)
+    assert f".{name}.old0" in caplog.text
+    assert f"run: pymmcore-ome recover {path}" in caplog.text
+    away = tmp_path / "away"
+    away.mkdir()
+    table = path.with_name(f"{name}.frames.jsonl")
+    path.rename(away / name)
+    if name == "a.ome.tiff":  # its table was forgotten: the frames that it lists are not deleted
+        table.write_text('{"image":"0"}\n')
+        with pytest.raises(StoreExistsError, match="lists the frames of another store"):
+            po.recover(path)
+        table.rename(away / table.name)
+    po.recover(path)
+    assert content(tmp_path).items() >= before.items()
+    assert po.validate(path, pixels=True) == []
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_half_deleted_old_store_is_not_called_a_store(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    store(path, **FORMS[name])
+    code = DIE_AT.replace(
+        'if when == "after":\n        call', "if not arguments[0].exists():\n        return call"
+    )
+    arguments = [sys.executable, "-c", code, str(path), json.dumps(FORMS[name]), *REMOVE]
+    assert subprocess.run(arguments, check=False).returncode == 9
+    dataset = po.open_dataset(path)
+    assert dataset.location.earlier == []
+    assert list(tmp_path.glob(".*.deleted"))
+    po.open_stream(path, loops({"t": 1}), overwrite=True, **FORMS[name]).close()  # type: ignore[arg-type]
+    assert not list(tmp_path.glob(".*.deleted"))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_old_store_is_deleted_only_once_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / name
+    before = store(path, **FORMS[name])
+    for _ in range(2):
+        die_at(path, LOCK, **FORMS[name])
+        assert state_of(path) == "aside"
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()  # as if it had died before it made anything
+    delete, deleted = location._delete_whole, []
+
+    def checked(aside: Path) -> Path | None:
+        assert po.open_dataset(path).schema.dimensions[0].size == 1
+        assert {file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} >= (
+            set(before.values()) if not deleted else set()
+        )
+        deleted.append(aside.name)
+        return delete(aside)
+
+    monkeypatch.setattr(location, "_delete_whole", checked)
+    po.open_stream(path, loops({"t": 1}), overwrite=True, **FORMS[name]).close()  # type: ignore[arg-type]
+    assert deleted[0] == f".{name}.old0"
+    assert not [file for file in tmp_path.iterdir() if ".old" in file.name]

@@ -73,6 +73,9 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     facts.add_row("status", status)
     if record.reason:
         facts.add_row("reason", Text(record.reason))
+    if not contents.is_being_written:
+        for earlier in dataset.location.earlier:
+            facts.add_row("replaced", Text(f"{earlier}, which was not deleted", style="yellow"))
     of = "any number" if planned is None else f"{planned:,}"
     facts.add_row("frames", f"{contents.frames_stored:,} of {of}")
     for line in (*_holes(contents), *_unapplied(contents)):

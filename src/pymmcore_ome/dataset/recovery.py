@@ -43,7 +43,8 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
     the suffix ``.torn``, so that their place reads as zeros. Resolution levels that are not
     complete are made of up to 1 GiB of frames; of more, the log shows the command. A complete
     store is not changed otherwise, so running this twice is safe. Where a program died while it
-    replaced a store (``overwrite=True``), the earlier store is put back first.
+    replaced a store (``overwrite=True``), the earlier store is put back first; if the new one was
+    made already, the log names the earlier store and how to restore it.
 
     Returns
     -------
@@ -75,6 +76,15 @@ def recover(path: str | os.PathLike[str]) -> Dataset:
         finish_levels(open_dataset(path), keeps=dataset.status == "incomplete")
     finally:
         lock.release()
+    if location.earlier:
+        logger.warning(
+            "%s replaced %s, which was not deleted. To restore it, move %s to another folder and "
+            "run: pymmcore-ome recover %s",
+            location.path,
+            location.earlier[-1],
+            " and ".join(map(str, location.parts)),
+            location.path,
+        )
     return open_dataset(path)
 
 

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ _GROUP_FILES: Final = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata", "zarr.js
 _IMAGE_FILE: Final = re.compile(r"\d+\.ome\.tiff")
 _OME_SCHEMA: Final = b"openmicroscopy.org/Schemas/OME/"
 _MAX_ASIDE: Final = 10
+_DELETED: Final = ".deleted"
 
 logger = logging.getLogger("pymmcore-ome")
 _FOLDER_FILES: Final = {
@@ -115,10 +116,16 @@ class StoreLocation:
     @property
     def set_aside(self) -> Path | None:
         """The store that was here before, if replacing it was interrupted; else None."""
-        if StoreLocation.of_existing(self.path) is not None:
+        is_made = StoreLocation.of_existing(self.path) is not None
+        if is_made and (self._lists_frames or not self._is_half_made(self.path)):
             return None
-        numbers = [n for n in range(_MAX_ASIDE) if _aside(self.path, n).exists()]
-        return _aside(self.path, numbers[-1]) if numbers else None
+        return next(reversed(self.earlier), None)
+
+    @property
+    def earlier(self) -> list[Path]:
+        """The whole stores that were here before and were not deleted; the latest is the last."""
+        found = [_aside(self.path, n) for n in range(_MAX_ASIDE)]
+        return [old for old in found if old.exists()]
 
     def put_back(self) -> bool:
         """Put back the store that was here before, if replacing it was interrupted.
@@ -144,12 +151,16 @@ class StoreLocation:
         moved = [(part, aside) for part, aside in moved if aside.exists()]
         for part, _ in moved:
             if os.path.lexists(part):
-                if reason := self._not_replaceable(part):
+                reason = self._not_replaceable(part)
+                if part != self.path and part.stat().st_size:
+                    reason = "lists the frames of another store"
+                if reason:
                     raise StoreExistsError(
                         f"{part} exists and {reason}, so {old}, the store that was there before, "
                         "cannot be put back. Move it away yourself."
                     )
-                _remove(part)
+        for part, _ in moved:
+            _remove(part)
         _move_back(moved)
         return True
 
@@ -210,11 +221,16 @@ class StoreLocation:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.put_back()
+            for number, part in product(range(_MAX_ASIDE), (self.path, self._table_of_file())):
+                _remove(_deleted(_aside(part, number)))  # a program ended while it deleted it
             parts = [part for part in self._to_replace if part.exists()]
             number = next(
                 n
                 for n in count()
-                if not any(os.path.lexists(_aside(part, n)) for part in self._to_replace)
+                if not any(
+                    os.path.lexists(aside) or os.path.lexists(_deleted(aside))
+                    for aside in (_aside(part, n) for part in self._to_replace)
+                )
             )
             for part in parts:
                 part.rename(_aside(part, number))
@@ -236,7 +252,7 @@ class StoreLocation:
                 _remove(part)
             _move_back(moved)
             raise
-        left = [str(old) for _, old in moved if not _remove(old)]
+        left = [str(rest) for _, old in moved if (rest := _delete_whole(old)) is not None]
         if left:
             logger.warning(
                 "%s was replaced, but the store that was there before could not be deleted. "
@@ -262,18 +278,38 @@ class StoreLocation:
     @property
     def is_half_made(self) -> bool:
         """Whether a process ended while it made a store here: it has no frame."""
-        return self.path.exists() and self.set_aside is None and self._is_half_made(self.path)
+        if not self.path.exists() or self.set_aside is not None or self._lists_frames:
+            return False
+        return self._is_half_made(self.path)
+
+    @property
+    def _lists_frames(self) -> bool:
+        """Whether the frame table next to a file lists any; such a file is never half-made."""
+        with suppress(OSError):
+            return not self.path.is_dir() and self._table_of_file().stat().st_size > 0
+        return False
 
     def _is_half_made(self, part: Path) -> bool:
         """Whether a process ended while it made a store here, before that could be read."""
-        if StoreLocation.of_existing(part) is not None and part.is_dir():
-            return False
         lock = part / f"{_TABLE_NAME}.lock" if part.is_dir() else self._table_of_file(".lock")
-        if not lock.is_file() and not any(_aside(part, n).exists() for n in range(_MAX_ASIDE)):
+        is_locked = lock.is_file()
+        if not is_locked and not self.earlier:
             return False
         if part.is_dir():
+            attributes = root_attributes(part)
+            if (part / TIFF_FOLDER_KEY).is_file() or "pymmcore_ome" in (attributes or {}):
+                return False
+            if attributes is not None and not is_locked:
+                return False  # a group of another program
             return all(_is_of_new_store(file) for file in part.rglob("*") if not file.is_dir())
-        return not part.stat().st_size or (is_tiff(part) and read_description(part) is None)
+        if not part.stat().st_size:
+            return True
+        if not is_tiff(part):
+            return False
+        # its pages are written before its description
+        description = read_description(part)
+        has_table = self._table_of_file().exists()
+        return description is None or (is_locked and not description and not has_table)
 
 
 def root_attributes(path: Path) -> dict[str, Any] | None:
@@ -370,6 +406,22 @@ def _is_of_new_store(file: Path) -> bool:
 
 def _aside(path: Path, number: int | str) -> Path:
     return path.with_name(f".{path.name}.old{number}")
+
+
+def _deleted(aside: Path) -> Path:
+    return aside.with_name(aside.name + _DELETED)
+
+
+def _delete_whole(aside: Path) -> Path | None:
+    """Delete a store that was set aside; return what is left of it, or None.
+
+    It is renamed first, so that what a dying program leaves is never put back as a store.
+    """
+    try:
+        gone = aside.rename(_deleted(aside))
+    except OSError:
+        return aside
+    return None if _remove(gone) else gone
 
 
 def _move_back(moved: list[tuple[Path, Path]]) -> None:

@@ -334,3 +334,22 @@ def test_every_accepted_schema_can_be_described_when_it_is_closed(
     (image,) = from_xml(xml).images
     assert len(image.pixels.channels) == len(channels)
     assert b"&#" not in xml
+
+
+def test_custom_axis_and_levels_say_what_they_are(tmp_path: Path) -> None:
+    schema = StorageSchema(
+        dimensions=[
+            Dimension(name="angle", size=2), Dimension(name="z", size=2),
+            Dimension(name="y", size=8), Dimension(name="x", size=8),
+        ],
+        dtype="uint8",
+    )  # fmt: skip
+    with po.open_stream(tmp_path / "a.ome.zarr", schema, levels=2) as stream:
+        for _ in range(4):
+            stream.append(np.zeros((8, 8), "uint8"))
+    ome = json.loads((tmp_path / "a.ome.zarr" / "zarr.json").read_bytes())["attributes"]["ome"]
+    (multiscale,) = ome["multiscales"]
+    # the official schema allows at most three axes that may be of space
+    assert multiscale["axes"][0] == {"name": "angle", "type": "other"}
+    assert multiscale["type"] == "mean"
+    assert "halves rounded up" in multiscale["metadata"]["description"]

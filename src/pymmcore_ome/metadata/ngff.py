@@ -19,6 +19,11 @@ from .contrast import window_of
 from .display import channel_colors, pixel_range
 
 VERSION: Final = "0.5"
+#: What `multiscales.metadata` says of the way in which levels were made (section 2.4).
+_HOW: Final = {
+    "mean": "each pixel is the mean of 2 x 2 pixels of the level before, halves rounded up",
+    "nearest": "each pixel is the first of 2 x 2 pixels of the level before",
+}
 
 
 def refusals(layout: Layout) -> list[str]:
@@ -115,13 +120,17 @@ def _attributes_of_alike(
         )
         for number, spec in enumerate(specs)
     ]
+    has_levels = levels is not None and len(specs) > 1
     document = v05.Image(
         multiscales=[
             v05.Multiscale(
                 name=image.label,
                 axes=[_axis(axis) for axis in image.axes],
                 datasets=datasets,
-                type=None if levels is None or len(specs) == 1 else levels.downsample,
+                type=levels.downsample if levels is not None and has_levels else None,
+                metadata={"description": _HOW[levels.downsample], "method": "pymmcore_ome"}
+                if levels is not None and has_levels
+                else None,
             )
         ],
         omero=_omero(image, contrast),
@@ -188,7 +197,8 @@ def _axis(axis: Axis) -> Any:
         case "channel":
             return v05.ChannelAxis(name=axis.name)
         case _:
-            return v05.CustomAxis(name=axis.name, unit=unit)
+            # without a type, the official schema counts it among those of space
+            return v05.CustomAxis(name=axis.name, type="other", unit=unit)
 
 
 def _omero(image: ImageLayout, contrast: Mapping[str, Any]) -> v05.Omero | None:

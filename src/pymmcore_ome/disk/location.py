@@ -222,9 +222,9 @@ class StoreLocation:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.put_back()
             for number, part in product(range(_MAX_ASIDE), (self.path, self._table_of_file())):
-                rest = _deleted(_aside(part, number))
-                if os.path.lexists(rest):  # a program ended while it deleted it
-                    _remove(rest)
+                remains = _deleted(_aside(part, number))
+                if os.path.lexists(remains):  # a program ended while it deleted it
+                    _remove(remains)
             parts = [part for part in self._to_replace if part.exists()]
             number = next(
                 n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pymmcore_ome.stream.buffer import ArrayPool
+from pymmcore_ome.stream.frame_buffer import ArrayPool
 
 SHAPE, DTYPE = (16, 16), np.dtype("uint16")
 

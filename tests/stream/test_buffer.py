@@ -10,7 +10,7 @@ import pytest
 
 from pymmcore_ome.errors import StalledError
 from pymmcore_ome.layout import FrameAddress
-from pymmcore_ome.stream.buffer import FrameBuffer, QueuedFrame, SkippedFrames
+from pymmcore_ome.stream.frame_buffer import FrameBuffer, QueuedFrame, SkippedFrames
 
 KB = 1024
 FOREVER = 60.0

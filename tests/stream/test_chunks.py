@@ -20,8 +20,8 @@ from pymmcore_ome import Dimension, FrameRouter, StorageSchema, errors
 from pymmcore_ome.backends.zarr.tensorstore import TensorstoreBackend
 from pymmcore_ome.backends.zarr.zarr_python import ZarrPythonBackend
 from pymmcore_ome.layout import FrameAddress, layout_of, with_chunks
-from pymmcore_ome.stream.buffer import ArrayPool, QueuedFrame, SkippedFrames
-from pymmcore_ome.stream.chunks import CHECKPOINT_S, Block, ChunkAssembler
+from pymmcore_ome.stream.chunk_assembler import CHECKPOINT_S, Block, ChunkAssembler
+from pymmcore_ome.stream.frame_buffer import ArrayPool, QueuedFrame, SkippedFrames
 from pymmcore_ome.testing import encoded_frame
 
 SHAPE = (3, 4)

@@ -501,7 +501,7 @@ def test_a_canceled_run_has_levels_and_a_failed_one_gets_them_by_recover(
 def test_levels_that_take_long_to_close_are_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pymmcore_ome.stream.levels._LOG_EVERY_S", 0.0)
+    monkeypatch.setattr("pymmcore_ome.stream.level_maker._LOG_EVERY_S", 0.0)
     dims = [Dimension(name="t", size=9), *plane(64, 64)]
     schema = StorageSchema(dimensions=dims, dtype="uint16")
     with po.open_stream(tmp_path / "a.ome.zarr", schema, levels=3, buffer_bytes=1) as stream:

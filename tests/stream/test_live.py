@@ -11,8 +11,8 @@ import pytest
 from conftest import HANG_S
 from pymmcore_ome import Dimension, StorageSchema
 from pymmcore_ome.layout import FrameAddress, Layout, layout_of, with_chunks
-from pymmcore_ome.stream.buffer import QueuedFrame
-from pymmcore_ome.stream.chunks import ChunkAssembler
+from pymmcore_ome.stream.chunk_assembler import ChunkAssembler
+from pymmcore_ome.stream.frame_buffer import QueuedFrame
 from pymmcore_ome.stream.live import ChunkLocks, PendingFrames
 
 

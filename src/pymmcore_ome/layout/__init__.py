@@ -1,6 +1,6 @@
 """From a schema to images, arrays, chunks and addresses. Pure: no I/O, no threads."""
 
-from .array_spec import AXIS_RANK, ArraySpec, Axis, FrameAddress, ImageLayout, index_name
+from .array_spec import ArraySpec, Axis, FrameAddress, ImageLayout, index_name
 from .chunk_grid import ChunkGrid, boxes
 from .chunking import (
     LEAST_CHUNK_BYTES,
@@ -11,7 +11,7 @@ from .chunking import (
     with_default_shards,
 )
 from .layout import Layout, layout_of
-from .levels import (
+from .level_plan import (
     MOST_LEVELS,
     Downsample,
     LevelCount,
@@ -25,6 +25,7 @@ from .page_table import PageTable, Run
 from .placement import Placement, TakenPlanes
 from .router import FoundPlace, FrameRouter, GrowingRouter, all_specs, grown_plan, new_position
 from .sequential import OrderProblems, order_problems
+from .storage_order import AXIS_RANK
 
 __all__ = [
     "AXIS_RANK",

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.schema import Camera, Channel, Dimension, Kind, Position, StorageSchema
 
+from .storage_order import in_storage_order
+
 _RGB: Final = (("Red", "#FF0000"), ("Green", "#00FF00"), ("Blue", "#0000FF"))
 
 
@@ -356,10 +358,6 @@ def _resized(dim: Dimension, size: int, pixel_size_um: float | None) -> Dimensio
     return dim.replace(size=size, coords=None, scale=scale, unit=unit)
 
 
-#: OME-Zarr stores time first, then channels, then space.
-AXIS_RANK: Final = {"time": 0, "channel": 1, "other": 1, "space": 2}
-
-
 def array_spec(
     schema: StorageSchema,
     dims: Sequence[Dimension],
@@ -392,7 +390,7 @@ def array_spec(
         stored.append(Dimension(name="c", size=1))
     if repeats > 1 and not any(d.kind == "time" for d in stored):
         stored.insert(0, Dimension(name="t", size=1))
-    ordered = _storage_order(schema, stored)
+    ordered = in_storage_order(schema, stored)
     channels: tuple[Channel, ...] = ()
     axes = []
     for dim in (*ordered, y, x):
@@ -416,15 +414,6 @@ def array_spec(
         repeat_axis=time,
         repeat_step=(ordered[time].size or 1) if time >= 0 else 1,
     )
-
-
-def _storage_order(schema: StorageSchema, stored: list[Dimension]) -> list[Dimension]:
-    if schema.storage_order == "acquisition":
-        return stored
-    if schema.storage_order == "ome":
-        return sorted(stored, key=lambda d: AXIS_RANK[d.kind])
-    rank = {name: n for n, name in enumerate(schema.storage_order)}
-    return sorted(stored, key=lambda d: rank.get(d.name, -1))
 
 
 def _axis(dim: Dimension) -> Axis:

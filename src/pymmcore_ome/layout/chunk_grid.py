@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .acquisition_order import FrameOrder, GridOrder
 from .array_spec import ArraySpec
-from .order import FrameOrder, GridOrder
 
 
 class ChunkOffset(NamedTuple):

@@ -15,9 +15,9 @@ from typing import Final
 
 from pymmcore_ome.schema import Dimension, ImageSchema, Plate, Position, StorageSchema
 
+from .acquisition_order import FrameOrder, GridOrder, Loop, ReplayOrder
 from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec, index_name
 from .naming import GroupPaths, UniqueNames, combine, image_name, name_of
-from .order import FrameOrder, GridOrder, Loop, ReplayOrder
 
 _NAMING: Final = ("p", "g", "cam")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from .acquisition_order import ReplayOrder
 from .array_spec import ArraySpec, index_name
 from .layout import Layout
-from .order import ReplayOrder
 from .router import FrameRouter
 
 _USE: Final = "use the backend tensorstore"

@@ -1,6 +1,6 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
-from .levels import build_levels
+from .level_maker import build_levels
 from .open import open_planned, open_stream
 from .options import (
     CHECKPOINT_S,

@@ -23,9 +23,9 @@ from pymmcore_ome.backends import Picks, PlaneReader, selected_shape
 from pymmcore_ome.errors import UnreadableFrameError
 from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, TakenPlanes, boxes
 
-from .buffer import QueuedFrame
-from .chunks import ChunkKey
-from .levels import LevelMaker
+from .chunk_assembler import ChunkKey
+from .frame_buffer import QueuedFrame
+from .level_maker import LevelMaker
 from .state import StreamLife, StreamState
 from .store import Store
 

@@ -34,7 +34,7 @@ from pymmcore_ome.metadata import (
 )
 from pymmcore_ome.schema import StorageSchema
 
-from .levels import LevelMaker
+from .level_maker import LevelMaker
 from .progress import Summary
 
 logger = logging.getLogger("pymmcore-ome")

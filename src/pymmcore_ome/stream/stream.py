@@ -36,7 +36,7 @@ from pymmcore_ome.errors import (
 from pymmcore_ome.layout import FrameAddress, Layout, Placement
 from pymmcore_ome.metadata import Status
 
-from .buffer import (
+from .frame_buffer import (
     ArrayPool,
     FrameBuffer,
     QueuedFrame,
@@ -44,7 +44,7 @@ from .buffer import (
     buffer_full,
     write_error,
 )
-from .levels import LevelMaker
+from .level_maker import LevelMaker
 from .live import LivePixels
 from .options import SaveOptions
 from .progress import Progress, Summary

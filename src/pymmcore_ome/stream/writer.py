@@ -22,9 +22,9 @@ from pymmcore_ome.errors import MapErrors, WriteError
 from pymmcore_ome.frames import frame_checksum
 from pymmcore_ome.metadata import ContrastSampler
 
-from .buffer import ArrayPool, FrameBuffer, QueuedFrame
-from .chunks import Block, ChunkAssembler, ChunkKey
-from .levels import LevelMaker
+from .chunk_assembler import Block, ChunkAssembler, ChunkKey
+from .frame_buffer import ArrayPool, FrameBuffer, QueuedFrame
+from .level_maker import LevelMaker
 from .live import LivePixels
 from .options import SaveOptions
 from .store import Store

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pymmcore_ome.layout import ArraySpec, ChunkGrid, FrameAddress, ImageLayout, Layout, boxes
 
-from .buffer import ArrayPool, QueuedFrame, SkippedFrames
+from .frame_buffer import ArrayPool, QueuedFrame, SkippedFrames
 from .options import CHECKPOINT_S
 
 ChunkKey = tuple[int, tuple[int, ...]]  # image number, and which of its chunks

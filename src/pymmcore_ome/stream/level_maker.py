@@ -23,7 +23,7 @@ from pymmcore_ome.disk import StoreLock
 from pymmcore_ome.errors import OptionError
 from pymmcore_ome.layout import Downsample, ImageLayout, LevelCount, TakenPlanes
 
-from .buffer import ArrayPool, FrameBuffer, QueuedFrame
+from .frame_buffer import ArrayPool, FrameBuffer, QueuedFrame
 from .options import SaveOptions
 from .progress import Summary
 

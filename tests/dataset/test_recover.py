@@ -238,3 +238,26 @@ def test_recover_deletes_no_pixels_where_the_array_document_is_damaged(tmp_path:
     kept = [file for file in (path / "0" / "c").rglob("*") if file.is_file()]
     assert {file.read_bytes() for file in kept} == pixels
     assert {file.suffix for file in kept} == {".torn"}
+
+
+def test_torn_shards_are_set_aside_and_those_with_listed_frames_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    frames = [np.full((6, 8), 1 + t, "uint16") for t in range(8)]
+    with po.open_stream(
+        path, loops({"t": 8}), backend="tensorstore", chunks={"t": 1}, shards={"t": 2}
+    ) as stream:
+        for pixels in frames:
+            stream.append(pixels)
+    root, table = path / "zarr.json", path / "frames.jsonl"
+    root.write_text(root.read_text().replace('"status": "complete"', '"status": "failed"'))
+    rows = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(rows[2:6]))
+    torn = [path / "0" / "c" / number / "0" / "0" for number in "03"]
+    for file in torn:
+        file.write_bytes(file.read_bytes()[:-30])  # without its index
+    problems = po.validate(path, pixels=True)
+    assert [any(str(file) in problem for problem in problems) for file in torn] == [True, True]
+    recovered = po.recover(path)
+    assert sorted(path.rglob("*.torn")) == [file.with_name("0.torn") for file in torn]
+    expected = [pixels if 2 <= t < 6 else 0 * pixels for t, pixels in enumerate(frames)]
+    np.testing.assert_array_equal(recovered.images[0][...], expected)

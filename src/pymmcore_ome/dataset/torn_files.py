@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count, product
 from pathlib import Path
 
-from pymmcore_ome.backends import array_folder
+from pymmcore_ome.backends import array_folder, stored_spec
 from pymmcore_ome.errors import NotAStoreError
 from pymmcore_ome.frames import read_table
 
@@ -27,15 +28,27 @@ def torn_files(dataset: Dataset) -> Iterator[Path]:
     if dataset.location.format != "ome-zarr" or dataset.record.backend == "native":
         return
     listed: dict[str, set[tuple[int, ...]]] = {}
-    units = {image.path: image.layout.spec.write_shape for image in dataset.images}
+    units: dict[str, tuple[int, ...]] = {}
+    for image in dataset.images:
+        # The layout of an opened store does not know its shards. Without a document that tells
+        # them, nobody knows which files hold listed frames, and none may be set aside.
+        with suppress(OSError, LookupError, TypeError, ValueError):
+            spec = stored_spec(array_folder(dataset.path, image.layout), image.layout.spec)
+            units[image.path] = spec.write_shape
     for row in read_table(dataset.location.table):
         unit = units.get(row["image"], ())
         key = tuple(n // size for n, size in zip(row["index"], unit, strict=False))
         listed.setdefault(row["image"], set()).add(key)
     for image in dataset.images:
-        keys = listed.get(image.path, set())
+        if image.path not in units:
+            continue
+        keys, unit = listed.get(image.path, set()), units[image.path]
         for file, key in _files(array_folder(dataset.path, image.layout) / "c"):
-            if key[:-2] not in keys and len(key) == image.ndim and not _can_be_read(image, key):
+            if (
+                len(key) == image.ndim
+                and key[:-2] not in keys
+                and not _can_be_read(image, key, unit)
+            ):
                 yield file
 
 
@@ -63,12 +76,11 @@ def _files(folder: Path) -> Iterator[tuple[Path, tuple[int, ...]]]:
                 yield file, tuple(map(int, parts))
 
 
-def _can_be_read(image: Image, key: tuple[int, ...]) -> bool:
+def _can_be_read(image: Image, key: tuple[int, ...], unit: tuple[int, ...]) -> bool:
     """Whether every frame in a file can be read; frame by frame, because a shard may be large."""
-    shape, unit = image.shape, image.layout.spec.write_shape
     ranges = [
         range(number * size, min((number + 1) * size, most))
-        for number, size, most in zip(key, unit, shape, strict=True)
+        for number, size, most in zip(key, unit, image.shape, strict=True)
     ]
     rows, columns = (slice(part.start, part.stop) for part in ranges[-2:])
     try:

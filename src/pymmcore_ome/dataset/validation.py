@@ -82,7 +82,7 @@ def _pixels(dataset: Dataset, end: int | None) -> Iterator[str]:
         for file in torn_files(dataset):
             yield (
                 f"{file} cannot be read, and holds no frame of the frame table. Run "
-                "`pymmcore-ome recover` to set it aside"
+                "`pymmcore-ome recover` to set it aside: reading its places fails until then"
             )
 
 

@@ -80,6 +80,7 @@ def core(loaded_core: CMMCorePlus) -> Iterator[CMMCorePlus]:
     assert "exec_event" not in vars(loaded_core.mda.engine), "a test left the engine shadowed"
     loaded_core.setProperty("Camera", "Binning", "1")
     loaded_core.setProperty("Camera", "PixelType", "16bit")
+    loaded_core.setProperty("Camera", "Gain", "0")
 
 
 @pytest.fixture

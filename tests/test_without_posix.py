@@ -21,7 +21,7 @@ FUNCTIONS = (
 )  # fmt: skip
 #: Hides the modules from this package alone: other packages choose by the platform's name.
 HIDE = f"""
-import builtins, os, sys
+import builtins, os, shutil, sys  # shutil while os has statvfs: on Windows it needs none
 for name in {FUNCTIONS!r}:
     if hasattr(os, name):
         delattr(os, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -232,8 +232,6 @@ class Store:
             at_last.callback(_being_written.discard, self.path.resolve())
             at_last.callback(self.lock.release)
             at_last.callback(self._close_again)
-            if self.levels is not None:
-                at_last.callback(self.levels.close)
             at_last.callback(self.table.close)
             if self.backend.is_sequential:
                 self.proven = frozenset()  # until all frames are known to be on disk
@@ -293,6 +291,9 @@ class Store:
             self.backend.close()
         except OSError as error:
             logger.warning("The status of %s may not be on the disk: %s", self.path, error)
+        if self.levels is not None:
+            with suppress(OSError):  # levels that are listed were closed before
+                self.levels.close()
 
     def _finish_levels(self, levels: LevelMaker, shapes: Sequence[tuple[int, ...]]) -> None:
         """Finish the resolution levels; the store is whole without them.
@@ -305,6 +306,7 @@ class Store:
         unlisted = self.record
         try:
             levels.finish(self.backend.reader, shapes)
+            levels.levels.close()
             self.record = self.record.with_levels(levels.levels.plan, is_complete=True)
             self._put_closing(shapes)
         except Exception as error:

@@ -163,7 +163,11 @@ class Writer(threading.Thread):
                 self._backend.write_frames(writes)
         except PartialWriteError as error:
             failure = self._failure([frames[min(error.missing)]], error.__cause__ or error)
-            written = [q for number, q in enumerate(written) if number not in error.missing]
+            written = [
+                queued
+                for number, queued in enumerate(written)
+                if number not in error.missing or self._is_on_disk(queued)
+            ]
         except Exception as error:
             written = []
             failure = self._failure(frames[:1], error)

@@ -21,7 +21,9 @@ FUNCTIONS = (
 )  # fmt: skip
 #: Hides the modules from this package alone: other packages choose by the platform's name.
 HIDE = f"""
-import builtins, os, shutil, sys  # shutil while os has statvfs: on Windows it needs none
+import builtins, os, shutil, sys
+usage = shutil.disk_usage(os.curdir)
+shutil.disk_usage = lambda path: usage  # on Windows it needs no os.statvfs
 for name in {FUNCTIONS!r}:
     if hasattr(os, name):
         delattr(os, name)

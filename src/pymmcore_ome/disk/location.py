@@ -109,7 +109,8 @@ class StoreLocation:
         """Return a link within the store, or None; a link to the store does not count."""
         files = [self.table, self.table.with_name(f"{self.table.name}.lock")]
         if self.is_folder:
-            return _first_link(self.path)
+            link = _first_link(str(self.path))
+            return None if link is None else Path(link)
         return next((file for file in files if file.is_symlink()), None)
 
     @property
@@ -268,6 +269,8 @@ class StoreLocation:
         """Whether a process ended while it made a store here, before that could be read."""
         if StoreLocation.of_existing(part) is not None and part.is_dir():
             return False
+        if part.is_dir() and not any(part.iterdir()):
+            return True  # ended before it had the lock, and there is nothing to lose
         lock = part / f"{_TABLE_NAME}.lock" if part.is_dir() else self._table_of_file(".lock")
         if not lock.is_file() and not any(_aside(part, n).exists() for n in range(_MAX_ASIDE)):
             return False
@@ -344,18 +347,18 @@ def _foreign_in_tiff_folder(path: Path) -> str | None:
     return None
 
 
-def _first_link(folder: Path) -> Path | None:
+def _first_link(folder: str) -> str | None:
     with os.scandir(folder) as entries:
         for entry in entries:
-            path = Path(entry.path)
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # a writer's temporary file
                 continue
             tag = getattr(status, "st_reparse_tag", 0)  # on Windows
             if entry.is_symlink() or tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1):
-                return path
-            if entry.is_dir(follow_symlinks=False) and (link := _first_link(path)) is not None:
+                return entry.path
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder and (link := _first_link(entry.path)) is not None:
                 return link
     return None
 

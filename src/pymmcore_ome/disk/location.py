@@ -265,12 +265,15 @@ class StoreLocation:
         """Whether a process ended while it made a store here: it has no frame."""
         return self.path.exists() and self.set_aside is None and self._is_half_made(self.path)
 
+    @property
+    def is_empty_folder(self) -> bool:
+        """Whether there is an empty folder: a process may have ended before it had the lock."""
+        return self.path.is_dir() and not self.path.is_symlink() and not any(self.path.iterdir())
+
     def _is_half_made(self, part: Path) -> bool:
         """Whether a process ended while it made a store here, before that could be read."""
         if StoreLocation.of_existing(part) is not None and part.is_dir():
             return False
-        if part.is_dir() and not any(part.iterdir()):
-            return True  # ended before it had the lock, and there is nothing to lose
         lock = part / f"{_TABLE_NAME}.lock" if part.is_dir() else self._table_of_file(".lock")
         if not lock.is_file() and not any(_aside(part, n).exists() for n in range(_MAX_ASIDE)):
             return False

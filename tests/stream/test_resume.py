@@ -100,6 +100,14 @@ def test_a_whole_store_stays_whole(tmp_path):
     assert [run["frames"] for run in assert_whole(path).runs] == [24, 0]
 
 
+@pytest.mark.parametrize("name", ["n.ome.zarr", "n.ome.tiff"])
+def test_an_empty_folder_is_used(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with po.open_stream(tmp_path / name, schema(), resume=True) as stream:
+        fill(stream, range(24))
+    assert_whole(tmp_path / name)
+
+
 def test_a_stored_frame_is_not_overwritten(tmp_path):
     path = tmp_path / "n.ome.zarr"
     with po.open_stream(path, schema()) as stream:

@@ -110,7 +110,8 @@ class StoreLocation:
         """Return a link within the store, or None; a link to the store does not count."""
         files = [self.table, self.table.with_name(f"{self.table.name}.lock")]
         if self.is_folder:
-            return _first_link(self.path)
+            link = _first_link(str(self.path))
+            return None if link is None else Path(link)
         return next((file for file in files if file.is_symlink()), None)
 
     @property
@@ -291,6 +292,11 @@ class StoreLocation:
             return not self.path.is_dir() and self._table_of_file().stat().st_size > 0
         return False
 
+    @property
+    def is_empty_folder(self) -> bool:
+        """Whether there is an empty folder: a process may have ended before it had the lock."""
+        return self.path.is_dir() and not self.path.is_symlink() and not any(self.path.iterdir())
+
     def _is_half_made(self, part: Path) -> bool:
         """Whether a process ended while it made a store here, before that could be read."""
         lock = part / f"{_TABLE_NAME}.lock" if part.is_dir() else self._table_of_file(".lock")
@@ -382,18 +388,18 @@ def _foreign_in_tiff_folder(path: Path) -> str | None:
     return None
 
 
-def _first_link(folder: Path) -> Path | None:
+def _first_link(folder: str) -> str | None:
     with os.scandir(folder) as entries:
         for entry in entries:
-            path = Path(entry.path)
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # a writer's temporary file
                 continue
             tag = getattr(status, "st_reparse_tag", 0)  # on Windows
             if entry.is_symlink() or tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1):
-                return path
-            if entry.is_dir(follow_symlinks=False) and (link := _first_link(path)) is not None:
+                return entry.path
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder and (link := _first_link(entry.path)) is not None:
                 return link
     return None
 

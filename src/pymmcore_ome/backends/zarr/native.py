@@ -313,18 +313,6 @@ class NativeBackend(ZarrFolder):
             self._replace_document(number, content)
             self._grown.discard(number)
 
-    def _sync_documents(self, images: Sequence[ImageLayout]) -> None:
-        """Make new arrays outlast a power cut, where that is asked for."""
-        if not self._outlasts_power:
-            return
-        for image in images:
-            folder = f"{self._root}/{array_key(image, self.level)}"
-            with FileIO(f"{folder}/zarr.json", "r+") as file:
-                os.fsync(file.fileno())
-            while len(folder) >= len(str(self._root)):
-                sync_folder(folder)
-                folder = folder.rpartition("/")[0]
-
     def _replace_document(self, image: int, content: bytes) -> None:
         write_whole(f"{self._folders[image]}/zarr.json", content, sync=self._outlasts_power)
 

@@ -114,6 +114,7 @@ def test_disk_full_during_the_frame_table(disk: Path, way: Way) -> None:
     assert po.open_dataset(path).status != "complete"
     enlarge(disk)
     assert_recovers(path)
+    assert_all_that_fitted_is_listed(path, 60)
 
 
 @pytest.mark.parametrize("reserve_bytes", [0, 1 << 20])

@@ -20,6 +20,7 @@ from .record import FrameRecord
 
 _READ_AT_ONCE: Final = 1 << 16  # bytes: what stays in the cache is read twice as fast
 _READ_BACK: Final = 1 << 16
+_FIRST_FRAMES: Final = 5  # at once, until it is seen how long their lines are
 _RESERVE_BYTES: Final = 1 << 20
 _MOST_PLANES: Final = 1_000_000  # 64 MB, which the end needs anyway; beyond, they are read back
 _INT: Final = {int}
@@ -31,7 +32,8 @@ class FrameTableWriter:
     """Appends records to a frame table. One thread at a time.
 
     Pixels may take the last byte of a disk. Room for the lines of the frames that are on it is
-    therefore kept in a file next to the table (`reserve_of`), until the table is closed.
+    therefore kept in a file next to the table (`reserve_of`), until no more pixels are written:
+    then the last lines may use it.
 
     Parameters
     ----------
@@ -66,6 +68,7 @@ class FrameTableWriter:
             raise
         self._lines: list[bytes] = []
         self._bytes = 0
+        self._line_bytes = 0  # the most for a frame, as an average of those added at once
         # of a table that is gone on with, it is read back at the end
         self._planes: PlaneMetadata | None = None if exists else PlaneMetadata()
 
@@ -76,8 +79,11 @@ class FrameTableWriter:
     def extend(self, records: Sequence[FrameRecord]) -> None:
         """Add frames. They reach the operating system at the next `flush`."""
         lines = [record.to_line() for record in records]
+        nbytes = sum(map(len, lines))
+        if lines:
+            self._line_bytes = max(self._line_bytes, nbytes // len(lines))
         self._lines += lines
-        self._bytes += sum(map(len, lines))
+        self._bytes += nbytes
         if self._planes is not None:
             for record in records:
                 self._planes.add(record.image, record.index, record.numbers)
@@ -86,14 +92,27 @@ class FrameTableWriter:
         if self._bytes >= _RESERVE_BYTES // 2:  # what waits must fit into the reserve
             self.flush()
 
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames may be added at once, so that their lines fit into the reserve."""
+        if not self._line_bytes:
+            return _FIRST_FRAMES
+        return max(1, _RESERVE_BYTES // 2 // self._line_bytes)
+
     def planes(self) -> PlaneMetadata:
         """Return what is known of the planes of every frame, once the table has its name."""
         if self._planes is not None and self._path == self._final_path and not self._lines:
             return self._planes
         return PlaneMetadata(read_table(self._final_path))
 
-    def flush(self) -> None:
+    def flush(self, *, is_last: bool = False) -> None:
         """Hand everything appended so far to the operating system, or down to the disk.
+
+        Parameters
+        ----------
+        is_last : bool
+            No more pixels are written: lines that find no room may use the reserve. Before, the
+            next pixels would take what it gives back.
 
         Raises
         ------
@@ -110,7 +129,7 @@ class FrameTableWriter:
                 try:
                     left = left[self._file.write(left) :]
                 except OSError as error:
-                    if not is_disk_full(error) or not self._reserve.release():
+                    if not (is_last and is_disk_full(error) and self._reserve.release()):
                         raise
             if self._sync_pixels is not None:
                 os.fsync(self._file.fileno())
@@ -148,7 +167,7 @@ class FrameTableWriter:
         """Flush and close; closing twice is allowed."""
         if not self._file.closed:
             try:
-                self.flush()
+                self.flush(is_last=True)
             finally:
                 self._file.close()
                 self._reserve.release()

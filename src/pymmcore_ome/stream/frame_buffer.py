@@ -171,7 +171,7 @@ class FrameBuffer:
         return True
 
     def take(
-        self, timeout_s: float, most_bytes: int = _MOST_BYTES
+        self, timeout_s: float, most_bytes: int = _MOST_BYTES, most_frames: int = _MOST_FRAMES
     ) -> list[QueuedFrame | SkippedFrames]:
         """Return the next frames; none at the end, or after the timeout.
 
@@ -184,6 +184,7 @@ class FrameBuffer:
             0: do not wait.
         most_bytes : int
             One frame may have more.
+        most_frames : int
         """
         with self._lock:
             if not self._waiting and timeout_s > 0:
@@ -192,7 +193,7 @@ class FrameBuffer:
                 self._wait_for_work(_SOME_BYTES, _LINGER_S)
             batch: list[QueuedFrame | SkippedFrames] = []
             nbytes = 0
-            while self._waiting and len(batch) < _MOST_FRAMES and nbytes < most_bytes:
+            while self._waiting and len(batch) < most_frames and nbytes < most_bytes:
                 batch.append(self._waiting.popleft())
                 nbytes += batch[-1].nbytes
             self._waiting_bytes -= nbytes

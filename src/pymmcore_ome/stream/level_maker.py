@@ -66,7 +66,8 @@ class LevelMaker(threading.Thread):
         self._waiting: deque[QueuedFrame] = deque()
         self._put_off: list[FrameKey] = []
         self._made: dict[int, TakenPlanes] = {}
-        self._is_ending = self._is_complete = False
+        self._is_ending = self._is_complete = self._has_given_up = False
+        self._making = threading.Lock()
         self._ended = threading.Event()
 
     def offer(self, frames: Sequence[QueuedFrame]) -> bool:
@@ -100,6 +101,14 @@ class LevelMaker(threading.Thread):
         with self._work:
             self._is_ending = True
             self._work.notify()
+
+    def give_up(self) -> None:
+        """Write nothing more, from now on: the levels of frames that wait are made from disk."""
+        with self._work:
+            self._is_ending = self._has_given_up = True
+            self._work.notify()
+        with self._making:
+            pass  # what was being written is written
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the thread has ended, or so many seconds; return whether it has."""
@@ -184,9 +193,13 @@ class LevelMaker(threading.Thread):
 
     def _make(self, batch: Sequence[QueuedFrame]) -> None:
         try:
-            if self.failure is None:
-                self.levels.write([FrameWrite(q.image_number, q.index, q.frame) for q in batch])
-                self._note(batch)
+            with self._making:
+                if self._has_given_up:
+                    with self._lock:
+                        self._put_off += [(queued.image_number, queued.index) for queued in batch]
+                elif self.failure is None:
+                    self.levels.write([FrameWrite(q.image_number, q.index, q.frame) for q in batch])
+                    self._note(batch)
         except Exception as error:  # levels can be made again, of what is on disk
             self.failure = error
             logger.warning("Resolution levels could not be written, frames still are: %s", error)

@@ -128,7 +128,7 @@ class Writer(threading.Thread):
                 self._flush()
             if not self._backend.takes_frames:
                 self._write_rest()
-            self._checkpoint()
+            self._write_last_rows()
         except BaseException as error:  # the one place where an error is latched
             self._buffer.fail(error)
             self._save_what_is_on_disk()
@@ -143,7 +143,7 @@ class Writer(threading.Thread):
 
     def _write_batch(self) -> None:
         """Write the queued frames, and commit those on disk."""
-        batch = self._buffer.take(self._wait_s, self._batch_bytes)
+        batch = self._buffer.take(self._wait_s, self._batch_bytes, self._table.frames_at_once)
         if not batch:
             return
         began = time.monotonic()
@@ -202,7 +202,9 @@ class Writer(threading.Thread):
 
     def _write_blocks(self) -> None:
         """Start to write the queued frames, and commit those on disk."""
-        batch = self._buffer.take(0.0 if self._in_flight else self._wait_s)
+        batch = self._buffer.take(
+            0.0 if self._in_flight else self._wait_s, most_frames=self._table.frames_at_once
+        )
         self._reap(at_least=1 if self._in_flight and not batch else 0)
         for queued in batch:
             if self._options.checksums and isinstance(queued, QueuedFrame):
@@ -218,8 +220,10 @@ class Writer(threading.Thread):
         self._reap(at_least=len(self._in_flight))
 
     def _write(self, block: Block) -> None:
+        # the rows of all in flight must find room at once, should the disk be full
+        most = min(_MAX_WRITES_IN_FLIGHT, self._table.frames_at_once // max(1, len(block.frames)))
         # a block that must be on disk before this one may still be in flight
-        while len(self._in_flight) >= _MAX_WRITES_IN_FLIGHT or block.chunk in self._whole:
+        while self._in_flight and (len(self._in_flight) >= most or block.chunk in self._whole):
             self._reap(at_least=1)
         number, at = block.image, block.start[:-2]
         with self._mapped_errors(block):
@@ -328,6 +332,16 @@ class Writer(threading.Thread):
         self._committer.commit_waiting(len(self.shapes), must=True)
         self._table.flush()
 
+    def _write_last_rows(self) -> None:
+        """Write what waits for the frame table, after the last pixels; a full disk has room."""
+        self._committer.commit_waiting(len(self.shapes), must=True)
+        try:
+            self._table.flush()
+        except OSError:
+            if self._levels is not None:
+                self._levels.give_up()  # they would take the room of the table
+            self._table.flush(is_last=True)
+
     def _save_what_is_on_disk(self) -> None:
         """Commit the writes that did finish, so that the frame table lists all that is there."""
         while self._in_flight:
@@ -339,8 +353,7 @@ class Writer(threading.Thread):
             self._pending.settle(there, self._buffer.budget_bytes - self._buffer.bytes_held)
             nbytes = sum([queued.nbytes for queued in there])
             self._committer.commit(there, nbytes, len(self.shapes))
-            self._committer.commit_waiting(len(self.shapes), must=True)
-            self._table.flush()
+            self._write_last_rows()
         except Exception as error:
             self._buffer.fail(error)
 

@@ -27,7 +27,7 @@ from pymmcore_ome.cli.contents import Contents
 from pymmcore_ome.cli.frame_table import as_text
 from pymmcore_ome.cli.store_text import describe
 from pymmcore_ome.dataset import store_warnings
-from pymmcore_ome.napari.reader import get_reader
+from pymmcore_ome.napari.viewer import get_reader
 from pymmcore_ome.testing.backend_contract import loops
 
 FORMS: dict[str, dict[str, Any]] = {

@@ -30,7 +30,7 @@ from qtpy.QtWidgets import QFileDialog  # noqa: E402
 
 from pymmcore_ome.gui import SavePanel  # noqa: E402
 from pymmcore_ome.gui.guard import Background, from_any_thread, guarded  # noqa: E402
-from pymmcore_ome.gui.note import Note, color_of  # noqa: E402
+from pymmcore_ome.gui.message_bar import Note, color_of  # noqa: E402
 from pymmcore_ome.gui.planned_run import PlannedRun  # noqa: E402
 
 Wait = Callable[[Callable[[], bool]], None]

@@ -28,9 +28,8 @@ from .engine_methods import replaced
 from .listener import EngineListener
 from .output import Output, tell
 from .readiness import refuse_unready
-from .run_end import end_interrupted
+from .run_end import end_interrupted, ends_quietly
 from .run_thread import RunThread
-from .script_end import ends_quietly
 
 _SHADOWED: Final = ("run", "cancel", "get_view")
 

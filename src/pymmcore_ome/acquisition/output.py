@@ -40,8 +40,7 @@ from .destination import Destination, Missing, ResumeActions, Unready
 from .engine_methods import is_standard
 from .microscope import CoreFacts
 from .readiness import EventChecks, is_described, refuse_unready
-from .run_end import Light
-from .script_end import ends_quietly
+from .run_end import Light, ends_quietly
 from .sink import Sink
 
 logger = logging.getLogger("pymmcore-ome")

@@ -11,15 +11,16 @@ import contextlib
 import os
 import sys
 import warnings
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pymmcore_ome.errors import PymmcoreOmeError
+from pymmcore_ome.errors import PymmcoreOmeError, how_to_install
 
 from .bench import bench
-from .gui import gui
 from .run import demo, run
 from .stores import frames, info, levels, recover, validate
 from .terminal import SPELLED_OUT, print_error, print_warning
@@ -48,6 +49,33 @@ def options(
     ] = False,
 ) -> None:
     """Handle the options before a command."""
+
+
+def gui(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A Micro-Manager configuration.", show_default="the demo camera"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Initial folder to save in.", show_default="this folder")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Initial name of the experiment.")] = "experiment",
+) -> None:
+    """Open a window to plan, run, save and watch acquisitions."""
+    try:
+        from pymmcore_ome.gui import SaveSettings, show_window
+    except ImportError as error:
+        typer.echo(
+            f"Error: The window needs Qt, which could not be loaded: {error}. Install it with  "
+            f"{how_to_install('gui')}",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+    from .microscope import demo_folder, load_core
+
+    chosen = config if config is not None else demo_folder() / "demo.cfg"
+    settings = SaveSettings(folder=(folder or Path.cwd()).absolute(), name=name)
+    raise typer.Exit(show_window(partial(load_core, chosen), settings))
 
 
 for command in (demo, run, info, validate, recover, frames, levels, bench, gui):

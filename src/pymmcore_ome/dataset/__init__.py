@@ -3,15 +3,19 @@
 """
 
 from .annotation import annotate
-from .check_pixels import frame_problem
-from .check_table import TableCheck
+from .check_table import TableCheck, frame_problem
 from .dataset import Dataset, open_dataset
 from .image import Image, axis_coords
 from .levels import MadeLevels, levels_of_tiff, make_levels
-from .recovery import close_interrupted, finish_levels, recover, refuse_links, sound_rows
-from .unconfirmed import confirm_proven
-from .validation import validate
-from .warnings import Refused, refused_settings, store_warnings
+from .recovery import (
+    close_interrupted,
+    confirm_proven,
+    finish_levels,
+    recover,
+    refuse_links,
+    sound_rows,
+)
+from .validation import Refused, refused_settings, store_warnings, validate
 
 __all__ = [
     "Dataset",

@@ -41,7 +41,7 @@ from pymmcore_ome.frames import PlaneMetadata, frame_checksum, read_table
 from pymmcore_ome.layout import ArraySpec, ImageLayout, LevelPlan
 from pymmcore_ome.metadata import StoreRecord, StoreState, documents_of, file_name
 
-from .check_pixels import stored_frame
+from .check_table import stored_frame
 from .dataset import Dataset
 from .image import Image
 from .put_document import put_document

@@ -14,22 +14,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from pymmcore_ome.backends import array_folder, finish_array
-from pymmcore_ome.disk import StoreLocation, StoreLock, local_path
+from pymmcore_ome.backends import array_folder, finish_array, say_shape
+from pymmcore_ome.disk import StoreLocation, StoreLock, local_path, write_whole
 from pymmcore_ome.errors import MapErrors, NotAStoreError, StorePathError
-from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, provisional, read_table
+from pymmcore_ome.frames import PlaneMetadata, cut_half_a_line, json_bytes, provisional, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of, new_position
 from pymmcore_ome.metadata import ContrastSampler, Status, StoreState, documents_of
 from pymmcore_ome.schema import ImageSchema, Position
 
-from .check_pixels import stored_frame
+from .check_table import frame_problem, stored_frame
 from .dataset import Dataset, open_dataset
+from .image import Image
 from .levels import frame_bytes, make_levels
 from .put_document import put_document
 from .torn_files import set_aside, torn_files
-from .unconfirmed import confirm_proven
 
 logger = logging.getLogger("pymmcore-ome")
 _MOST_BYTES: Final = 1 << 30  # of frames whose levels are made at once
@@ -316,3 +317,45 @@ def grown_plans(
         )
         for image, shape, at in zip(layout.images, shapes, selectors, strict=True)
     )
+
+
+def confirm_proven(dataset: Dataset) -> None:
+    """Make the frame table from the unconfirmed one, without the frames that are not on disk.
+
+    For backends that do not report when a frame is on disk (acquire-zarr): frames that match
+    their checksums are. It changes no pixel, but may enlarge the shape in an array's document, so
+    that all that is on disk can be read.
+
+    Does nothing without an unconfirmed table.
+
+    Raises
+    ------
+    OSError
+        When the table cannot be written; the unconfirmed one is kept.
+    """
+    table = dataset.location.table
+    part = provisional(table)
+    if table.exists() or not part.exists():
+        return
+    rows = list(read_table(part))
+    proven: list[dict[str, Any]] = []
+    for image in dataset.images:
+        listed = [row for row in rows if row["image"] == image.path]
+        _set_shape(dataset.path, image, listed)
+        fresh = Image(dataset.stored, image.layout)
+        stored = [row for row in listed if "checksum" in row and frame_problem(fresh, row) is None]
+        _set_shape(dataset.path, image, stored)
+        proven += stored
+    proven.sort(key=lambda row: int(row.get("arrival", 0)))
+    write_whole(table, (json_bytes(row) + b"\n" for row in proven))
+    part.unlink()
+
+
+def _set_shape(root: Path, image: Image, rows: list[dict[str, Any]]) -> None:
+    """Write the planned shape to the array's document; an unbounded axis ends at these frames."""
+    layout = image.layout
+    shape = list(layout.shape)
+    for axis in layout.spec.unbounded_axes:
+        ends = (row["index"][axis] + layout.spec.frame_step[axis] for row in rows)
+        shape[axis] = max(ends, default=0)
+    say_shape(array_folder(root, layout), shape, layout.axis_names)

@@ -2,15 +2,19 @@
 
 from .disk_full import DiskReserve, advice_on_write, is_disk_full
 from .files import (
+    default_buffer_bytes,
+    free_bytes,
     make_folder,
+    max_open_files,
     replace_file,
     sync_folder,
+    used_bytes,
     write_all,
     write_at,
     write_plainly,
     write_whole,
 )
-from .location import TIFF_FOLDER_KEY, StoreLocation, read_json, root_attributes
+from .location import TIFF_FOLDER_KEY, StoreLocation, read_description, read_json, root_attributes
 from .lock import StoreLock
 from .paths import (
     FORMATS,
@@ -21,9 +25,7 @@ from .paths import (
     local_path,
     split_suffix,
 )
-from .resources import default_buffer_bytes, free_bytes, max_open_files, used_bytes
 from .speed import DiskRates, measure_disk, warm_up
-from .tiff_probe import read_description
 
 __all__ = [
     "FORMATS", "TIFF_FOLDER_KEY", "DiskRates", "DiskReserve", "Format", "StoreLocation",

@@ -7,6 +7,7 @@ replaced at once) are written from Microsoft's documentation and not tested here
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from io import FileIO
@@ -19,6 +20,8 @@ _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _ATTEMPTS: Final = 10
 _PAUSE_S: Final = 0.05
 _MOST_PIECES: Final = 1024  # in one call: IOV_MAX, of Linux and macOS
+_WITHOUT_A_LIMIT: Final = 8192  # what the C library of Windows allows
+_MAX_BUFFER_BYTES: Final = 1 << 30
 
 
 def write_whole(path: Path | str, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
@@ -174,3 +177,39 @@ def sync_folder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def free_bytes(path: Path) -> int | None:
+    """Return the free bytes on the disk of a path that may not exist yet; None when unknown."""
+    for folder in (path, *path.absolute().parents):
+        if folder.exists():
+            try:
+                return shutil.disk_usage(folder).free
+            except OSError:
+                return None
+    return None
+
+
+def used_bytes(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; 0 where there is nothing."""
+    if path.is_dir() and not path.is_symlink():
+        files = (file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+        return sum(file.stat().st_size for file in files)
+    return path.stat().st_size if path.exists() else 0
+
+
+def max_open_files() -> int:
+    """Return the number of files that this process may hold open at once."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _WITHOUT_A_LIMIT
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _WITHOUT_A_LIMIT if soft == resource.RLIM_INFINITY else soft
+
+
+def default_buffer_bytes() -> int:
+    """Return a quarter of the memory that is free now, at most 1 GiB, in bytes."""
+    import psutil  # here, because only a stream needs it
+
+    return int(min(psutil.virtual_memory().available // 4, _MAX_BUFFER_BYTES))

@@ -12,17 +12,17 @@ import os
 import re
 import shutil
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count, product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from pymmcore_ome.errors import Option, StoreExistsError, StorePathError
 
 from .paths import Format
-from .tiff_probe import is_tiff, read_description
 
 #: The description of a folder of TIFF files, at its root.
 TIFF_FOLDER_KEY: Final = "store.json"
@@ -47,6 +47,11 @@ _IMAGE_FILE: Final = re.compile(r"\d+\.ome\.tiff")
 _OME_SCHEMA: Final = b"openmicroscopy.org/Schemas/OME/"
 _MAX_ASIDE: Final = 10
 _DELETED: Final = ".deleted"
+_STARTS: Final = {
+    b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True),
+}  # fmt: skip
+_IMAGE_DESCRIPTION: Final = 270
+_MAX_TAGS: Final = 4096
 
 logger = logging.getLogger("pymmcore-ome")
 _FOLDER_FILES: Final = {
@@ -448,3 +453,51 @@ def _remove(path: Path) -> bool:
         with suppress(OSError):
             path.unlink(missing_ok=True)
     return not os.path.lexists(path)
+
+
+# The description of a TIFF file is enough to distinguish an OME-TIFF from a photograph, without a
+# TIFF library. TIFF 6.0, section 2; BigTIFF has wider numbers.
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in _STARTS
+    except OSError:
+        return False
+
+
+def read_description(path: Path) -> bytes | None:
+    """Return the first page's ImageDescription, ``b""`` without one, None for a damaged TIFF."""
+    try:
+        with path.open("rb") as file:
+            return _description(file)
+    except (OSError, struct.error, OverflowError, ValueError):
+        return None
+
+
+def _description(file: BinaryIO) -> bytes | None:
+    start = file.read(4)
+    if start not in _STARTS:
+        return None
+    order, big = _STARTS[start]
+    count_format, entry_format, offset_format = ("Q", "HHQQ", "Q") if big else ("H", "HHII", "I")
+    file.seek(8 if big else 4)
+    file.seek(_read(file, order + offset_format)[0])
+    (count,) = _read(file, order + count_format)
+    for _ in range(min(count, _MAX_TAGS)):
+        at = file.tell()
+        code, _, size, offset = _read(file, order + entry_format)
+        if code == _IMAGE_DESCRIPTION:
+            room = struct.calcsize(offset_format)
+            data_at = offset if size > room else at + struct.calcsize(entry_format) - room
+            if data_at + size > file.seek(0, os.SEEK_END):
+                return None  # it would be beyond the end
+            file.seek(data_at)
+            return file.read(size).rstrip(b"\0")
+    return b""
+
+
+def _read(file: BinaryIO, form: str) -> tuple[int, ...]:
+    return struct.unpack(form, file.read(struct.calcsize(form)))

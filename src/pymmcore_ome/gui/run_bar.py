@@ -20,7 +20,7 @@ from pymmcore_ome.stream import Progress, duration_text, rate_text, size_text
 
 from .acquisition_run import RunSnapshot
 from .icons import plain_icon
-from .note import Note
+from .message_bar import Note
 from .panel_state import PanelState
 
 _PROGRESS_STEPS: Final = 1000  # a progress bar counts in 32 bits, frames do not

@@ -32,7 +32,7 @@ from pymmcore_ome.layout import LEAST_CHUNK_BYTES
 from .advice import advice_on
 from .estimate import Estimate, estimate_of
 from .guard import Background, guarded
-from .note import Note
+from .message_bar import Note
 from .planned_run import PlannedRun
 from .save_settings import CHUNK_PRESETS, LEVEL_PRESETS, SaveSettings, backends_of, compressions_of
 

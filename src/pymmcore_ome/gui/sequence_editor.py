@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QAbstractItemView, QAbstractSpinBox, QWidget
 from pymmcore_ome.errors import PymmcoreOmeError, SequenceError
 from pymmcore_ome.stream import count_text
 
-from .note import Note
+from .message_bar import Note
 from .save_settings import METADATA_KEY
 
 #: Positions of a plate that are listed; each row has six widgets.

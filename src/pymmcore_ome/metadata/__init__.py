@@ -3,8 +3,7 @@
 from pymmcore_ome.disk import StoreLocation
 
 from .axes import axis_origin, physical_unit, stage_coordinates
-from .contrast import ContrastSampler, window_of
-from .display import channel_colors, pixel_range
+from .display import ContrastSampler, channel_colors, pixel_range, window_of
 from .documents import Document, Documents, StoreState, image_notes
 from .store_record import KEY, XML_KEY, Status, StoreRecord, file_name, record_of_xml
 

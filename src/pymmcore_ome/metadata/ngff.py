@@ -15,8 +15,7 @@ from pymmcore_ome.layout import AXIS_RANK, ArraySpec, Axis, ImageLayout, Layout,
 from pymmcore_ome.schema import Plate
 
 from .axes import axis_origin, physical_unit
-from .contrast import window_of
-from .display import channel_colors, pixel_range
+from .display import channel_colors, pixel_range, window_of
 
 VERSION: Final = "0.5"
 #: What `multiscales.metadata` says of the way in which levels were made (section 2.4).

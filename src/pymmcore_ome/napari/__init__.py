@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from .connection import Connection, connect
 from .layers import LayerData, layers_of
-from .reader import get_reader
-from .viewer import show
+from .viewer import get_reader, show
 
 __all__ = ["Connection", "LayerData", "connect", "get_reader", "layers_of", "show"]

@@ -63,6 +63,13 @@ def test_info_shows_wells_holes_and_fits_the_terminal(plate: Path, width: int) -
         assert "image B/1/0  2 missing: c 0, c 1" in text
 
 
+def test_info_shows_annotations_of_the_user(plate: Path) -> None:
+    po.annotate(plate, "sample", {"cells": "HeLa", "note": "n" * 500})
+    text = " ".join(shown(plate, 80).split())
+    assert "annotation sample: cells=HeLa, note=nnn" in text
+    assert "n" * 300 not in text.replace(" ", "")
+
+
 def test_contents_are_plain_values_for_scripts(plate: Path) -> None:
     told = Contents.of(po.open_dataset(plate)).to_json()
     assert told["frames"] == {"planned": 6, "stored": 3, "missing": 3, "not_as_asked": 0}

@@ -25,6 +25,8 @@ _MAX_IMAGES = 24
 _MAX_HOLES = 6
 _MAX_SETTINGS = 6
 _MAX_ROWS = 10
+_MAX_ANNOTATIONS = 10
+_MAX_ANNOTATION = 200  # characters
 _PLACE = ("image", "label", "t", "c", "z")
 _FIRST = (
     *_PLACE, NOT_AS_ASKED, "channel", "delta_t_s", "exposure_ms", "x_um", "y_um", "z_um",
@@ -90,6 +92,8 @@ def describe(contents: Contents, console: Console) -> RenderableType:
         facts.add_row(name, Text(text))
     if (levels := _levels(contents)) is not None:
         facts.add_row("levels", levels)
+    for namespace, mapping in islice(dataset.annotations.items(), _MAX_ANNOTATIONS):
+        facts.add_row("annotation", Text(_annotation_text(namespace, mapping)))
     shapes = [image.shape for image in dataset.images]
     parts: list[RenderableType] = [tree(str(dataset.path), dataset.layout, shapes)]
     if dataset.layout.plate is not None:
@@ -106,6 +110,14 @@ def _run_text(run: Mapping[str, Any]) -> str:
     except (ValueError, TypeError):
         when = "at an unknown time"
     return f"{when}, {run.get('status')}{count}"
+
+
+def _annotation_text(namespace: str, mapping: Mapping[str, Any]) -> str:
+    """Return an annotation of the user as ``namespace: key=value, ...``, shortened."""
+    text = ", ".join(f"{key}={value}" for key, value in mapping.items())
+    if len(text) > _MAX_ANNOTATION:
+        text = f"{text[:_MAX_ANNOTATION]}…"
+    return f"{namespace}: {text}"
 
 
 def wells(

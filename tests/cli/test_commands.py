@@ -181,6 +181,28 @@ def test_strict_refuses_what_is_only_warned_of_otherwise(
 
 
 @pytest.mark.parametrize(
+    ("options", "code"),
+    [((), 1), (("--force",), 0), (("--compression", "zstd:1"), 0),
+     (("--compression", "zstd:1", "--strict"), 1),
+     (("--compression", "zstd:1", "--strict", "--force"), 0)],
+)  # fmt: skip
+def test_run_that_does_not_fit_the_disk_is_refused_unless_forced(
+    options: tuple[str, ...], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pymmcore_ome.acquisition.run_forecast.free_bytes", lambda path: 1000)
+    (tmp_path / "one.yaml").write_text("channels: [{config: DAPI, exposure: 1}]\n")
+    words = ("run", "one.yaml", "--config", "demo", "--output", "a.zarr", *options)
+    monkeypatch.setattr(sys, "argv", ["pymmcore-ome", *words])
+    assert ended() == code
+    said = capsys.readouterr().err
+    assert "524.3 kB of pixels, but 1.0 kB are free" in " ".join(said.split())
+    assert ("--force" in said) == (code == 1)
+    assert (tmp_path / "a.zarr").exists() == (code == 0)
+
+
+@pytest.mark.parametrize(
     ("words", "expected", "code"),
     [
         (["run", "none.yaml", "--config", "demo", "--output", "a.zarr"], "none.yaml", 1),

@@ -107,7 +107,7 @@ def forecast(
     plan = output.plan(schema)
     free = free_bytes(output.path)
     if free is not None and free < (plan.pixel_bytes or 0):
-        free += sum(used_bytes(part) for part in plan.place.parts)  # it is replaced
+        free += sum(used_bytes(part) for part in plan.place.parts)  # it is replaced, or continued
     return Forecast(
         plan=plan,
         duration_s=_duration_s(planned, plan, core.getExposure()),

@@ -122,6 +122,9 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Turn warnings before the start into errors.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run even if the disk is too small for all frames.")
+    ] = False,
     unready: Annotated[
         str,
         typer.Option(
@@ -168,7 +171,11 @@ def run(
     elif dry_run:
         print_content(plan_text(expected, out))
         out.print("Nothing was acquired or written.", style="bold")
-    _warn(too_little_space(expected), strict)
+    for reason in too_little_space(expected):
+        is_sure = expected.plan.options.compression is None and not dry_run
+        if (is_sure or strict) and not force:
+            raise AcquisitionError(f"{reason} To run anyway, pass --force.")
+        print_warning(reason)
     if dry_run:
         return
     err.print(f"{short(expected)}. Ctrl-C cancels.", soft_wrap=True)

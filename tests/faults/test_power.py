@@ -94,12 +94,13 @@ class Recorder:
             name = os.path.relpath(target, self.folder)
             self.calls.append(Call("rename", file, name=name))
 
-        def noted_flush(table: Any) -> None:
+        def noted_flush(table: Any, *, is_last: bool = False) -> None:
             before = table._path.stat().st_size if table._path.exists() else 0
             sync_pixels, table._sync_pixels = table._sync_pixels, None
             if table._lines and sync_pixels is not None:
                 sync_pixels()
-            write(table)  # without a sync of its own, so that the lines come before it
+            # without a sync of its own, so that the lines come before it
+            write(table, is_last=is_last)
             table._sync_pixels = sync_pixels
             data = table._path.read_bytes()[before:]
             if data:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -70,12 +69,8 @@ def test_frames_as_json_are_those_of_the_dataset(
 
 
 def test_frames_as_parquet_are_read_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        if os.environ.get("PYMMCORE_OME_ALL_EXTRAS"):
-            raise
-        pytest.skip('pyarrow is missing: python -m pip install -e ".[tables]"')
+    from pyarrow import parquet
+
     assert run(monkeypatch, "frames", store, "--output", "f.parquet") == 0
     table = parquet.read_table("f.parquet").to_pydict()
     assert table["t"] == [0, 2, 2]
@@ -90,7 +85,7 @@ def test_parquet_without_pyarrow_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert run(monkeypatch, "frames", store, "--output", "f.parquet") == 1
-    assert ".[tables]" in capsys.readouterr().err
+    assert ".[analysis]" in capsys.readouterr().err
     assert not Path("f.parquet").exists()
 
 

@@ -84,7 +84,7 @@ def test_platforms_page_lists_every_dependency() -> None:
     project = tomllib.loads((REFERENCE.parents[1] / "pyproject.toml").read_text())["project"]
     needed = project["dependencies"] + [
         package
-        for extra in ("acquire", "zarr", "zarrs", "gui", "napari", "demo", "tables")
+        for extra in ("acquire", "zarr", "zarrs", "gui", "napari", "demo", "analysis")
         for package in project["optional-dependencies"][extra]
     ]
     names = {re.split(r"[\[><=! ]", package)[0] for package in needed} - {"pymmcore-ome"}

@@ -8,19 +8,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pymmcore_ome.dataset import Dataset
+from pymmcore_ome.dataset import Dataset, flat_rows
 from pymmcore_ome.disk import write_whole
 from pymmcore_ome.errors import OptionError, how_to_install
-from pymmcore_ome.frames import NOT_AS_ASKED
 
 #: The formats of `frames --to`; all but Parquet are text.
 FORMATS: Final = ("csv", "tsv", "json", "jsonl", "parquet")
-_FACTS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel", NOT_AS_ASKED)
-Row = dict[str, Any]
 
 
 def format_of(name: str | None, path: Path | None) -> str | None:
@@ -41,49 +37,6 @@ def format_of(name: str | None, path: Path | None) -> str | None:
             )
         raise OptionError(f"Unknown format {asked!r}. Set --to to one of {', '.join(FORMATS)}.")
     return asked
-
-
-def flat_rows(dataset: Dataset) -> list[Row]:
-    """Return one row for each frame, in order of arrival, all with the same columns.
-
-    ``image`` and ``label``; the index in the array by axis (``t``, ``c``, ``z``); the index of
-    the event (``event_t``, ``event_p``, …); time, exposure, stage coordinates, channel; the
-    settings that failed to apply, or None; and all other metadata of the frame. Device properties
-    are named ``Device-Property``, as in Micro-Manager; nested metadata is JSON.
-    """
-    images = {image.path: image for image in dataset.images}
-    rows: list[Row] = []
-    axes: dict[str, None] = {}
-    events: dict[str, None] = {}
-    rest: dict[str, None] = {}
-    for frame in dataset.frames():
-        image = images.get(frame["image"])  # a damaged table may name an unknown one
-        place = {} if image is None else dict(zip(image.axes, frame["index"], strict=False))
-        event = {f"event_{axis}": n for axis, n in frame["event_index"].items()}
-        more = dict(_more(frame["metadata"]))
-        marked = frame["metadata"].get(NOT_AS_ASKED)
-        axes |= dict.fromkeys(place)
-        events |= dict.fromkeys(event)
-        rest |= dict.fromkeys(more)
-        row = {"image": frame["image"], "label": None if image is None else image.label}
-        facts = {name: frame.get(name) for name in _FACTS}
-        facts[NOT_AS_ASKED] = "; ".join(map(str, marked)) if isinstance(marked, list) else marked
-        rows.append({**more, **row, **place, **event, **facts})  # our columns win
-    columns = ["image", "label", *axes, *events, *_FACTS]
-    columns += [name for name in rest if name not in columns]
-    return [{name: row.get(name) for name in columns} for row in rows]
-
-
-def _more(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in metadata.items():
-        if name == "property_values" and isinstance(value, list):
-            for item in value:
-                known = item if isinstance(item, dict) else {"prop": name, "val": item}
-                yield f"{known.get('dev')}-{known.get('prop')}", known.get("val")
-        elif isinstance(value, (dict, list)):
-            yield name, json.dumps(value, ensure_ascii=False)
-        else:
-            yield name, value
 
 
 def as_text(dataset: Dataset, form: str) -> str:
@@ -118,16 +71,13 @@ def as_parquet(dataset: Dataset) -> bytes:
         When pyarrow is not installed.
     """
     try:
-        import pyarrow
-        from pyarrow import parquet
+        from pyarrow import BufferOutputStream, parquet
     except ImportError as error:
         raise OptionError(
-            f"Parquet needs pyarrow:  {how_to_install('tables')}.  --to csv works without it."
+            f"Parquet needs pyarrow:  {how_to_install('analysis')}.  --to csv works without it."
         ) from error
-    rows = flat_rows(dataset)
-    columns = {name: _one_kind([row[name] for row in rows]) for name in (rows[0] if rows else ())}
-    file = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(columns), file)
+    file = BufferOutputStream()
+    parquet.write_table(dataset.table(), file)
     return bytes(file.getvalue())
 
 
@@ -143,13 +93,3 @@ def write(dataset: Dataset, form: str, path: Path) -> None:
     """
     content = as_parquet(dataset) if form == "parquet" else as_text(dataset, form).encode()
     write_whole(path, [content])
-
-
-def _one_kind(values: Sequence[Any]) -> Iterable[Any]:
-    """Return values that fit into one column: numbers of one kind, or text."""
-    kinds = {type(value) for value in values if value is not None}
-    if len(kinds) < 2:
-        return values
-    if kinds <= {int, float}:
-        return [None if value is None else float(value) for value in values]
-    return [None if value is None else str(value) for value in values]

@@ -110,9 +110,9 @@ def frames(
     overwrite: Overwrite = False,
 ) -> None:
     """List the frames of a store: index, time, exposure, stage, channel."""
-    from pymmcore_ome.dataset import open_dataset
+    from pymmcore_ome.dataset import flat_rows, open_dataset
 
-    from .frame_table import as_text, flat_rows, format_of, write
+    from .frame_table import as_text, format_of, write
 
     form = format_of(to, output)
     dataset = open_dataset(path)

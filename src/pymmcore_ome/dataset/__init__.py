@@ -4,7 +4,7 @@
 
 from .annotation import annotate
 from .check_table import TableCheck, frame_problem
-from .dataset import Dataset, open_dataset
+from .dataset import Dataset, flat_rows, open_dataset
 from .image import Image, axis_coords
 from .levels import MadeLevels, levels_of_tiff, make_levels
 from .recovery import (
@@ -28,6 +28,7 @@ __all__ = [
     "close_interrupted",
     "confirm_proven",
     "finish_levels",
+    "flat_rows",
     "frame_problem",
     "levels_of_tiff",
     "make_levels",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pymmcore_ome.disk import StoreLocation, local_path
 from pymmcore_ome.errors import NotAStoreError, SchemaError
@@ -14,9 +15,14 @@ from pymmcore_ome.layout import Layout, grown_plan, layout_of
 from pymmcore_ome.metadata import Status, StoreRecord
 from pymmcore_ome.schema import Position, StorageSchema
 
-from .image import Image
+from .image import Image, data_array, missing_library
 from .stored import Stored, StoredTiff, StoredZarr
 
+if TYPE_CHECKING:
+    import pyarrow
+    import xarray
+
+_FACTS: Final = ("delta_t_s", "exposure_ms", "x_um", "y_um", "z_um", "channel", NOT_AS_ASKED)
 _DEEPEST: Final = 5  # folders between a chunk's file and the root: well, field, array
 
 
@@ -92,6 +98,35 @@ class Dataset:
         ``frame["metadata"]["not_as_asked"]``.
         """
         return _in_order(row for row in read_table(self.location.table) if is_marked(row))
+
+    def table(self) -> pyarrow.Table:
+        """Return the frame table as an Arrow table, with the extra ``analysis``.
+
+        One row a stored frame, in order of arrival. Columns: ``image`` and ``label``; the index in
+        the array by axis (``t``, ``c``, ``z``); that of the event (``event_t``, ``event_p``, …);
+        ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, ``z_um``, ``channel``,
+        ``not_as_asked``; and all other metadata, a column a key.
+
+        Raises
+        ------
+        OptionError
+            When pyarrow is not installed.
+        """
+        return frame_table(self)
+
+    def xarray(self) -> xarray.DataTree:
+        """Return all images as an xarray tree, with the extra ``analysis``.
+
+        A node an image, by its name, and below it a node a resolution level: the full resolution
+        of image ``Pos0`` is ``tree["Pos0/0/image"]``, as `Image.xarray` returns it. Slashes in
+        names become underscores.
+
+        Raises
+        ------
+        OptionError
+            When xarray or dask is not installed.
+        """
+        return data_tree(self)
 
     def __repr__(self) -> str:
         return f"<Dataset {self.path.name!r} {self.status}, {len(self.images)} images>"
@@ -194,3 +229,87 @@ def _with_found_images(schema: StorageSchema, stored: Stored) -> StorageSchema:
         for number, found in enumerate(stored.found_images())
     )
     return schema.replace(images=plans or None)
+
+
+def data_tree(dataset: Dataset) -> xarray.DataTree:
+    """Return all images as an xarray tree: a node an image, by name, and below it one a level."""
+    try:
+        import xarray
+    except ImportError as error:
+        raise missing_library("Labeled arrays need xarray", error) from error
+    by_image: dict[str, list[dict[str, Any]]] = {}
+    for row in dataset.frames():
+        by_image.setdefault(row["image"], []).append(row)
+    nodes: dict[str, xarray.Dataset] = {
+        "/": xarray.Dataset(attrs={"status": dataset.status, "store": str(dataset.path)})
+    }
+    for image in dataset.images:
+        rows = by_image.get(image.path, [])
+        for level in image.levels:
+            name = image.name.replace("/", "_")
+            nodes[f"/{name}/{level.level}"] = data_array(level, rows).to_dataset()
+    return xarray.DataTree.from_dict(nodes)
+
+
+def frame_table(dataset: Dataset) -> pyarrow.Table:
+    """Return the frame table as an Arrow table, with the columns of `flat_rows`."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise missing_library("Arrow tables need pyarrow", error) from error
+    rows = flat_rows(dataset)
+    columns = {name: _one_kind([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    return pyarrow.table(columns)
+
+
+def flat_rows(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return one row for each frame, in order of arrival, all with the same columns.
+
+    ``image`` and ``label``; the index in the array by axis (``t``, ``c``, ``z``); the index of
+    the event (``event_t``, ``event_p``, …); time, exposure, stage coordinates, channel; the
+    settings that failed to apply, or None; and all other metadata of the frame. Device properties
+    are named ``Device-Property``, as in Micro-Manager; nested metadata is JSON.
+    """
+    images = {image.path: image for image in dataset.images}
+    rows: list[dict[str, Any]] = []
+    axes: dict[str, None] = {}
+    events: dict[str, None] = {}
+    rest: dict[str, None] = {}
+    for frame in dataset.frames():
+        image = images.get(frame["image"])  # a damaged table may name an unknown one
+        place = {} if image is None else dict(zip(image.axes, frame["index"], strict=False))
+        event = {f"event_{axis}": n for axis, n in frame["event_index"].items()}
+        more = dict(_more(frame["metadata"]))
+        marked = frame["metadata"].get(NOT_AS_ASKED)
+        axes |= dict.fromkeys(place)
+        events |= dict.fromkeys(event)
+        rest |= dict.fromkeys(more)
+        row = {"image": frame["image"], "label": None if image is None else image.label}
+        facts = {name: frame.get(name) for name in _FACTS}
+        facts[NOT_AS_ASKED] = "; ".join(map(str, marked)) if isinstance(marked, list) else marked
+        rows.append({**more, **row, **place, **event, **facts})  # our columns win
+    columns = ["image", "label", *axes, *events, *_FACTS]
+    columns += [name for name in rest if name not in columns]
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
+def _more(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in metadata.items():
+        if name == "property_values" and isinstance(value, list):
+            for item in value:
+                known = item if isinstance(item, dict) else {"prop": name, "val": item}
+                yield f"{known.get('dev')}-{known.get('prop')}", known.get("val")
+        elif isinstance(value, (dict, list)):
+            yield name, json.dumps(value, ensure_ascii=False)
+        else:
+            yield name, value
+
+
+def _one_kind(values: Sequence[Any]) -> Iterable[Any]:
+    """Return values that fit into one column: numbers of one kind, or text."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) < 2:
+        return values
+    if kinds <= {int, float}:
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else str(value) for value in values]

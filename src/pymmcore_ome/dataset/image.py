@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pymmcore_ome.layout import ImageLayout, LevelPlan
-from pymmcore_ome.metadata import axis_origin, stage_coordinates
+from pymmcore_ome.errors import OptionError, how_to_install
+from pymmcore_ome.frames import PLANE_COLUMNS, read_table
+from pymmcore_ome.layout import ArraySpec, ImageLayout, LevelPlan
+from pymmcore_ome.metadata import axis_origin, channel_colors, stage_coordinates
 from pymmcore_ome.schema import Channel, Position
 
 from .stored import Array, Stored
 
+if TYPE_CHECKING:
+    import dask.array
+    import xarray
+
+_BLOCK_BYTES: Final = 64 << 20  # of pixels that a task of dask reads
+_UNITS: Final = {
+    "delta_t_s": "second", "exposure_ms": "millisecond",
+    "x_um": "micrometer", "y_um": "micrometer", "z_um": "micrometer",
+}  # fmt: skip
+
 
 class Image:
     """One image of a dataset: numpy-style reading, and what its axes mean.
+
+    Attributes
+    ----------
+    layout : ImageLayout
+    level : int
+        Its resolution level: 0 is the full resolution.
 
     Examples
     --------
@@ -31,8 +52,13 @@ class Image:
         level: int = 0,
     ) -> None:
         self._stored = stored
-        self._levels, self._level = levels, level
+        self._levels, self.level = levels, level
         self.layout = layout
+
+    @property
+    def store(self) -> Path:
+        """Path of the store that it belongs to."""
+        return self._stored.location.path
 
     @property
     def name(self) -> str:
@@ -77,7 +103,7 @@ class Image:
     @cached_property
     def array(self) -> Array:
         """The array on disk."""
-        return self._stored.array(self.layout, self._level)
+        return self._stored.array(self.layout, self.level)
 
     @cached_property
     def levels(self) -> list[Image]:
@@ -87,7 +113,7 @@ class Image:
         Only this one where the store has no levels, or they are not complete yet.
         """
         plan = self._levels
-        if plan is None or self._level:
+        if plan is None or self.level:
             return [self]
         smaller = range(1, plan.count_of(self.layout.spec))
         return [
@@ -133,6 +159,58 @@ class Image:
             for chunk, size in zip(self.layout.spec.chunk_shape, self.shape, strict=True)
         )
 
+    def dask(self, level: int = 0) -> dask.array.Array:
+        """Return the image as a dask array, with the extra ``analysis``.
+
+        Its blocks are whole shards, or up to 64 MiB of whole chunks. It can be computed in
+        threads, in processes, and on a cluster whose workers see the store under the same path.
+        Frames that are missing read as 0.
+
+        Parameters
+        ----------
+        level : int
+            A resolution level of the store; 0 is the full resolution.
+
+        Raises
+        ------
+        OptionError
+            When the store has no such level, or dask is not installed.
+        """
+        return dask_array(self._checked_level(level))
+
+    def xarray(self, level: int = 0) -> xarray.DataArray:
+        """Return the image as an xarray array, with the extra ``analysis``.
+
+        The pixels are those of `dask`. Coordinates: those of `coords`, with ``units`` as an
+        attribute; and for each frame ``acquired`` (bool: it is in the frame table) and what is
+        known of ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, and ``z_um`` (float, NaN
+        where unknown). Attributes: the label, the position, and the colors of the channels.
+
+        Parameters
+        ----------
+        level : int
+            As in `dask`.
+
+        Raises
+        ------
+        OptionError
+            When the store has no such level, or xarray or dask is not installed.
+        """
+        return data_array(self._checked_level(level), read_table(self._stored.location.table))
+
+    def _checked_level(self, level: int) -> Image:
+        levels = self.levels
+        if not 0 <= level < len(levels):
+            raise OptionError(
+                f"level={level!r}: the resolution levels of image {self.name!r} are 0 to "
+                f"{len(levels) - 1}. `po.build_levels` makes more."
+            )
+        return levels[level]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes the image again in another process, where its array is opened anew."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("array", "levels")}
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype=dtype)
 
@@ -170,3 +248,100 @@ def axis_coords(
             found[axis.name] = np.array(known)
     sizes = dict(zip(image.axis_names, shape, strict=True))
     return {name: values for name, values in found.items() if len(values) == sizes[name]}
+
+
+def dask_array(image: Image) -> dask.array.Array:
+    """Return an image as a dask array, of whole shards or up to 64 MiB a block."""
+    try:
+        import dask.array
+        from dask.tokenize import tokenize
+    except ImportError as error:
+        raise missing_library("Dask arrays need dask", error) from error
+    blocks = block_shape(image.layout.spec, image.shape, image.dtype.itemsize)
+    token = tokenize(str(image.store), image.layout.number, image.level, image.shape)
+    array: dask.array.Array = dask.array.from_array(  # type: ignore[no-untyped-call]
+        image, chunks=blocks, name=f"pymmcore-ome-{token}", asarray=False
+    )
+    return array
+
+
+def block_shape(spec: ArraySpec, shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Return the elements along each axis that a task should read together.
+
+    Whole shards, or, where these are larger than 64 MiB, whole chunks that divide them; as many
+    of either as fit into 64 MiB, along the axes that were stored together.
+    """
+    sizes = tuple(max(1, size) for size in shape)
+    block = [min(chunk, size) for chunk, size in zip(spec.chunk_shape, sizes, strict=True)]
+    room = _BLOCK_BYTES // itemsize
+    for whole in (spec.write_shape, sizes):  # first up to a shard, then beyond it
+        for axis in reversed(range(len(block))):
+            most = min(whole[axis], sizes[axis])
+            fit = max(1, room // math.prod(block))
+            count = math.ceil(most / block[axis])
+            if whole is not sizes and fit < count:  # no block in two shards
+                fit = next(n for n in range(fit, 0, -1) if count % n == 0)
+            block[axis] = min(most, block[axis] * min(fit, count))
+            if block[axis] < most:
+                return tuple(block)
+    return tuple(block)
+
+
+def data_array(image: Image, rows: Iterable[Mapping[str, Any]]) -> xarray.DataArray:
+    """Return an image as an xarray array, its pixels as dask.
+
+    Parameters
+    ----------
+    image : Image
+    rows : iterable of mapping
+        Of the frame table; those of other images are left out.
+    """
+    try:
+        import xarray
+    except ImportError as error:
+        raise missing_library("Labeled arrays need xarray", error) from error
+    coords: dict[str, Any] = {}
+    for name, values in image.coords.items():
+        unit = image.units.get(name)
+        coords[name] = xarray.Variable((name,), values, {} if unit is None else {"units": unit})
+    for name, values in _frame_facts(image, rows).items():
+        unit = _UNITS.get(name)
+        dims = image.axes[: values.ndim]
+        coords[name] = xarray.Variable(dims, values, {} if unit is None else {"units": unit})
+    position = image.position
+    attrs: dict[str, Any] = {"label": image.label, "store": str(image.store)}
+    for key in ("x_um", "y_um", "z_um", "plate_row", "plate_column"):
+        if (value := getattr(position, key)) is not None:
+            attrs[key] = value
+    if image.channels:
+        attrs["channel_colors"] = [f"#{color}" for color in channel_colors(image.channels)]
+    return xarray.DataArray(dask_array(image), coords, dims=image.dims, name="image", attrs=attrs)
+
+
+def _frame_facts(image: Image, rows: Iterable[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    """Return what is known of each frame, along the axes that frames have.
+
+    ``acquired`` is true where a frame is listed; the numbers are NaN where they are not known.
+    """
+    steps = image.layout.spec.frame_step
+    shape = image.shape[: len(steps)]
+    acquired = np.zeros(shape, bool)
+    facts = {name: np.full(shape, np.nan) for name in PLANE_COLUMNS}
+    for row in rows:
+        if row["image"] != image.path or len(row["index"]) != len(steps):
+            continue
+        at = tuple(slice(n, n + step) for n, step in zip(row["index"], steps, strict=True))
+        acquired[at] = True
+        for name, values in facts.items():
+            if (value := row.get(name)) is not None:
+                values[at] = value
+    known = {name: values for name, values in facts.items() if not np.isnan(values).all()}
+    # a coordinate may not have the name of an axis
+    return {"acquired": acquired, **{n: v for n, v in known.items() if n not in image.axes}}
+
+
+def missing_library(what: str, error: ImportError) -> OptionError:
+    """Return the error for a library of the extra ``analysis`` that is not installed."""
+    return OptionError(
+        f"{what}, which could not be loaded ({error}):  {how_to_install('analysis')}"
+    )

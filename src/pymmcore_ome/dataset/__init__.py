@@ -14,6 +14,7 @@ from .recovery import (
     recover,
     refuse_links,
     sound_rows,
+    stored_contrast,
 )
 from .validation import Refused, refused_settings, store_warnings, validate
 
@@ -38,5 +39,6 @@ __all__ = [
     "refused_settings",
     "sound_rows",
     "store_warnings",
+    "stored_contrast",
     "validate",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
 from conftest import DEMO
-from helpers import listening
+from helpers import lines_in, listening, wait_until
 from pymmcore_ome import errors
 from pymmcore_ome.acquisition import forecast
+from pymmcore_ome.dataset.check_table import stored_frame
 
 BOTH = pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tiff"])
 TENFOLD, FORTYFOLD = [["Objective", "State", "1"]], [["Objective", "State", "0"]]
@@ -55,7 +57,8 @@ def run(core: CMMCorePlus, sequence: Any, path: Path, **options: Any) -> po.Data
     assert len(dataset.frames()) == len(delivered)
     for row, (pixels, _, meta) in zip(dataset.frames(), delivered, strict=True):
         number = [image.path for image in dataset.images].index(row["image"])
-        np.testing.assert_array_equal(dataset.images[number][tuple(row["index"])], pixels)
+        stored = stored_frame(dataset.images[number], row["index"])
+        np.testing.assert_array_equal(stored, pixels)
         is_flagged = bool(row["metadata"].get("not_as_asked"))
         assert is_flagged == (scales(path)[number] != meta["pixel_size_um"])
     return dataset
@@ -161,16 +164,113 @@ def test_frame_whose_pixel_size_only_the_run_can_tell_is_flagged(
     core: CMMCorePlus, tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"a{suffix}"
-    events = [
-        useq.MDAEvent(index={"t": t}, properties=properties)
-        for t, properties in enumerate((TENFOLD, FORTYFOLD))
-    ]
-    dataset = run(core, iter(events), path)
+
+    def change(*_: object) -> None:
+        core.setProperty(*FORTYFOLD[0])  # as a user does, or a script
+
+    core.mda.events.frameReady.connect(change)
+    dataset = run(core, useq.MDASequence(time_plan={"interval": 0, "loops": 2}), path)
     (row,) = dataset.not_as_asked()
     assert row["metadata"]["not_as_asked"] == [
         "the pixel size was 0.25 um; the scale of the image is 1 um"
     ]
     assert "0.25 um" in (dataset.record.reason or "")
+
+
+CHANGES = {
+    "region": lambda core: core.setROI(0, 0, 32, 16),
+    "binning": lambda core: core.setProperty("Camera", "Binning", "2"),
+    "type": lambda core: core.setProperty("Camera", "PixelType", "8bit"),
+    "color": lambda core: core.setProperty("Camera", "PixelType", "32bitRGB"),
+    "objective": lambda core: core.setProperty(*FORTYFOLD[0]),
+}
+
+
+def changing(core: CMMCorePlus, change: Any, back: Any = None) -> Iterator[useq.MDAEvent]:
+    """Three times and two positions; something changes before the second time."""
+    for t in range(3):
+        if t == 1:
+            change(core)
+        if t == 2 and back is not None:
+            back(core)
+        for p in range(2):
+            yield useq.MDAEvent(index={"t": t, "p": p}, x_pos=100.0 * p, channel="DAPI")
+
+
+@BOTH
+@pytest.mark.parametrize("change", CHANGES)
+def test_frames_that_change_without_a_plan_have_images_of_their_own(
+    core: CMMCorePlus, tmp_path: Path, suffix: str, change: str
+) -> None:
+    dataset = run(core, changing(core, CHANGES[change]), tmp_path / f"a{suffix}")
+    assert len(dataset.images) == 4
+    assert len({image.name for image in dataset.images}) == 4
+    at = [image.position.x_um for image in dataset.images]
+    assert at == pytest.approx([0, 100, 0, 100], abs=0.02)
+    assert [row["index"][0] for row in dataset.frames()] == [0, 0, 1, 1, 2, 2]
+    assert dataset.not_as_asked() == []
+
+
+@BOTH
+def test_frames_that_change_back_go_on_in_their_first_images(
+    core: CMMCorePlus, tmp_path: Path, suffix: str
+) -> None:
+    events = changing(core, CHANGES["region"], lambda core: core.setROI(0, 0, 64, 48))
+    dataset = run(core, events, tmp_path / f"a{suffix}")
+    assert [image.shape[:1] + image.shape[-2:] for image in dataset.images] == [
+        (3, 48, 64), (3, 48, 64), (2, 16, 32), (2, 16, 32),
+    ]  # fmt: skip
+
+
+@BOTH
+def test_frames_that_changed_are_recovered(core: CMMCorePlus, tmp_path: Path, suffix: str) -> None:
+    path, copy = tmp_path / f"a{suffix}", tmp_path / "copy" / f"a{suffix}"
+    copy.parent.mkdir()
+    table = path / "frames.jsonl" if suffix == ".ome.zarr" else Path(f"{path}.frames.jsonl")
+
+    def events() -> Iterator[useq.MDAEvent]:
+        yield from changing(core, CHANGES["region"])
+        wait_until(lambda: lines_in(table) == 6)
+        for part in (path, Path(f"{path}.frames.jsonl")):
+            if part.is_dir():
+                shutil.copytree(part, copy)
+            elif part.exists():
+                shutil.copy(part, copy.parent)
+
+    with po.install(core), listening(core) as delivered:
+        core.mda.run(events(), output=po.Output(path, checkpoint_s=0.01))
+    recovered = po.recover(copy)
+    assert po.validate(copy, pixels=True) == []
+    whole = po.open_dataset(path)
+    assert [(i.name, i.shape, i.dtype) for i in recovered.images] == [
+        (i.name, i.shape, i.dtype) for i in whole.images
+    ]
+    for row, (pixels, _, _) in zip(recovered.frames(), delivered, strict=True):
+        number = [image.path for image in recovered.images].index(row["image"])
+        np.testing.assert_array_equal(recovered.images[number][tuple(row["index"])], pixels)
+
+
+def test_view_shows_frames_that_change(core: CMMCorePlus, tmp_path: Path) -> None:
+    views = []
+
+    def look(*_: object) -> None:
+        view = core.mda.get_view()
+        views.append((view.shape, view.dtype, int(view[0, 0].max()), int(view[-1].max())))
+
+    core.setProperty("Camera", "PixelType", "8bit")
+    core.mda.events.frameReady.connect(look)
+
+    def larger(core: CMMCorePlus) -> None:
+        core.setProperty("Camera", "PixelType", "16bit")
+        core.clearROI()
+
+    run(core, changing(core, larger), tmp_path / "a.ome.zarr")
+    shape, dtype, first, last = views[-1]
+    assert shape[0] == 4
+    assert shape[-2:] == (512, 512)
+    assert dtype == np.uint16
+    assert first
+    assert last > 255
 
 
 def test_cameras_read_at_once_whose_frames_change_are_refused(tmp_path: Path) -> None:

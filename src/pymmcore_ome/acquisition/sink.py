@@ -273,7 +273,11 @@ class Sink:
         """Return where a frame goes: the event's own index, or that of its camera's image."""
         label = meta.get("camera_device")
         if self._free_run is not None:
-            return self._free_run.at(event, image, label, meta.get("pixel_size_um"))
+            at = self._free_run.at(event, image, label, meta.get("pixel_size_um"))
+            for variant in self._free_run.new_variants():
+                assert self._stream is not None
+                self._stream.add_variant(variant)
+            return at
         if self._in_use.by_event is not None:
             return self._in_use.by_event.at(event.index, label)
         return event.index
@@ -298,7 +302,7 @@ class Sink:
         if measured is None or self._destination.cameras:
             return []
         planned = self._in_use.by_event and self._in_use.by_event.planned(event.index)
-        cameras = self._in_use.cameras
+        cameras = self._in_use.cameras if self._free_run is None else self._free_run.cameras
         camera = planned or cameras[min(at.get("cam", 0), len(cameras) - 1)]
         scale = camera.pixel_size_um or self._in_use.pixel_size_um
         if not scale or math.isclose(scale, measured, rel_tol=1e-6):

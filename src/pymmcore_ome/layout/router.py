@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -311,11 +312,10 @@ class GrowingRouter:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._schema = layout.schema
-        self._cameras, loops = _cameras_and_loops(self._schema)
+        self._cameras, self._loops = _cameras_and_loops(self._schema)
         self._specs = [
-            array_spec(self._schema, loops, camera=camera, camera_number=number)
-            for number, camera in enumerate(self._cameras)
-        ] or [array_spec(self._schema, loops)]
+            self._spec(number, camera) for number, camera in enumerate(self._cameras)
+        ] or [array_spec(self._schema, self._loops)]
         self._images = layout.images
         self._maker = ImageMaker(self._schema, layout.images, layout.named)
         self._numbers: dict[tuple[tuple[str, int], ...], int] = {}
@@ -331,6 +331,22 @@ class GrowingRouter:
     def specs(self) -> list[ArraySpec]:
         """The array of an image, one for each camera that differs."""
         return self._specs
+
+    def add_variant(self, camera: Camera) -> int:
+        """Know one more camera, or setting of one; return its value of ``cam`` in an index.
+
+        `layout` then has a schema that lists it, and the same images.
+        """
+        self._schema = self._schema.replace(variants=(*self._schema.variants, camera))
+        self.layout = replace(self.layout, schema=self._schema)
+        self._cameras, _ = _cameras_and_loops(self._schema)
+        number = len(self._cameras) - 1
+        self._specs.append(self._spec(number, camera))
+        return number
+
+    def _spec(self, number: int, camera: Camera | None) -> ArraySpec:
+        own = None if camera is None else number
+        return array_spec(self._schema, self._loops, camera=camera, camera_number=own)
 
     def frames(self) -> Iterator[tuple[dict[str, int], FrameAddress]]:
         """Raise: a store that grows has no plan.
@@ -426,10 +442,9 @@ class GrowingRouter:
         parts += [(k, v, Position()) for k, v in sorted(selected.items()) if k not in ("p", "cam")]
         name = stage_name = image_name(parts)[0]
         if camera is not None:
-            parts = [
-                ("p", 0, Position(name=stage_name)),
-                ("cam", 0, name_of(self._cameras[camera])),
-            ]
+            own = self._cameras[camera]
+            assert own is not None
+            parts = [("p", 0, Position(name=stage_name)), ("cam", 0, name_of(own))]
             name = image_name(parts)[0]
         name = self._maker.claim(name)
         position = new_position(name if camera is None else stage_name, about)
@@ -518,11 +533,19 @@ def new_position(name: str, about: Mapping[str, Any]) -> Position:
     )
 
 
-def _cameras_and_loops(schema: StorageSchema) -> tuple[tuple[Camera, ...], list[Dimension]]:
-    """Return the cameras that have images of their own, and the loops within an image."""
+def _cameras_and_loops(
+    schema: StorageSchema,
+) -> tuple[tuple[Camera | None, ...], list[Dimension]]:
+    """Return the cameras that have images of their own, and the loops within an image.
+
+    None: the camera that the schema itself describes, where others were added.
+    """
     dims = schema.frame_dimensions
     split = next((d for d in dims if d.kind == "camera" and d.makes_images), None)
-    return () if split is None else split.cameras, [d for d in dims if d is not split]
+    declared: tuple[Camera | None, ...] = () if split is None else split.cameras
+    if schema.variants:
+        declared = (*(declared or (None,)), *schema.variants)
+    return declared, [d for d in dims if d is not split]
 
 
 def _selector(selected: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

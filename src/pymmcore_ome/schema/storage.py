@@ -59,6 +59,10 @@ class StorageSchema(Model):
         The number of frames is unknown: every dimension may lack a size, an image is made
         when its first frame arrives, and frames are placed by index. `images` then lists
         what arrived, and is written at the end.
+    variants : sequence of Camera
+        In a store that grows: cameras, or settings of them, that were not known before. Their
+        frames have images of their own, selected by ``cam``, which counts on from the cameras
+        that are declared.
 
     Raises
     ------
@@ -77,6 +81,7 @@ class StorageSchema(Model):
     images: tuple[ImageSchema, ...] | None = None
     order: EventOrder | None = None
     grows: bool = False
+    variants: tuple[Camera, ...] = ()
 
     @field_validator("dtype", mode="before")
     @classmethod
@@ -118,6 +123,8 @@ class StorageSchema(Model):
         _check_pixels(self.dimensions)
 
     def _check_images(self) -> None:
+        if self.variants and not self.grows:
+            raise ValueError("variants are of a store that grows")
         if self.images is None:
             if self.order is not None:
                 raise ValueError("order goes with images; a loop nest has its own order")

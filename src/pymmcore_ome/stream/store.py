@@ -86,6 +86,7 @@ class Store:
     #: … and its record, if it was complete.
     was_complete: StoreRecord | None = None
     _undocumented: list[ImageLayout] = field(default_factory=list)
+    _has_new_schema: bool = False
 
     @classmethod
     @contextmanager
@@ -172,6 +173,15 @@ class Store:
         """
         self.record = self.record.annotated(namespace, mapping)
 
+    def describe(self, layout: Layout) -> None:
+        """Keep a schema that lists more cameras; documents have it before their frames are listed.
+
+        From any thread.
+        """
+        self.layout = layout
+        self.record = replace(self.record, schema=plain_schema(layout.schema))
+        self._has_new_schema = True
+
     def add(self, image: ImageLayout) -> None:
         """Make one more image, in a store that grows.
 
@@ -211,7 +221,12 @@ class Store:
         """
         shapes = shapes_now(self.layout, self.backend.pages)[:image_count]
         images = list(dict.fromkeys(self._undocumented))
-        written = self._put(self.documents.grown(self._state(shapes), images))
+        state = self._state(shapes)
+        written = 0
+        if self._has_new_schema:
+            self._has_new_schema = False
+            written = self._put(self.documents.reopened(state))
+        written += self._put(self.documents.grown(state, images))
         self._undocumented.clear()
         return written
 

@@ -35,6 +35,7 @@ from pymmcore_ome.errors import (
 )
 from pymmcore_ome.layout import FrameAddress, Layout, Placement
 from pymmcore_ome.metadata import Status
+from pymmcore_ome.schema import Camera
 
 from .frame_buffer import (
     ArrayPool,
@@ -291,6 +292,38 @@ class Stream:
         checked_level(level, 1)
         growing = self._placement.growing
         return joined(self._live, growing.specs if growing else ())
+
+    def add_variant(self, camera: Camera) -> int:
+        """Accept frames of one more camera, or of another size, type or scale, from now on.
+
+        Only in a store that grows; they have images of their own.
+
+        Parameters
+        ----------
+        camera : Camera
+            What delivers them.
+
+        Returns
+        -------
+        int
+            The value of ``cam`` in the index of these frames (`append`, `at`).
+
+        Raises
+        ------
+        OptionError
+            When the store does not grow, or has resolution levels that such frames cannot have.
+        StreamClosedError
+        """
+        with self._lock:
+            if self._life.state is not StreamState.OPEN:
+                raise self._refusal()
+            growing = self._placement.growing
+            if growing is None:
+                raise OptionError("Only a schema with grows=True accepts other cameras later.")
+            number = growing.add_variant(camera)
+            self._layout = growing.layout
+            self._store.describe(growing.layout)
+            return number
 
     def annotate(self, namespace: str, mapping: Mapping[str, Any]) -> None:
         """Add metadata of your own to the store: the sample, the operator, notes.

@@ -310,7 +310,11 @@ class JoinedView(ArrayView):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._dtype
+        live = self._live
+        if live is None:
+            return self._dtype
+        known = {image.spec.frame_dtype for image in list(live.images)}
+        return np.result_type(self._dtype, *known)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -353,7 +357,7 @@ class JoinedView(ArrayView):
         return dict(self._labels[1])
 
     def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
-        block = np.zeros(selected_shape(picks, rows, columns), self._dtype)
+        block = np.zeros(selected_shape(picks, rows, columns), self.dtype)
         live = self._live
         if live is None:
             return block

@@ -15,6 +15,7 @@ from .recovery import (
     refuse_links,
     sound_rows,
 )
+from .tasks import run_tasks, worker_count
 from .validation import Refused, refused_settings, store_warnings, validate
 
 __all__ = [
@@ -36,7 +37,9 @@ __all__ = [
     "recover",
     "refuse_links",
     "refused_settings",
+    "run_tasks",
     "sound_rows",
     "store_warnings",
     "validate",
+    "worker_count",
 ]  # fmt: skip

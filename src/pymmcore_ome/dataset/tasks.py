@@ -33,7 +33,7 @@ class Job(Protocol[T_contra, R_co]):
 
 
 def worker_count(workers: int | None) -> int:
-    """Return how many tasks run at once: as asked for, else one a processor.
+    """Return how many tasks run at once: as requested, else one a processor.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Shards) -> Layout:
     has_shards = shards is not False
     shards = _sizes("shards", None if shards is False else shards)
     axis_names = dict.fromkeys(name for spec in layout.specs for name in spec.axis_names)
-    if layout.schema.grows and (sizes or shards):
+    if layout.schema.grows and layout.schema.images is None and (sizes or shards):
         raise OptionError(
             "chunks and shards cannot be chosen where the number of events is not known."
         )

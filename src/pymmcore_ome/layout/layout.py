@@ -235,11 +235,15 @@ def chosen_schema(layout: Layout, numbers: Sequence[int]) -> StorageSchema:
 
 def _named(plan: ImageSchema, image: ImageLayout) -> ImageSchema:
     """Return the plan of an image whose name does not depend on the other images."""
-    name, label = image.name, image.label
+    name: str | None = image.name
+    label: str | None = image.label
     if plan.camera is not None and "cam" in plan.at:
         own = name_of(plan.camera)
-        name = name.removesuffix(f"_{own.name}")
-        label = label.removesuffix(f"_{own.label}")
+        if name == own.name:  # there is one position, without a name
+            name = label = None
+        else:
+            name = image.name.removesuffix(f"_{own.name}")
+            label = image.label.removesuffix(f"_{own.label}")
     return plan.replace(position=plan.position.replace(name=name, label=label))
 
 

@@ -1,6 +1,7 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
 from .conversion import Conversion, convert
+from .conversion_plan import ConversionPlan
 from .level_maker import build_levels
 from .open import open_planned, open_stream
 from .options import (
@@ -30,6 +31,7 @@ __all__ = [
     "STALL_S",
     "ArrayView",
     "Conversion",
+    "ConversionPlan",
     "Durability",
     "JoinedView",
     "Progress",

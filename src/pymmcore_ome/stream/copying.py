@@ -1,4 +1,4 @@
-"""`CopyJob`: copies the frames of a part of a store into files that nobody else writes.
+"""`CopyJob`: copies the frames of a part of a store into files that no other task writes.
 
 A task has whole shards of every resolution level, so that no task needs another, and running one
 twice does no harm. It reads each frame once, compares it with its checksum, writes it and its

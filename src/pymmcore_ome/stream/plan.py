@@ -152,7 +152,7 @@ def plan_store(
         As `open_stream`.
     options : SaveOptions
     shard_bytes : int, optional
-        Of a shard, at most, where nobody chose shards.
+        Of a shard, at most, where none are chosen.
 
     Raises
     ------

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 import pymmcore_ome as po
 from level_reference import reference_levels
 from pymmcore_ome import Dimension, StorageSchema, errors
+from pymmcore_ome.stream import Conversion, ConversionPlan, SaveOptions, copying
 from readers.corpus import DATA_SETS, DataSet, schema
 
 SHAPE = (37, 50)
@@ -309,3 +313,184 @@ def test_frames_without_checksums_get_one(tmp_path: Path) -> None:
     assert po.validate(copy, pixels=True) == []
     lines = (copy / "frames.jsonl").read_text().splitlines()
     assert all("checksum" in json.loads(line) for line in lines)
+
+
+# -- stopped, killed, resumed
+
+
+def plan_of(source: Path, copy: Path, resume: bool = False, **options: Any) -> ConversionPlan:
+    """Return a conversion into many tasks: a time point each."""
+    return ConversionPlan(source, copy, SaveOptions(resume=resume, **options), workers=1)
+
+
+SMALL_TASKS: dict[str, dict[str, Any]] = {
+    ".ome.zarr": {"shards": {"z": 4}, "levels": 3, "compression": "zstd"},
+    ".ome.tiff": {"levels": 3, "compression": "zstd"},
+}
+
+
+def digest(path: Path) -> dict[str, bytes]:
+    """Return the files of a store that hold pixels, or say where they are."""
+    files = (file for file in path.rglob("*") if file.is_file())
+    return {
+        file.relative_to(path).as_posix(): file.read_bytes()
+        for file in files
+        if file.name not in ("frames.jsonl", "METADATA.ome.xml")
+        and "converted_from" not in file.read_text(errors="replace")
+    }
+
+
+@contextmanager
+def tasks_of_four_frames() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pymmcore_ome.stream.conversion_plan.TASK_BYTES", 4 * 2 * SHAPE[0] * SHAPE[1])
+        yield
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tiff"])
+def test_a_conversion_stopped_after_any_task_is_resumed_to_the_same_bytes(
+    tmp_path: Path, suffix: str
+) -> None:
+    source = write(tmp_path / "a.ome.zarr", skipped=(3, 22))
+    options = SMALL_TASKS[suffix]
+    with tasks_of_four_frames():
+        whole = Conversion(plan_of(source, tmp_path / f"whole{suffix}", **options)).run().path
+        plan = plan_of(source, tmp_path / f"b{suffix}", **options)
+        assert plan.task_count == 6
+        for last in range(plan.task_count):
+            copy = tmp_path / f"{last}{suffix}"
+            reports = []
+
+            def stop(progress: po.Progress, last: int = last, reports: Any = reports) -> None:
+                reports.append(progress.frames_written)
+                if len(reports) > last:
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                Conversion(plan_of(source, copy, **options)).run(stop)
+            assert po.open_dataset(copy).status == "incomplete"
+            assert len(po.open_dataset(copy).images[0].levels) == 1
+            assert any("incomplete" in problem for problem in po.validate(copy))
+            with pytest.raises(errors.StorePathError, match="--resume"):
+                po.convert(copy, tmp_path / "c.ome.zarr")
+            again: list[int] = []
+            summary = Conversion(plan_of(source, copy, resume=True, **options)).run(
+                lambda progress, again=again: again.append(progress.frames_written)
+            )
+            assert again[0] == reports[-1]
+            assert (again[-1], summary.frames_written) == (22, 22)
+            assert problems(copy) == []
+            assert_same(source, copy)
+            assert_levels(copy)
+            if suffix == ".ome.zarr":
+                assert digest(copy) == digest(whole)
+            shutil.rmtree(copy) if copy.is_dir() else copy.unlink()
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tiff"])
+def test_resuming_begins_anew_and_ends_at_once(tmp_path: Path, suffix: str) -> None:
+    source, copy = write(tmp_path / "a.ome.zarr"), tmp_path / f"b{suffix}"
+    po.convert(source, copy, resume=True, levels=2)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    assert po.convert(source, copy, resume=True, levels=2).frames_written == 24
+    after = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    assert before == after
+    assert po.convert(copy, tmp_path / "c.ome.zarr").frames_written == 24  # it is not claimed
+
+
+def test_only_the_same_conversion_is_resumed(tmp_path: Path) -> None:
+    source, other = write(tmp_path / "a.ome.zarr"), write(tmp_path / "z.ome.zarr", (3,))
+
+    def stop(progress: po.Progress) -> None:
+        raise KeyboardInterrupt
+
+    copy = tmp_path / "b.ome.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        Conversion(plan_of(source, copy, compression="zstd")).run(stop)
+    for start, options, words in (
+        (source, {}, "compression"),
+        (source, {"compression": "zstd", "levels": 2}, "levels"),
+        (source, {"compression": "zstd", "shards": {"z": 2}}, "shards"),
+        (source, {"compression": "zstd", "images": [1]}, "images"),
+        (other, {"compression": "zstd"}, "source.started"),
+    ):
+        before = sorted(copy.rglob("*"))
+        with pytest.raises(errors.ResumeError, match=words):
+            po.convert(start, copy, resume=True, **options)
+        assert sorted(copy.rglob("*")) == before
+    with pytest.raises(errors.ResumeError, match="not written by convert"):
+        po.convert(source, other, resume=True)
+    po.convert(source, copy, resume=True, compression="zstd")
+    assert_same(source, copy)
+
+
+def test_what_recover_closed_is_not_resumed(tmp_path: Path) -> None:
+    source, copy = write(tmp_path / "a.ome.zarr"), tmp_path / "b.ome.zarr"
+
+    def stop(progress: po.Progress) -> None:
+        if progress.frames_written:
+            raise KeyboardInterrupt
+
+    with tasks_of_four_frames(), pytest.raises(KeyboardInterrupt):
+        Conversion(plan_of(source, copy, shards={"z": 4}, levels=2)).run(stop)
+    recovered = po.recover(copy)
+    assert (recovered.status, len(recovered.frames())) == ("recovered", 4)
+    with pytest.raises(errors.ResumeError, match="closed by `pymmcore-ome recover`"):
+        po.convert(source, copy, resume=True, shards={"z": 4}, levels=2)
+    po.convert(source, copy, overwrite=True)
+    assert_same(source, copy)
+
+
+def test_a_full_disk_leaves_a_store_to_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, copy = write(tmp_path / "a.ome.zarr"), tmp_path / "b.ome.zarr"
+    options = {"shards": {"z": 4}, "levels": 2}
+    from pymmcore_ome.backends.zarr import whole_files
+
+    renamed: list[str] = []
+    replace_file = whole_files.replace_file
+
+    def fails_later(part: str, final: str) -> None:
+        renamed.append(final)
+        if len(renamed) > 5:
+            raise OSError(28, "No space left on device")
+        replace_file(part, final)
+
+    with tasks_of_four_frames(), monkeypatch.context() as patch:
+        patch.setattr(whole_files, "replace_file", fails_later)
+        with pytest.raises(errors.WriteError, match="No space left"):
+            Conversion(plan_of(source, copy, **options)).run()
+    assert list(copy.rglob("*.part")) == []
+    assert len(po.open_dataset(copy).frames()) == 8
+    with tasks_of_four_frames():
+        Conversion(plan_of(source, copy, resume=True, **options)).run()
+    assert_same(source, copy)
+    assert problems(copy) == []
+
+
+def test_a_frame_that_reads_back_changed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a.ome.zarr")
+    publish = copying.file_writer
+
+    class Spoiled:
+        """Writes the first pixel of every frame anew."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self._writer: Any = publish(*args, **kwargs)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._writer, name)
+
+        def write(self, frames: Any) -> None:
+            for one in frames:
+                one.frame[0, 0] ^= 1
+            self._writer.write(frames)
+
+    monkeypatch.setattr(copying, "file_writer", Spoiled)
+    with pytest.raises(errors.WriteError, match="reads back changed at t 0 z 0"):
+        po.convert(source, tmp_path / "b.ome.zarr", workers=1)
+    po.convert(source, tmp_path / "c.ome.zarr", verify=False)
+    assert any("checksum mismatch" in p for p in po.validate(tmp_path / "c.ome.zarr", pixels=True))

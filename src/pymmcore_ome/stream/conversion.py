@@ -197,8 +197,8 @@ class Conversion:
             if on_progress is not None:
                 on_progress(self._progress(written, began))
 
-        report()
         try:
+            report()
             with closing(self._job(store)) as job:
                 for task, checksums in run_tasks(job, self.plan.tasks(listed), self.plan.workers):
                     written[0] += self._list(store, task, checksums, listed)

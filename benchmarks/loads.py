@@ -25,8 +25,8 @@ class Load:
     ----------
     name, title : str
     kind : str
-        Which module runs it: ``"stream"``, ``"engine"``, ``"routing"``, ``"codec"`` or
-        ``"startup"``.
+        Which module runs it: ``"stream"``, ``"engine"``, ``"routing"``, ``"codec"``,
+        ``"resume"`` or ``"startup"``.
     frames : int
         Of every position.
     positions, wells : int
@@ -196,6 +196,10 @@ LOADS: Final = {
         Load("routing", "the router alone, 100,000 frames", kind="routing", frames=100_000,
              places=("memory",),
              contenders=("regular-index", "regular-arrival", "jagged-index", "jagged-arrival")),
+        Load("resume-plate", "a plate of 3,456 fields x 2 is resumed", kind="resume", frames=2,
+             positions=9, wells=384, side=32, places=("disk",), contenders=_OURS),
+        Load("resume-events", "100,000 events, of which half have their frames", kind="resume",
+             frames=10_000, positions=10, side=8, places=("disk",), contenders=_OURS),
     )
 }  # fmt: skip
 

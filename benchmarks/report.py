@@ -23,7 +23,11 @@ _PACKAGES = ("pymmcore-ome", "tensorstore", "tifffile", "imagecodecs", "numpy", 
              "acquire-zarr", "pymmcore-plus", "ome-writers")  # fmt: skip
 COLUMNS = ("", "frames/s", "GB/s", "ratio", "until closed", "append p50", "p99", "worst µs",
             "open s", "close s", "CPU µs/frame", "memory MB", "files")  # fmt: skip
-_OTHER_COLUMNS = {"startup": ("", "CPU s", "wall s"), "routing": ("", "µs a call", "ratio")}
+_OTHER_COLUMNS = {
+    "startup": ("", "CPU s", "wall s"),
+    "routing": ("", "µs a call", "ratio"),
+    "resume": ("", "open s", "µs an event", "CPU µs an event"),
+}
 TARGET_HEADS = ("target", "place", "wanted", "found", "")
 GROWTH_HEADS = ("with", "", "figure", "median", "exponent", "wanted", "")
 #: What a figure may grow with at most, by what grows: 1 is linear, and a tenth is for noise.
@@ -79,7 +83,17 @@ def _stream_cells(name: str, mine: Rounds, first: Rounds) -> Row:
     )
 
 
-_CELLS = {"startup": _startup_cells, "routing": _routing_cells}
+def _resume_cells(name: str, mine: Rounds, first: Rounds) -> Row:
+    return (
+        f"{mine.median(lambda f: f.open_s):.2f}",
+        *(
+            f"{mine.median(lambda f, of=of: getattr(f, of) / f.frames * 1e6):.2f}"
+            for of in ("write_s", "cpu_s")
+        ),
+    )
+
+
+_CELLS = {"startup": _startup_cells, "routing": _routing_cells, "resume": _resume_cells}
 
 
 def growth_rows(found: Mapping[str, Mapping[int, Mapping[str, Rounds]]]) -> list[Row]:

@@ -154,6 +154,11 @@ TARGETS = (
         Target("routing", f"routing, {name}", _is(name, _us), most=3, unit="µs")
         for name in ("regular-index", "regular-arrival", "jagged-index", "jagged-arrival")
     ),
+    *(Target("resume-plate", f"plate of 3,456 fields is opened again, {name}",
+             _is(f"ours-{kind}", lambda f: f.open_s), most=1, unit="s", is_whole=True)
+      for kind, name in _FORMATS),
+    *(Target("resume-events", f"an event is left out or not, {name}",
+             _is(f"ours-{kind}", _cpu_us), most=5, unit="µs of CPU") for kind, name in _FORMATS),
     Target("tiff-384", "TIFF of 384 images, open and close",
            _is("ours-tiff", lambda f: f.open_s + f.close_s), most=2, unit="s", is_whole=True),
     *(Target("planes", f"close after 200,000 planes, {name}",

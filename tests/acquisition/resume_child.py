@@ -1,6 +1,7 @@
 """A run that kills its own process at one instant: `resume_child.py PATH BACKEND CASE INSTANT CFG`.
 
 An instant is a number of calls that touch the store: of the file system, or of a frame that came.
+A store at the path is resumed, and the process dies while it is opened again, or later.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ CASES = {
     ),
 }
 OPTIONS = {
-    "native": {"compression": "zstd"},
-    "tensorstore": {"chunks": "auto"},
+    "native": {"compression": "zstd", "levels": 2},
+    "tensorstore": {"chunks": "auto", "levels": 2},
     "zarr-python": {"chunks": "auto"},
-    "tiff": {"compression": "zstd"},
+    "tiff": {"compression": "zstd", "levels": 2},
 }
 
 

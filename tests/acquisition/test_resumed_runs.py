@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import tifffile
 import useq
 from resume_child import CASES, OPTIONS, output, suffix
 
@@ -32,6 +35,35 @@ def installed(core):
     core.mda.engine.use_hardware_sequencing = True
 
 
+#: In documents: times, what depends on the pixels, which differ between runs, and on devices.
+VARIES = {"started", "ended", "recovered", "runs", "contrast", "window", "summary", "pymmcore_plus"}
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k not in VARIES}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def documents(path):
+    """Return the documents of a store but for times: JSON by path; images of the OME-XML."""
+    found = {
+        str(file.relative_to(path)): without_times(json.loads(file.read_bytes()))
+        for file in path.rglob("zarr.json")
+    }
+    if path.is_dir():
+        xml = (path / "OME" / "METADATA.ome.xml").read_text(encoding="utf-8")
+    else:
+        xml = tifffile.tiffcomment(path)
+    images = xml[: xml.index("<StructuredAnnotations")] if "<StructuredAnn" in xml else xml
+    images = re.sub(
+        r'DeltaT="[^"]*"|<AcquisitionDate>[^<]*</AcquisitionDate>|UUID="[^"]*"', "", images
+    )
+    # which planes are there, in which order they came
+    planes = sorted(re.findall(r"<Plane [^>]*>", images))
+    return found, re.sub(r"<Plane [^>]*>", "", images), planes
+
+
 def facts(path):
     """Return what must not depend on how often a run was cut short."""
     dataset = po.open_dataset(path)
@@ -40,10 +72,13 @@ def facts(path):
         for row in dataset.frames()
     }
     assert len(rows) == len(dataset.frames())
-    return dataset.schema, [image.shape for image in dataset.images], dataset.status, rows
+    levels = [[level.shape for level in image.levels] for image in dataset.images]
+    status = dataset.status, dataset.record.reason
+    return dataset.schema, levels, status, documents(path), rows
 
 
-def check_killed(core, folder, backend, case, instants):
+def check_killed(core, folder, backend, case, instants, again=None):
+    """Kill a run at each instant, and again when it is resumed; then let it end."""
     core.mda.engine.use_hardware_sequencing = case == "burst"
     whole = folder / f"whole{suffix(backend)}"
     core.mda.run(CASES[case], output=output(whole, backend))
@@ -54,6 +89,9 @@ def check_killed(core, folder, backend, case, instants):
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         was_killed = ended.returncode != 0
         assert was_killed or facts(path) == expected, ended.stderr
+        if was_killed and again is not None:
+            command[5] = str(again)
+            subprocess.run(command, capture_output=True, check=False, timeout=300)
         acquired = []
         core.mda.events.frameReady.connect(lambda *values, to=acquired: to.append(values))
         try:
@@ -68,12 +106,12 @@ def check_killed(core, folder, backend, case, instants):
 
 
 @pytest.mark.parametrize(
-    ("backend", "case", "instant"),
-    [("native", "jagged", 40), ("tensorstore", "holes", 45), ("zarr-python", "plate", 60),
-     ("tiff", "burst", 30)],
+    ("backend", "case", "instant", "again"),
+    [("native", "jagged", 40, None), ("tensorstore", "holes", 45, 9),
+     ("zarr-python", "plate", 60, None), ("tiff", "burst", 30, 7), ("native", "burst", 35, 12)],
 )  # fmt: skip
-def test_a_killed_run_is_completed(installed, tmp_path, backend, case, instant):
-    check_killed(installed, tmp_path, backend, case, [instant])
+def test_a_killed_run_is_completed(installed, tmp_path, backend, case, instant, again):
+    check_killed(installed, tmp_path, backend, case, [instant], again)
 
 
 @pytest.mark.deep
@@ -83,7 +121,9 @@ def test_a_run_killed_at_many_instants_is_completed(installed, tmp_path, backend
     for case in CASES:
         (tmp_path / case).mkdir()
         instants = sorted(chance.sample(range(1, 120), 8))
-        check_killed(installed, tmp_path / case, backend, case, instants)
+        check_killed(installed, tmp_path / case, backend, case, instants[::2])
+        again = chance.randrange(1, 60)
+        check_killed(installed, tmp_path / case, backend, case, instants[1::2], again)
 
 
 def test_a_run_canceled_three_times_is_completed(installed, tmp_path):

@@ -63,6 +63,26 @@ def test_info_shows_wells_holes_and_fits_the_terminal(plate: Path, width: int) -
         assert "image B/1/0  2 missing: c 0, c 1" in text
 
 
+@pytest.mark.parametrize("status", ["canceled", "complete"])
+def test_info_says_how_to_acquire_the_rest(tmp_path: Path, status: str) -> None:
+    schema = po.StorageSchema(
+        dimensions=[
+            po.Dimension(name="t", size=2),
+            po.Dimension(name="y", size=4),
+            po.Dimension(name="x", size=4),
+        ],
+        dtype="uint8",
+    )
+    for name, count in (("part", 1), ("whole", 2)):
+        path = tmp_path / f"{name}.ome.zarr"
+        stream = po.open_stream(path, schema, acquisition={"sequence": {"time_plan": {}}})
+        for _ in range(count):
+            stream.append(np.ones((4, 4), "uint8"))
+        stream.close(status=status)
+        hint = "acquire the rest with: pymmcore-ome run ... --resume"
+        assert (hint in " ".join(shown(path, 160).split())) == (count == 1)
+
+
 def test_info_shows_annotations_of_the_user(plate: Path) -> None:
     po.annotate(plate, "sample", {"cells": "HeLa", "note": "n" * 500})
     text = " ".join(shown(plate, 80).split())

@@ -116,6 +116,23 @@ def test_half_made_store_does_not_block_its_path(tmp_path: Path, name: str, want
     po.open_stream(path, loops({"t": 1}), overwrite=True, **FORMS[name]).close()  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_store_that_was_half_made_twice_can_still_be_made(tmp_path: Path, name: str) -> None:
+    code = DIE.replace("overwrite=True", "resume=True")
+    for wanted in range(2, 24, 5):
+        path = tmp_path / str(wanted) / name
+        path.parent.mkdir()
+        for calls in (wanted, wanted + 3):
+            done = subprocess.run(
+                [sys.executable, "-c", code, str(path), str(calls), json.dumps(FORMS[name])],
+                check=False,
+            )
+            assert done.returncode in (0, 9)
+        po.open_stream(path, loops({"t": 1, "p": 2}), resume=True, **FORMS[name]).close()  # type: ignore[arg-type]
+        assert po.open_dataset(path).status == "complete"
+        assert not list(path.parent.glob(".*old*"))
+
+
 def test_old_store_that_cannot_be_deleted_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

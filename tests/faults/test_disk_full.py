@@ -97,6 +97,31 @@ def test_disk_full_during_pixels(disk: Path, way: Way) -> None:
     assert_all_that_fitted_is_listed(path, frames)
 
 
+def test_disk_full_then_room_then_resume(disk: Path, way: Way) -> None:
+    if "acquire-zarr" in way.name:
+        pytest.skip("acquire-zarr cannot open an array again, so such a store is not resumed")
+    path = disk / f"a{way.suffix}"
+    stream = po.open_stream(path, schema(400), **way.options)
+    with pytest.raises(errors.WriteError):
+        for number in range(1200):
+            t, p = divmod(number, 3)
+            stream.append(frame(number), at={"t": t, "p": p})
+        stream.close()
+    with pytest.raises(errors.WriteError):
+        stream.close()
+    enlarge(disk)
+    with po.open_stream(path, schema(400), resume=True, **way.options) as stream:
+        for number in range(1200):
+            t, p = divmod(number, 3)
+            if not stream.holds({"t": t, "p": p}):
+                stream.append(frame(number), at={"t": t, "p": p})
+    dataset = po.open_dataset(path)
+    assert (dataset.status, len(dataset.frames())) == ("complete", 1200)
+    assert 0 < dataset.runs[0]["frames"] < 1200
+    assert po.validate(path, pixels=True) == []
+    assert_all_that_fitted_is_listed(path, 1200)
+
+
 def test_disk_full_during_the_frame_table(disk: Path, way: Way) -> None:
     path = disk / f"a{way.suffix}"
     stream = po.open_stream(path, schema(20), **way.options)

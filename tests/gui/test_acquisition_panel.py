@@ -131,6 +131,63 @@ def test_pause_holds_the_run_and_resume_goes_on(
     assert panel.run_bar.pause.text() == "Pause"
 
 
+@pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
+def test_unfinished_run_is_continued(
+    qtbot: Any,
+    qt_core: CMMCorePlus,
+    make_panel: Make,
+    tmp_path: Path,
+    wait_until: Wait,
+    form: str,
+) -> None:
+    panel = make_panel(format=form)
+    path = tmp_path / ("cells_001.ome.zarr" if form == "ome-zarr" else "cells_001.ome.tiff")
+    assert panel.run_bar.go_on.isHidden()
+    with frames_seen(qt_core) as seen:
+
+        def cancel(*_: object) -> None:
+            if len(seen) == 5:
+                qt_core.mda.cancel()
+
+        qt_core.mda.events.frameReady.connect(cancel, Qt.ConnectionType.DirectConnection)
+        run(qtbot, panel, wait_until)
+        qt_core.mda.events.frameReady.disconnect(cancel)
+        assert po.open_dataset(path).status == "canceled"
+        wait_until(lambda: not panel.run_bar.go_on.isHidden())
+        assert path.name in panel.run_bar.go_on.toolTip()
+        click(qtbot, panel.run_bar.go_on)
+        wait_until(lambda: not panel.is_running)
+        assert "7 added to the 5 from before" in panel.messages.text
+        assert len(seen) == 12
+    dataset = po.open_dataset(path)
+    assert dataset.status == "complete"
+    assert [run["frames"] for run in dataset.runs] == [5, 7]
+    assert po.validate(path, pixels=True) == []
+    for (t, p, c), pixels in seen.items():
+        np.testing.assert_array_equal(dataset.images[p][t, c], pixels)
+    wait_until(panel.run_bar.go_on.isHidden)
+    run(qtbot, panel, wait_until)  # a new one
+    assert po.open_dataset(path.with_name(path.name.replace("001", "002"))).status == "complete"
+
+
+def test_another_sequence_is_not_offered_to_continue(
+    qtbot: Any, qt_core: CMMCorePlus, make_panel: Make, tmp_path: Path, wait_until: Wait
+) -> None:
+    panel = make_panel()
+
+    def cancel(*_: object) -> None:
+        qt_core.mda.cancel()
+
+    qt_core.mda.events.frameReady.connect(cancel, Qt.ConnectionType.DirectConnection)
+    run(qtbot, panel, wait_until)
+    qt_core.mda.events.frameReady.disconnect(cancel)
+    wait_until(lambda: not panel.run_bar.go_on.isHidden())
+    panel.editor.setValue(sequence_of(4))
+    wait_until(panel.run_bar.go_on.isHidden)
+    panel.editor.setValue(sequence_of())
+    wait_until(lambda: not panel.run_bar.go_on.isHidden())
+
+
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_cancel_leaves_what_came(
     qtbot: Any,

@@ -17,6 +17,21 @@ ODD = "2 frames were acquired with settings that failed to apply: no shutter"
     [
         ({}, "success", ["Saved: 10 frames, 1.0 kB in 3 s (333 bytes/s): "]),
         ({"frames_planned": None}, "success", ["Saved: 10 frames, "]),
+        (
+            {"frames_before": 7},
+            "success",
+            ["Saved: 3 added to the 7 from before, 10 frames, 1.0 kB in 3 s"],
+        ),
+        (
+            {"frames_before": 10, "bytes_written": 0},
+            "success",
+            ["Nothing to acquire: the store has all 10 frames, and none was missing"],
+        ),
+        (
+            {"frames_before": 9, "frames_written": 9},
+            "warning",
+            ["1 frame of 10 is missing", "0 added to the 9 from before"],
+        ),
         ({"reason": ODD}, "warning", ["some settings could not be applied", "no shutter."]),
         (
             {"frames_written": 9, "reason": f"1 of 10 planned frames is missing; {ODD}"},

@@ -7,6 +7,8 @@ import pytest
 
 import pymmcore_ome as po
 from pymmcore_ome.backends.zarr import documents as zarr_documents
+from pymmcore_ome.stream import run_report
+from pymmcore_ome.stream.writer import FrameCommitter
 
 FORMS = {
     "native": ("native", "n.ome.zarr", {}),
@@ -54,7 +56,7 @@ def fill(stream, numbers):
 def assert_whole(path):
     assert po.validate(path, pixels=True) == []
     dataset = po.open_dataset(path)
-    assert dataset.status == "complete"
+    assert (dataset.status, dataset.record.reason) == ("complete", None)
     for number, at in enumerate(PLACES):
         stored = dataset.images[at["p"]][at["t"], at["c"]]
         np.testing.assert_array_equal(stored, frame(number))
@@ -92,12 +94,43 @@ def test_frames_in_the_order_of_the_plan_skip_what_is_stored(tmp_path, backend):
 
 
 def test_a_whole_store_stays_whole(tmp_path):
-    path = tmp_path / "n.ome.zarr"
+    path, ended = tmp_path / "n.ome.zarr", []
     for _ in range(2):
         with po.open_stream(path, schema(), resume=True) as stream:
             if not stream.is_resumed:
                 fill(stream, range(24))
-    assert [run["frames"] for run in assert_whole(path).runs] == [24, 0]
+        assert stream.close().frames_missing == 0
+        ended.append(po.open_dataset(path).record.ended)
+    assert str(run_report(stream.close())).startswith("Nothing to acquire: the store has all 24")
+    assert [run["frames"] for run in assert_whole(path).runs] == [24]
+    assert ended[0] == ended[1]
+
+
+def test_a_frame_that_is_lost_in_a_resumed_run_is_missed(tmp_path, monkeypatch):
+    path = tmp_path / "n.ome.zarr"
+    with po.open_stream(path, schema()) as stream:
+        fill(stream, range(20))
+    stream = po.open_stream(path, schema(), resume=True)
+    commit = FrameCommitter.commit
+
+    def losing(self, frames, nbytes, image_count):
+        commit(self, list(frames)[1:], nbytes, image_count)
+
+    monkeypatch.setattr(FrameCommitter, "commit", losing)
+    fill(stream, range(20, 24))
+    with pytest.raises(po.errors.WriteError, match=r"[1-4] of 24 frames were not written"):
+        stream.close()
+    assert po.open_dataset(path).status == "failed"
+
+
+def test_windows_of_a_resumed_store_are_those_of_all_its_frames(tmp_path):
+    with po.open_stream(tmp_path / "whole.ome.zarr", schema()) as stream:
+        fill(stream, range(24))
+    for part in (range(20), range(20, 24)):
+        with po.open_stream(tmp_path / "n.ome.zarr", schema(), resume=True) as stream:
+            fill(stream, part)
+    whole, parts = (po.open_dataset(tmp_path / name) for name in ("whole.ome.zarr", "n.ome.zarr"))
+    assert whole.record.contrast == parts.record.contrast
 
 
 @pytest.mark.parametrize("name", ["n.ome.zarr", "n.ome.tiff"])

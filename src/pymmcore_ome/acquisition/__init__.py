@@ -4,6 +4,7 @@ from .engine_methods import is_standard, replaced
 from .installation import Installation, install
 from .output import Output
 from .readiness import check_ready
+from .resumption import unfinished_by
 from .run_forecast import Forecast, forecast
 from .run_thread import RunThread
 from .useq.schema import schema_from_useq
@@ -19,4 +20,5 @@ __all__ = [
     "is_standard",
     "replaced",
     "schema_from_useq",
+    "unfinished_by",
 ]  # fmt: skip

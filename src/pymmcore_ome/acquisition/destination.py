@@ -81,7 +81,7 @@ class Destination:
     def check(self) -> None:
         """Raise unless a store can be made at the path now; changes nothing."""
         place = StoreLocation.of_new(self.path, self.format, self.options.files)
-        is_free = bool(self.options.resume) and place.is_empty_folder
+        is_free = bool(self.options.resume) and place.is_empty
         if not is_free and not has_store(place, self.options):
             place.check_free(self.options.overwrite or may_replace(place, self.options))
 

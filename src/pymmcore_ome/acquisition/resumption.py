@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import useq
 
+from pymmcore_ome.dataset import open_dataset
+from pymmcore_ome.disk import StoreLock
+from pymmcore_ome.errors import PymmcoreOmeError
 from pymmcore_ome.frames import json_bytes
 
 #: Of a sequence: what does not change its frames.
@@ -34,6 +38,24 @@ def sequence_differences(there: object, sequence: useq.MDASequence) -> list[str]
             return [f"sequence: that of the store cannot be read: {error!s:.200}"]
         return _differences(_plain(before), _plain(sequence))
     return ["sequence: the store has none"]
+
+
+def unfinished_by(path: Path, sequence: useq.MDASequence) -> bool:
+    """Whether a store lacks frames that the same sequence can add. It reads few documents.
+
+    Not while a program writes to it, and not without a plan.
+    """
+    try:
+        dataset = open_dataset(path)
+        record, planned = dataset.record, dataset.layout.frame_count
+        if planned is None or StoreLock(dataset.location).is_held():
+            return False
+        if record.status == "complete" and record.frames.get("written") == planned:
+            return False
+        there = record.acquisition.get("sequence")
+    except (PymmcoreOmeError, OSError):
+        return False
+    return not sequence_differences(there, sequence) and not unseeded_points(sequence)
 
 
 def unseeded_points(model: object) -> bool:

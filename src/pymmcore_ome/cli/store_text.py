@@ -66,12 +66,16 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     status = Text(record.status, style=style)
     if contents.is_being_written:
         status.append("  a program is writing to it", style="yellow")
-    elif record.status == "incomplete":
-        status.append(
-            f"  interrupted; repair it with: pymmcore-ome recover {quoted(str(dataset.path))}; "
-            "or acquire the rest with: pymmcore-ome run ... --resume",
-            style="default",
-        )
+    else:
+        hints = []
+        if record.status == "incomplete":
+            hints.append(
+                f"interrupted; repair it with: pymmcore-ome recover {quoted(str(dataset.path))}"
+            )
+        if _can_be_resumed(contents):
+            hints.append("acquire the rest with: pymmcore-ome run ... --resume")
+        if hints:
+            status.append(f"  {'; or '.join(hints)}", style="default")
     facts.add_row("status", status)
     if record.reason:
         facts.add_row("reason", Text(record.reason))
@@ -99,6 +103,16 @@ def describe(contents: Contents, console: Console) -> RenderableType:
     if dataset.layout.plate is not None:
         parts.append(wells(dataset.layout.plate, contents.wells(), console))
     return Group(*parts, facts)
+
+
+def _can_be_resumed(contents: Contents) -> bool:
+    """Whether a sequence can add frames that are missing."""
+    record = contents.dataset.record
+    return (
+        bool(contents.frames_missing)
+        and record.backend != "acquire-zarr"
+        and bool(record.acquisition.get("sequence"))
+    )
 
 
 def _run_text(run: Mapping[str, Any]) -> str:

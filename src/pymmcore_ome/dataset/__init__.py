@@ -14,6 +14,7 @@ from .recovery import (
     recover,
     refuse_links,
     sound_rows,
+    stored_contrast,
 )
 from .tasks import run_tasks, worker_count
 from .validation import Refused, refused_settings, store_warnings, validate
@@ -40,6 +41,7 @@ __all__ = [
     "run_tasks",
     "sound_rows",
     "store_warnings",
+    "stored_contrast",
     "validate",
     "worker_count",
 ]  # fmt: skip

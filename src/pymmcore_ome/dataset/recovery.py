@@ -140,7 +140,7 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         schema=layout.schema.model_dump(mode="json", exclude_defaults=True),
         status=status,
         reason=reason,
-        contrast=_windows(dataset, layout, sound_rows(location, layout, shapes)),
+        contrast=stored_contrast(dataset, layout, shapes),
         ended=ended,
         recovered=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         frames={**dataset.record.frames, "written": len(dataset.frames())},
@@ -156,13 +156,22 @@ def _finish(dataset: Dataset, status: Status, reason: str | None) -> None:
         put_document(location, document)
 
 
-def _windows(
-    dataset: Dataset, closed: Layout, rows: Iterable[Mapping[str, Any]]
+def stored_contrast(
+    dataset: Dataset, closed: Layout, shapes: Sequence[tuple[int, ...]]
 ) -> dict[str, tuple[float, float]]:
-    """Return the contrast of each channel, from some of the frames on disk."""
+    """Return the contrast of each channel, from some of the frames on disk.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    closed : Layout
+        Of the store when it is closed.
+    shapes : sequence of tuple of int
+        Of its images then.
+    """
     images = {image.path: image for image in dataset.images}
     sampler = ContrastSampler(grows=closed.schema.grows)
-    for row in rows:
+    for row in sound_rows(dataset.location, closed, shapes):
         image = images.get(row["image"])
         if image is None:
             continue

@@ -240,6 +240,11 @@ class StoreLocation:
                     for aside in (_aside(part, n) for part in self._to_replace)
                 )
             )
+            if self.is_half_made:  # no store to go back to
+                for part in parts:
+                    part.rename(_deleted(_aside(part, number)))
+                    _remove(_deleted(_aside(part, number)))
+                parts = []
             for part in parts:
                 part.rename(_aside(part, number))
                 moved.append((part, _aside(part, number)))
@@ -298,9 +303,26 @@ class StoreLocation:
         return False
 
     @property
-    def is_empty_folder(self) -> bool:
-        """Whether there is an empty folder: a process may have ended before it had the lock."""
-        return self.path.is_dir() and not self.path.is_symlink() and not any(self.path.iterdir())
+    def is_empty(self) -> bool:
+        """Whether an empty folder or file is there: a process may have ended before its lock."""
+        if self.path.is_symlink():
+            return False
+        if self.path.is_dir():
+            return not any(self.path.iterdir())
+        return self.path.is_file() and not self.path.stat().st_size
+
+    def remove_empty(self) -> None:
+        """Remove the empty folder or file.
+
+        Raises
+        ------
+        OSError
+            When it is not empty any more.
+        """
+        if self.path.is_dir():
+            self.path.rmdir()
+        elif self.is_empty:
+            self.path.unlink()
 
     def _is_half_made(self, part: Path) -> bool:
         """Whether a process ended while it made a store here, before that could be read."""

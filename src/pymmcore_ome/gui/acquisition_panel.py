@@ -79,6 +79,7 @@ class AcquisitionPanel(QWidget):
         self._run: AcquisitionRun | None = None
         self._ended: RunSnapshot | None = None
         self._is_checking = self._is_foreign = False
+        self._continues: Path | None = None  # the store that the next run goes on with
         self._last = ""
         self._state = PanelState()
         self._newest = NewestFrame()
@@ -111,8 +112,17 @@ class AcquisitionPanel(QWidget):
     @guarded
     def run(self) -> None:
         """Check the sequence and the disk, then acquire; a problem becomes a message."""
+        self._begin(None)
+
+    @guarded
+    def continue_unfinished(self) -> None:
+        """Acquire the frames that the last acquisition of the same sequence lacks."""
+        self._begin(self.save_panel.estimate.unfinished)
+
+    def _begin(self, continues: Path | None) -> None:
         if self.is_running:
             return
+        self._continues = continues
         self.messages.put_away()
         self.editor.run_mda()  # may ask whether autofocus is meant; answers by runRequested
 
@@ -159,6 +169,8 @@ class AcquisitionPanel(QWidget):
 
     def _connect(self) -> None:
         self.run_bar.runClicked.connect(self.run)
+        self.run_bar.continueClicked.connect(self.continue_unfinished)
+        self.save_panel.estimateChanged.connect(self._on_estimate)
         self.run_bar.pauseClicked.connect(self.set_paused)
         self.run_bar.cancelClicked.connect(self.cancel)
         self.editor.valueChanged.connect(self._on_edited)
@@ -193,14 +205,22 @@ class AcquisitionPanel(QWidget):
         self.save_panel.set_settings(self.save_panel.settings.from_metadata(metadata))
 
     @guarded
+    def _on_estimate(self, estimate: Estimate) -> None:
+        self.run_bar.offer(estimate.unfinished)
+
+    @guarded
     def _check(self, sequence: useq.MDASequence) -> None:
         settings, plan = self.save_panel.settings, PlannedRun.of(self._core, sequence)
         self._is_checking = True
         self._ended, self._last = None, ""
         self._apply()
-        rates = self.save_panel.disk_rates
+        rates, continues = self.save_panel.disk_rates, self._continues
         self._checking.request(
-            lambda: (sequence, settings, estimate_of(settings, plan, rates.cached(settings.folder)))
+            lambda: (
+                sequence,
+                settings,
+                estimate_of(settings, plan, rates.cached(settings.folder), continues=continues),
+            )
         )
 
     @guarded
@@ -214,7 +234,7 @@ class AcquisitionPanel(QWidget):
         if estimate.error is not None:
             self.messages.report(estimate.error, of_settings=True)
             return
-        output = settings.output(estimate.path, core=self._core)
+        output = settings.output(estimate.path, core=self._core, resume=self._continues is not None)
         if estimate.lacks_space:
             self.messages.show_message(
                 "warning",

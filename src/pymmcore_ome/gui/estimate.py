@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pymmcore_ome.acquisition import unfinished_by
 from pymmcore_ome.disk import free_bytes
 from pymmcore_ome.errors import PymmcoreOmeError
 from pymmcore_ome.stream import count_text, duration_text, rate_text, size_text
@@ -39,6 +40,8 @@ class Estimate:
         As measured; None: not yet.
     error : Exception | None
         Why it cannot be run or saved with these settings.
+    unfinished : Path | None
+        The last acquisition with this name, if the same sequence can add the frames that it lacks.
     """
 
     path: Path | None = None
@@ -50,6 +53,7 @@ class Estimate:
     free_bytes: int | None = None
     disk_bytes_per_s: float | None = None
     error: Exception | None = None
+    unfinished: Path | None = None
 
     @property
     def problem(self) -> str | None:
@@ -124,7 +128,11 @@ class Estimate:
 
 
 def estimate_of(
-    settings: SaveSettings, plan: PlannedRun | None = None, disk_bytes_per_s: float | None = None
+    settings: SaveSettings,
+    plan: PlannedRun | None = None,
+    disk_bytes_per_s: float | None = None,
+    *,
+    continues: Path | None = None,
 ) -> Estimate:
     """Return what an acquisition needs. Expected errors are in `error`, and not raised.
 
@@ -135,10 +143,15 @@ def estimate_of(
         None: only the path is checked.
     disk_bytes_per_s : float, optional
         As measured by `measure_disk`.
+    continues : Path, optional
+        An unfinished store, whose missing frames are to be acquired.
     """
     facts: dict[str, Any] = {"disk_bytes_per_s": disk_bytes_per_s}
     try:
-        output = settings.output()
+        output = settings.output(continues, resume=continues is not None)
+        last = settings.last_path() if settings.is_on and plan is not None else None
+        if plan is not None and last is not None and unfinished_by(last, plan.sequence):
+            facts["unfinished"] = last
         if output is not None:
             output.check()
             facts["path"] = output.path

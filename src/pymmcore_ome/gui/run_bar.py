@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QEvent, Signal
@@ -28,15 +29,21 @@ _PAUSE_KEYS: Final = "Ctrl+P"
 
 
 class RunBar(QWidget):
-    """Three buttons, a progress bar, and the figures of the stream."""
+    """Buttons, a progress bar, and the figures of the stream.
+
+    "Continue" is shown where an acquisition of the same sequence was not finished.
+    """
 
     runClicked = Signal()
+    continueClicked = Signal()
     pauseClicked = Signal(bool)  # True: pause, False: resume
     cancelClicked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.run, self.pause, self.cancel = map(QPushButton, ("Run", "Pause", "Cancel"))
+        self.go_on = QPushButton("Continue")
+        self.go_on.hide()
         self.run.setToolTip("Check the sequence and the disk, then acquire and save.")
         self.pause.setToolTip("Pause before the next frame, or resume.")
         self.cancel.setToolTip("Stop after the current frame. Acquired frames are saved.")
@@ -60,6 +67,7 @@ class RunBar(QWidget):
         self._lay_out()
         self._set_shortcuts()
         self.run.clicked.connect(self._on_run)
+        self.go_on.clicked.connect(self._on_continue)
         self.pause.clicked.connect(self._on_pause)
         self.cancel.clicked.connect(self._on_cancel)
         self._pauses = True
@@ -69,6 +77,7 @@ class RunBar(QWidget):
     def show_state(self, state: PanelState) -> None:
         """Show what may be clicked, and the progress."""
         self.run.setEnabled(state.can_run)
+        self.go_on.setEnabled(state.can_run)
         self.pause.setEnabled(state.can_pause)
         self.cancel.setEnabled(state.can_cancel)
         if self._pauses == state.is_paused:
@@ -93,6 +102,13 @@ class RunBar(QWidget):
             self.buffer.hide()
         else:
             self._show_progress(run, run.progress)
+
+    def offer(self, unfinished: Path | None) -> None:
+        """Offer to continue an unfinished store; None: there is none."""
+        self.go_on.setVisible(unfinished is not None)
+        if unfinished is not None:
+            self.go_on.setToolTip(f"Acquire the frames that {unfinished.name} lacks.")
+            self.go_on.setAccessibleName(f"Continue {unfinished.name}")
 
     def _show_progress(self, run: RunSnapshot, progress: Progress) -> None:
         planned = progress.frames_planned
@@ -129,13 +145,13 @@ class RunBar(QWidget):
 
     def _draw_icons(self) -> None:
         color = self.palette().color(QPalette.ColorRole.ButtonText).name()
-        for button, name in ((self.run, "play"), (self.cancel, "stop")):
+        for button, name in ((self.run, "play"), (self.go_on, "play"), (self.cancel, "stop")):
             button.setIcon(QIcon(str(plain_icon(name, color))))
         self.pause.setIcon(QIcon(str(plain_icon("pause" if self._pauses else "play", color))))
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        for button in (self.run, self.pause, self.cancel):
+        for button in (self.run, self.go_on, self.pause, self.cancel):
             buttons.addWidget(button)
         buttons.addWidget(self._status, 1)
         buttons.addWidget(self._left)
@@ -163,6 +179,9 @@ class RunBar(QWidget):
 
     def _on_run(self) -> None:
         self.runClicked.emit()
+
+    def _on_continue(self) -> None:
+        self.continueClicked.emit()
 
     def _on_pause(self) -> None:
         self.pauseClicked.emit(self._pauses)

@@ -121,7 +121,19 @@ class SaveSettings:
                 f"The folder {folder} cannot be read: {error.strerror or error}. Choose another."
             ) from error
 
-    def output(self, path: Path | None = None, *, core: Any = None) -> Output | None:
+    def last_path(self) -> Path | None:
+        """Return the path of the last acquisition with this name and format, if it is there."""
+        try:
+            path = self.next_path()
+        except StorePathError:
+            return None
+        base, number = split_number(path.name.removesuffix(default_suffix(self.format)))
+        last = path.with_name(f"{base}_{number - 1:03d}{default_suffix(self.format)}")
+        return last if last.exists() else None
+
+    def output(
+        self, path: Path | None = None, *, core: Any = None, resume: bool = False
+    ) -> Output | None:
         """Return the object for ``mda.run(output=…)``, or None if nothing is saved.
 
         Parameters
@@ -130,6 +142,8 @@ class SaveSettings:
             None: the next free path.
         core : CMMCorePlus, optional
             As `Output`.
+        resume : bool
+            Go on with the store at the path.
 
         Raises
         ------
@@ -150,6 +164,7 @@ class SaveSettings:
             chunks=None if self.format == "ome-tiff" else CHUNK_PRESETS[self.chunks],
             levels=LEVEL_PRESETS[self.levels],
             core=core,
+            resume=resume,
         )
 
     def to_metadata(self) -> dict[str, Any]:

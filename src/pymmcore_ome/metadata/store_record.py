@@ -112,6 +112,10 @@ class StoreRecord:
         run = {**last, "ended": ended, "status": status, "frames": count}
         return replace(self, runs=(*before, run))
 
+    def as_it_was(self, before: StoreRecord) -> StoreRecord:
+        """Return the record of a complete store to which a run added nothing."""
+        return replace(self, ended=before.ended, reason=before.reason, runs=before.runs)
+
     @property
     def level_plan(self) -> LevelPlan | None:
         """The resolution levels that the store has, or is to have."""

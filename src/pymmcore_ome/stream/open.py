@@ -97,8 +97,8 @@ def open_planned(
         return StorePathError(f"{plan.place.path} could not be made: {error}. {what}.")
 
     with MapErrors(not_made):
-        if options.resume and plan.place.is_empty_folder:
-            plan.place.path.rmdir()
+        if options.resume and plan.place.is_empty:
+            plan.place.remove_empty()
         making = Store.made(
             plan.place,
             plan.layout,

@@ -199,7 +199,7 @@ def plan_store(
     replaces = options.overwrite or may_replace(place, options)
     if has_store(place, options):
         return StorePlan(place, layout, backend_class, for_backend, resumes=True)
-    if not (options.resume and place.is_empty_folder):
+    if not (options.resume and place.is_empty):
         place.check_free(replaces)
     return StorePlan(place, layout, backend_class, for_backend, replaces=replaces)
 

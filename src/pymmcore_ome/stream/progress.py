@@ -63,8 +63,13 @@ class Summary:
     reason : str | None
     frames_planned : int | None
         None when the plan was unbounded.
-    frames_written, frames_skipped, bytes_written : int
+    frames_written : int
+        In the store.
+    frames_skipped, bytes_written : int
+        In this run.
     duration_s : float
+    frames_before : int
+        That a store that was resumed had already.
     """
 
     path: Path
@@ -75,6 +80,12 @@ class Summary:
     frames_skipped: int
     bytes_written: int
     duration_s: float
+    frames_before: int = 0
+
+    @property
+    def frames_added(self) -> int:
+        """Frames that this run added to the store."""
+        return self.frames_written - self.frames_before
 
     @property
     def frames_missing(self) -> int:

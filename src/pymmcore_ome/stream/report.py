@@ -32,10 +32,20 @@ def run_report(summary: Summary) -> RunReport:
     """
     planned, missing = summary.frames_planned, summary.frames_missing
     number = count_text(summary.frames_written, "frame")
+    if summary.frames_before and not summary.frames_added and not missing:
+        return RunReport(
+            "success",
+            "Nothing to acquire",
+            f"the store has all {number}, and none was missing: {summary.path}."
+            + _other_reasons(summary),
+        )
     if planned not in (None, summary.frames_written):
         number = f"{summary.frames_written:,} of {count_text(planned or 0, 'planned frame')}"
     size, duration = size_text(summary.bytes_written), duration_text(summary.duration_s)
     rate = summary.bytes_written / summary.duration_s if summary.duration_s else 0
+    if summary.frames_before:
+        added = summary.frames_added
+        number = f"{added:,} added to the {summary.frames_before:,} from before, {number}"
     facts = f"{number}, {size} in {duration} ({rate_text(rate)}): {summary.path}"
     also = _other_reasons(summary)
     if summary.status == "failed":

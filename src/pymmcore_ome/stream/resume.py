@@ -211,6 +211,7 @@ def _opened(dataset: Dataset, plan: StorePlan, options: SaveOptions, lock: Store
         next_number=1 + max((int(row.get("arrival", 0)) for row in rows), default=-1),
         resumed_after_s=after_s,
         is_resumed=True,
+        was_complete=dataset.record if dataset.status == "complete" else None,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from pymmcore_ome.backends import (
     PlaneReader,
     level_writer,
 )
-from pymmcore_ome.dataset import confirm_proven, finish_levels, open_dataset
+from pymmcore_ome.dataset import confirm_proven, finish_levels, open_dataset, stored_contrast
 from pymmcore_ome.disk import StoreLocation, StoreLock, sync_folder
 from pymmcore_ome.errors import NotAStoreError, StoreExistsError
 from pymmcore_ome.frames import FrameTableWriter, read_table
@@ -83,6 +83,8 @@ class Store:
     #: … the seconds since its first run began, …
     resumed_after_s: float = 0.0
     is_resumed: bool = False
+    #: … and its record, if it was complete.
+    was_complete: StoreRecord | None = None
     _undocumented: list[ImageLayout] = field(default_factory=list)
 
     @classmethod
@@ -249,6 +251,8 @@ class Store:
                 self.record = replace(self.record, schema=plain_schema(final_schema))
                 self._put(self.documents.grown(self._state(shapes), self.layout.images))
             windows = {} if contrast is None else contrast.windows(self.layout.specs)
+            if self.is_resumed:  # of the frames that were there before, too
+                windows = stored_contrast(open_dataset(self.path), self.layout, shapes)
             self.record = replace(
                 self.record,
                 contrast={**self.record.contrast, **windows},
@@ -264,6 +268,8 @@ class Store:
             self.record = self.record.end_run(
                 summary.status, self.record.ended, summary.frames_written
             )
+            if self.was_complete is not None and not summary.frames_added:
+                self.record = self.record.as_it_was(self.was_complete)
             if levels is not None and summary.status != "failed":
                 self._finish_levels(levels, shapes)
             else:

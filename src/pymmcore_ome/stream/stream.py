@@ -448,7 +448,8 @@ def finish(
     duration_s : float
     """
     # a frame that Ctrl-C or close() rejected is none of them; one that a stall rejected counts
-    placed, written = accepted + (life.stall is not None), writer.frames_written
+    before, written = len(store.stored), writer.frames_written
+    placed = before + accepted + (life.stall is not None)
     if status != "failed" and written < placed:
         status, reason = "failed", f"{placed - written} of {placed} frames were not written"
         life.fail(WriteError(f"{store.path}: {reason}."))
@@ -466,6 +467,7 @@ def finish(
         frames_skipped=placement.skipped,
         bytes_written=writer.bytes_written,
         duration_s=duration_s,
+        frames_before=before,
     )
 
     def unfinished(error: Exception) -> WriteError:

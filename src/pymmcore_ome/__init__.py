@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         Position,
         StorageSchema,
     )
-    from .stream import Progress, Stream, Summary, build_levels, open_stream
+    from .stream import Progress, Stream, Summary, build_levels, convert, open_stream
 
     __version__: str
 
@@ -37,7 +37,7 @@ __all__ = [
     "Camera", "Channel", "Dataset", "Detector", "Dimension", "EventOrder", "FrameAddress",
     "FrameRouter", "ImageSchema", "Installation", "Instrument", "Objective", "Output", "Plate",
     "Position", "Progress", "StorageSchema", "Stream", "Summary", "annotate", "available_backends",
-    "build_levels", "errors", "install", "open_dataset", "open_stream", "recover",
+    "build_levels", "convert", "errors", "install", "open_dataset", "open_stream", "recover",
     "schema_from_useq", "validate",
 ]  # fmt: skip
 
@@ -54,7 +54,9 @@ _SOURCE: Final = {
         ("Camera", "Channel", "Detector", "Dimension", "EventOrder", "ImageSchema", "Instrument",
          "Objective", "Plate", "Position", "StorageSchema"), "schema",
     ),
-    **dict.fromkeys(("Progress", "Stream", "Summary", "build_levels", "open_stream"), "stream"),
+    **dict.fromkeys(
+        ("Progress", "Stream", "Summary", "build_levels", "convert", "open_stream"), "stream"
+    ),
 }  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from .compression import TIFF_LEVELS, ZARR_LEVELS
 from .downsample import Downsampler, warn_without_opencv
 from .levels import (
+    file_writer,
     level_writer,
     read_frame,
     stored_tiff_levels,
+    whole_files,
     write_levels_from_disk,
     zarr_levels,
 )
@@ -63,6 +65,7 @@ __all__ = [
     "available_backends",
     "default_backend",
     "describe_existing",
+    "file_writer",
     "find_backend",
     "finish_array",
     "level_writer",
@@ -74,6 +77,7 @@ __all__ = [
     "stored_spec",
     "stored_tiff_levels",
     "warn_without_opencv",
+    "whole_files",
     "write_levels_from_disk",
     "zarr_levels",
 ]  # fmt: skip

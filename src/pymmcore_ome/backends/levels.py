@@ -22,6 +22,7 @@ from .port import ArrayBackend, BackendOptions, FrameWrite, LevelWriter, PlaneRe
 if TYPE_CHECKING:
     from .tiff.backend import TiffBackend
     from .tiff.levels import StoredTiffLevels
+    from .zarr.whole_files import FileWriter, WholeFiles
 
 
 _BATCH_BYTES: Final = 4 << 20
@@ -70,6 +71,27 @@ def zarr_levels(
     from .zarr.levels import ZarrLevels  # here, because reading a store needs none of it
 
     return ZarrLevels(root, images, options, loops)
+
+
+def whole_files() -> type[WholeFiles]:
+    """Return the backend that makes the arrays of a converted OME-Zarr store."""
+    from .zarr.whole_files import WholeFiles  # here, because reading a store needs none of it
+
+    return WholeFiles
+
+
+def file_writer(
+    root: Path,
+    images: Sequence[ImageLayout],
+    options: BackendOptions,
+    loops: Sequence[Dimension],
+    *,
+    in_threads: bool = False,
+) -> FileWriter:
+    """Return what writes whole shards, or chunks, of an OME-Zarr store; see `FileWriter`."""
+    from .zarr.whole_files import FileWriter
+
+    return FileWriter(root, images, options, loops, in_threads=in_threads)
 
 
 def stored_tiff_levels(

@@ -21,6 +21,7 @@ import typer
 from pymmcore_ome.errors import PymmcoreOmeError, how_to_install
 
 from .bench import bench
+from .convert import convert
 from .run import demo, run
 from .stores import frames, info, levels, recover, validate
 from .terminal import SPELLED_OUT, print_error, print_warning
@@ -78,7 +79,7 @@ def gui(
     raise typer.Exit(show_window(partial(load_core, chosen), settings))
 
 
-for command in (demo, run, info, validate, recover, frames, levels, bench, gui):
+for command in (demo, run, info, validate, recover, frames, levels, convert, bench, gui):
     app.command()(command)
 
 

@@ -28,13 +28,25 @@ class ProgressBar:
         The console of standard error.
     expected_s : float
         The minimum duration of the run.
+    state : str
+        What is being done.
+    has_buffer : bool
+        Show how full the buffer is.
     """
 
-    def __init__(self, console: Console, expected_s: float) -> None:
+    def __init__(
+        self,
+        console: Console,
+        expected_s: float,
+        *,
+        state: str = "Acquiring",
+        has_buffer: bool = True,
+    ) -> None:
+        self._has_buffer = has_buffer
         self._console = console
         self._expected_s = expected_s
         self._printed_at = time.monotonic()
-        self._state = "Acquiring"
+        self._state = state
         self._bar: Bar | None = None
         if console.is_terminal and not console.is_dumb_terminal:
             wide = console.width >= 100
@@ -43,7 +55,7 @@ class ProgressBar:
                 BarColumn(bar_width=None),
                 TextColumn("{task.fields[frames]}" + " frames" * wide),
                 TextColumn("{task.fields[rate]}", style="green"),
-                TextColumn("buffer {task.fields[buffer]}", style="dim"),
+                *([TextColumn("buffer {task.fields[buffer]}", style="dim")] if has_buffer else []),
                 TextColumn("{task.fields[left]}" + " left" * wide, style="cyan"),
                 console=console,
                 expand=True,
@@ -84,8 +96,9 @@ class ProgressBar:
             )  # fmt: skip
         elif time.monotonic() - self._printed_at >= _EVERY_S:
             self._printed_at = time.monotonic()
+            buffer_text = f", buffer {buffer}" if self._has_buffer else ""
             self._console.print(
-                f"{self._state}: {frames} frames, {rate}, buffer {buffer}, {left} left",
+                f"{self._state}: {frames} frames, {rate}{buffer_text}, {left} left",
                 soft_wrap=True,
             )
 

@@ -16,6 +16,7 @@ from .recovery import (
     sound_rows,
     stored_contrast,
 )
+from .tasks import run_tasks, worker_count
 from .validation import Refused, refused_settings, store_warnings, validate
 
 __all__ = [
@@ -37,8 +38,10 @@ __all__ = [
     "recover",
     "refuse_links",
     "refused_settings",
+    "run_tasks",
     "sound_rows",
     "store_warnings",
     "stored_contrast",
     "validate",
+    "worker_count",
 ]  # fmt: skip

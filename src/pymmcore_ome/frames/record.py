@@ -94,6 +94,17 @@ class FrameRecord:
         row["metadata"] = rest
         self._json = json_bytes(row)
 
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], **changed: Any) -> FrameRecord:
+        """Return a record as `read_table` yielded it, with other values for some columns."""
+        record = cls.__new__(cls)
+        row = {**row, **changed}
+        record.checksum = row.pop("checksum", None)
+        record.image, record.index = row["image"], tuple(row["index"])
+        record.numbers = tuple(_number(row.get(key)) for key in PLANE_COLUMNS)
+        record._json = json_bytes(row)
+        return record
+
     def to_line(self) -> bytes:
         """Return the record as one line of JSON, newline included."""
         if self.checksum is None:

@@ -10,7 +10,7 @@ from .chunking import (
     with_chunks,
     with_default_shards,
 )
-from .layout import Layout, layout_of
+from .layout import Layout, chosen_schema, layout_of
 from .level_plan import (
     MOST_LEVELS,
     Downsample,
@@ -52,6 +52,7 @@ __all__ = [
     "TakenPlanes",
     "all_specs",
     "boxes",
+    "chosen_schema",
     "grown_plan",
     "halved",
     "image_name",

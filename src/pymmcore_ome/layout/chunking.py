@@ -57,7 +57,7 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Shards) -> Layout:
     has_shards = shards is not False
     shards = _sizes("shards", None if shards is False else shards)
     axis_names = dict.fromkeys(name for spec in layout.specs for name in spec.axis_names)
-    if layout.schema.grows and (sizes or shards):
+    if layout.schema.grows and layout.schema.images is None and (sizes or shards):
         raise OptionError(
             "chunks and shards cannot be chosen where the number of events is not known."
         )
@@ -81,7 +81,7 @@ def with_chunks(layout: Layout, chunks: Chunks, shards: Shards) -> Layout:
     return layout.with_specs(chunked)
 
 
-def with_default_shards(layout: Layout) -> Layout:
+def with_default_shards(layout: Layout, most_bytes: int | None = None) -> Layout:
     """Return the layout with shards for every image that has none; see `default_shard_shape`.
 
     Images that are not known yet get theirs by `schema_with_default_shards`.
@@ -91,7 +91,7 @@ def with_default_shards(layout: Layout) -> Layout:
     def sharded(spec: ArraySpec) -> ArraySpec:
         if spec.shard_shape is not None or spec.gathered_axes:
             return spec
-        shape = default_shard_shape(spec, loops)
+        shape = default_shard_shape(spec, loops, most_bytes)
         if shape is None:
             return spec
         return _chosen(spec, {}, dict(zip(spec.axis_names, shape, strict=True)))
@@ -99,11 +99,14 @@ def with_default_shards(layout: Layout) -> Layout:
     return layout.with_specs(sharded)
 
 
-def default_shard_shape(spec: ArraySpec, loops: Sequence[Dimension]) -> tuple[int, ...] | None:
+def default_shard_shape(
+    spec: ArraySpec, loops: Sequence[Dimension], most_bytes: int | None = None
+) -> tuple[int, ...] | None:
     """Return the shape of shards of whole frames, along the fastest axes.
 
-    At most 1,024 frames and 1 GiB, and no more than the image has; an axis that is cut is cut
-    into shards that are about alike. For a backend that writes frames into shards one by one.
+    At most 1,024 frames and 1 GiB (or `most_bytes`), and no more than the image has; an axis that
+    is cut is cut into shards that are about alike. For a backend that writes frames into shards one
+    by one.
 
     Parameters
     ----------
@@ -121,7 +124,11 @@ def default_shard_shape(spec: ArraySpec, loops: Sequence[Dimension]) -> tuple[in
         for size, chunk in zip(spec.shape[-2:], spec.chunk_shape[-2:], strict=True)
     ]
     frame_chunks = prod((*spec.frame_step, *plane)) // prod(spec.chunk_shape)
-    room = min(_SHARD_FRAMES, _SHARD_BYTES // spec.nbytes, _SHARD_CHUNKS // frame_chunks)
+    room = min(
+        _SHARD_FRAMES,
+        (most_bytes or _SHARD_BYTES) // spec.nbytes,
+        _SHARD_CHUNKS // frame_chunks,
+    )
     counts = [1] * len(spec.frame_step)
     for axis in _fastest_axes(spec, loops):
         if spec.axes[axis].size is None:

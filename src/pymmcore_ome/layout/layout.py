@@ -13,7 +13,14 @@ from itertools import product
 from math import prod
 from typing import Final
 
-from pymmcore_ome.schema import Dimension, ImageSchema, Plate, Position, StorageSchema
+from pymmcore_ome.schema import (
+    Dimension,
+    EventOrder,
+    ImageSchema,
+    Plate,
+    Position,
+    StorageSchema,
+)
 
 from .acquisition_order import FrameOrder, GridOrder, Loop, ReplayOrder
 from .array_spec import ArraySpec, FrameAddress, ImageLayout, array_spec, index_name
@@ -186,6 +193,73 @@ def _plan_name(plan: ImageSchema) -> tuple[str, str]:
     if plan.camera is not None and "cam" in plan.at:
         parts.append(("cam", plan.at["cam"], name_of(plan.camera)))
     return image_name(parts)
+
+
+def chosen_schema(layout: Layout, numbers: Sequence[int]) -> StorageSchema:
+    """Return the schema of a store with some of the images of another, each as it was.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the other store.
+    numbers : sequence of int
+        Of the images, in rising order.
+    """
+    schema = layout.schema
+    if len(numbers) == len(layout.images):
+        return schema
+    images = [layout.images[number] for number in numbers]
+    if schema.images is not None:
+        plans = [schema.images[number] for number in numbers]
+        return schema.replace(
+            images=[_named(plan, image) for plan, image in zip(plans, images, strict=True)],
+            order=_order_of(layout, numbers),
+        )
+    loops = [dim for dim in schema.frame_dimensions if not dim.makes_images]
+    selecting = [dim for dim in schema.frame_dimensions if dim.makes_images]
+    plans = []
+    for image in images:
+        rest, at = image.number, {}
+        for name, stride in zip(layout.selectors, layout.strides or (), strict=True):
+            at[name], rest = divmod(rest, stride)
+        cameras = next((dim.cameras for dim in selecting if dim.kind == "camera"), ())
+        plan = ImageSchema(
+            at=at,
+            position=image.position,
+            dimensions=loops,
+            camera=cameras[at["cam"]] if cameras else None,
+        )
+        plans.append(_named(plan, image))
+    return schema.replace(dimensions=schema.dimensions[-2:], images=plans)
+
+
+def _named(plan: ImageSchema, image: ImageLayout) -> ImageSchema:
+    """Return the plan of an image whose name does not depend on the other images."""
+    name: str | None = image.name
+    label: str | None = image.label
+    if plan.camera is not None and "cam" in plan.at:
+        own = name_of(plan.camera)
+        if name == own.name:  # there is one position, without a name
+            name = label = None
+        else:
+            name = image.name.removesuffix(f"_{own.name}")
+            label = image.label.removesuffix(f"_{own.label}")
+    return plan.replace(position=plan.position.replace(name=name, label=label))
+
+
+def _order_of(layout: Layout, numbers: Sequence[int]) -> EventOrder | None:
+    """Return the part of an order of arrival that goes to some of the images."""
+    order = layout.schema.order
+    if order is None or layout.numbers is None:
+        return None
+    at = [order.axes.index(name) if name in order.axes else None for name in layout.selectors]
+    wanted = set(numbers)
+
+    def number(row: Sequence[int]) -> int | None:
+        key = tuple(0 if n is None else max(0, row[n]) for n in at)
+        return layout.numbers.get(key) if layout.numbers is not None else None
+
+    return order.replace(rows=[row for row in order.rows if number(row) in wanted])
 
 
 class ImageMaker:

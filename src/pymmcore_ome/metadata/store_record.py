@@ -66,6 +66,9 @@ class StoreRecord:
         ``planned`` (None: unbounded), ``written``, ``skipped``.
     acquisition : dict
         The sequence and the summary metadata of the acquisition.
+    converted_from : mapping | None
+        Of a converted store: ``path``, ``started``, ``status``, and ``version`` of the store that
+        was converted, ``converted`` (when), and the ``options``.
     """
 
     version: str
@@ -82,6 +85,7 @@ class StoreRecord:
     levels: Mapping[str, Any] | None = None
     contrast: Mapping[str, Any] = field(default_factory=dict)
     runs: tuple[Mapping[str, Any], ...] = ()
+    converted_from: Mapping[str, Any] | None = None
 
     def begin_run(self, started: str) -> StoreRecord:
         """Return the record of a store to which one more run writes; the store is open again."""
@@ -131,7 +135,7 @@ class StoreRecord:
     def to_attributes(self) -> dict[str, Any]:
         """Return the record as attributes of the root."""
         attributes = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("annotations", "recovered", "levels", "runs", "contrast"):
+        for name in ("annotations", "recovered", "levels", "runs", "contrast", "converted_from"):
             if not attributes[name]:
                 del attributes[name]
         return attributes
@@ -201,6 +205,7 @@ class StoreRecord:
             annotations=_mapping(attributes.get("annotations")),
             levels=_mapping(attributes.get("levels")) or None,
             runs=_runs(attributes.get("runs")),
+            converted_from=_mapping(attributes.get("converted_from")) or None,
             contrast=_mapping(attributes.get("contrast")),
             version=str(plain.pop("version")),
             backend=str(plain.pop("backend")),

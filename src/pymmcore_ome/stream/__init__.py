@@ -1,5 +1,7 @@
 """The only room with threads: open, append, the bounded buffer, close."""
 
+from .conversion import Conversion, convert
+from .conversion_plan import ConversionPlan
 from .level_maker import build_levels
 from .open import open_planned, open_stream
 from .options import (
@@ -28,6 +30,8 @@ __all__ = [
     "CHECKPOINT_S",
     "STALL_S",
     "ArrayView",
+    "Conversion",
+    "ConversionPlan",
     "Durability",
     "JoinedView",
     "Progress",
@@ -39,6 +43,7 @@ __all__ = [
     "Summary",
     "View",
     "build_levels",
+    "convert",
     "count_text",
     "duration_text",
     "has_store",

@@ -139,7 +139,10 @@ def _level_refusals(
 
 
 def plan_store(
-    path: str | os.PathLike[str], schema: StorageSchema, options: SaveOptions
+    path: str | os.PathLike[str],
+    schema: StorageSchema,
+    options: SaveOptions,
+    shard_bytes: int | None = None,
 ) -> StorePlan:
     """Return what `open_stream` would make of a schema; refuse what it would refuse.
 
@@ -148,6 +151,8 @@ def plan_store(
     path, schema
         As `open_stream`.
     options : SaveOptions
+    shard_bytes : int, optional
+        Of a shard, at most, where none are chosen.
 
     Raises
     ------
@@ -173,10 +178,10 @@ def plan_store(
     if options.backend is None:
         backend_class = default_backend(format_, layout)
     if backend_class.shards_by_default and options.shards is None:
-        if schema.grows:
+        if schema.grows and schema.images is None:
             layout = layout_of(schema_with_default_shards(schema))
         else:
-            layout = with_default_shards(layout)
+            layout = with_default_shards(layout, shard_bytes)
     for_backend = BackendOptions(
         schema.compression,
         options.files,

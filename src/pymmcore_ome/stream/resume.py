@@ -110,7 +110,7 @@ def _compare(
         found.append(f"backend: {record.backend!r} there, {plan.backend.name!r} now")
     there, now_ = dict(record.schema), dict(plain_schema(plan.layout.schema))
     there, now_ = json.loads(json_bytes(there)), json.loads(json_bytes(now_))
-    found += _differences("schema", _fixed(there), _fixed(now_))
+    found += json_differences("schema", _fixed(there), _fixed(now_))
     levels = [None if p is None else p.to_record(is_complete=False) for p in (
         record.level_plan, plan.options.levels)]  # fmt: skip
     if levels[0] != levels[1]:
@@ -141,15 +141,15 @@ def _fixed(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _differences(name: str, there: Any, now_: Any) -> Iterator[str]:
+def json_differences(name: str, there: Any, now_: Any) -> Iterator[str]:
     """Yield each value in which two JSON documents differ, with where it is."""
     if isinstance(there, dict) and isinstance(now_, dict):
         for key in dict.fromkeys((*there, *now_)):
-            yield from _differences(f"{name}.{key}", there.get(key), now_.get(key))
+            yield from json_differences(f"{name}.{key}", there.get(key), now_.get(key))
     elif isinstance(there, list) and isinstance(now_, list) and len(there) == len(now_):
         for number, (one, other) in enumerate(zip(there, now_, strict=True)):
             part = one.get("name", number) if isinstance(one, dict) else number
-            yield from _differences(f"{name}[{part}]", one, other)
+            yield from json_differences(f"{name}[{part}]", one, other)
     elif there != now_:
         yield f"{name}: {_short(there)} there, {_short(now_)} now"
 

@@ -98,11 +98,13 @@ class Store:
         options: BackendOptions,
         *,
         overwrite: bool,
-        acquisition: Mapping[str, Any],
+        acquisition: Mapping[str, Any] | None = None,
+        record: StoreRecord | None = None,
     ) -> Iterator[Store]:
         """Make the store with all its arrays and documents, without pixels; keep it on success.
 
-        When the block raises, nothing is left behind, and an earlier store is there again.
+        When the block raises, nothing is left behind, and an earlier store is there again. With a
+        `record`, of a store that is converted, that is the store's, and no levels are written.
 
         Raises
         ------
@@ -110,17 +112,17 @@ class Store:
             When it cannot be made. Nothing is left behind, and an earlier store is
             there again.
         """
-        record = StoreRecord(
-            version=version("pymmcore-ome"),
-            schema=plain_schema(layout.schema),
-            backend=backend.name,
-            started=now(),
-            frames={"planned": layout.frame_count, "written": None, "skipped": None},
-            acquisition=acquisition,
-        )
-        assert record.started is not None
-        record = record.begin_run(record.started)
-        record = record.with_levels(options.levels, is_complete=False)
+        if record is None:
+            started = now()
+            record = StoreRecord(
+                version=version("pymmcore-ome"),
+                schema=plain_schema(layout.schema),
+                backend=backend.name,
+                started=started,
+                frames={"planned": layout.frame_count, "written": None, "skipped": None},
+                acquisition=acquisition or {},
+            )
+            record = record.begin_run(started).with_levels(options.levels, is_complete=False)
         documents, lock = documents_of(place), StoreLock(place)
         table: FrameTableWriter | None = None
         with claimed(place.path), lock.is_free(), place.made_free(overwrite):
@@ -245,11 +247,7 @@ class Store:
         OSError
             When a file could not be written; the others are still closed.
         """
-        with ExitStack() as at_last:  # each of these, whatever the others raise
-            at_last.callback(_being_written.discard, self.path.resolve())
-            at_last.callback(self.lock.release)
-            at_last.callback(self._close_again)
-            at_last.callback(self.table.close)
+        with self._left():
             if self.backend.is_sequential:
                 self.proven = frozenset()  # until all frames are known to be on disk
             self.check_written()  # finishing may write anew what was deleted
@@ -315,6 +313,45 @@ class Store:
         if self.levels is not None:
             with suppress(OSError):  # levels that are listed were closed before
                 self.levels.close()
+
+    def finish_copy(self, record: StoreRecord, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Finish the files of a conversion whose frames are all listed, and write its documents.
+
+        Raises
+        ------
+        OSError
+            When something could not be written; the store stays incomplete.
+        """
+        with self._left():
+            self.check_written()
+            self.backend.finish()
+            if self.levels is not None:
+                self.levels.finish(shapes)
+                self.levels.close()
+            self.backend.close()
+            self.table.confirm()
+            self.record = record
+            self._put_closing(shapes)
+
+    @staticmethod
+    def forget(path: Path) -> None:
+        """Give back the claim on a path; see `claimed`."""
+        _being_written.discard(path.resolve())
+
+    def leave(self) -> None:
+        """Let go of a store whose conversion was stopped; it stays incomplete."""
+        with self._left():
+            pass
+
+    @contextmanager
+    def _left(self) -> Iterator[None]:
+        """Let go of the store at last, whatever is raised."""
+        with ExitStack() as at_last:
+            at_last.callback(_being_written.discard, self.path.resolve())
+            at_last.callback(self.lock.release)
+            at_last.callback(self._close_again)
+            at_last.callback(self.table.close)
+            yield
 
     def _finish_levels(self, levels: LevelMaker, shapes: Sequence[tuple[int, ...]]) -> None:
         """Finish the resolution levels; the store is whole without them.

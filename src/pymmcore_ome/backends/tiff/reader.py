@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self
@@ -255,6 +256,13 @@ class TiffPages:
         self._count = 0
         self._next_at = 0
         self._followed: set[int] = set()
+        self._walking = threading.Lock()  # an image may be read from several threads
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}  # another process follows the chain anew
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
 
     def strip(self, file: BinaryIO, page: int, level: int = 0) -> Strip:
         """Return where the pixels of a page, or of a level of it, are now.
@@ -352,6 +360,10 @@ class TiffPages:
 
     def _walk(self, file: BinaryIO) -> None:
         """Follow the chain of pages from where the last walk ended."""
+        with self._walking:
+            self._walk_on(file)
+
+    def _walk_on(self, file: BinaryIO) -> None:
         if not self._next_at:
             file.seek(0)
             start = file.read(4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,8 +47,15 @@ class TensorstoreBackend(ZarrBackend):
         options: BackendOptions,
         pages: PageTable | None = None,
     ) -> None:
+        self.begin(place.path, layout.images, options)
+
+    def begin(self, root: Path, images: Sequence[ImageLayout], options: BackendOptions) -> None:
+        """Write to arrays that exist."""
         self._context = ts.Context({"file_io_sync": options.outlasts_power})
-        super().reopen(place, layout, options)
+        self._root, self._images = root, list(images)
+        self._compression = options.compression
+        self._outlasts_power = options.outlasts_power
+        self._has_root = True
         self._set_root()
 
     def _set_root(self) -> None:

@@ -208,6 +208,31 @@ def test_classic_tiff_has_room_for_its_planes_up_to_its_end(
     assert po.validate(tmp_path / "a.ome.tiff", pixels=True) == []
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("shape", [(33, 47), (1, 1), (64, 64), (5, 3)])
+@pytest.mark.parametrize("order", ["tpc", "ptc"])
+def test_uncompressed_frames_of_an_image_can_be_mapped_into_memory(
+    tmp_path: Path, dtype: str, shape: tuple[int, int], order: str
+) -> None:
+    sizes = {"t": 3, "p": 2, "c": 2}
+    schema = po.StorageSchema(
+        dimensions=[
+            *(po.Dimension(name=name, size=sizes[name]) for name in order),
+            *(po.Dimension(name=name, size=n) for name, n in zip("yx", shape, strict=True)),
+        ],
+        dtype=dtype,
+    )
+    with po.open_stream(tmp_path / "a.ome.tiff", schema) as stream:
+        for number in range(12):
+            stream.append(np.full(shape, number + 1, dtype))
+    dataset = po.open_dataset(tmp_path / "a.ome.tiff")
+    for number, image in enumerate(dataset.images):
+        if order == "ptc":  # frames of one image are contiguous
+            mapped = tifffile.memmap(tmp_path / "a.ome.tiff", series=number, mode="r")
+            assert np.array_equal(mapped.reshape(image.shape), image[...])
+        assert np.array_equal(image[..., 0, 0].ravel() % 2, np.array([1, 0] * 3))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

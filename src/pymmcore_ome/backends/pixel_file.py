@@ -237,18 +237,27 @@ def create_file(path: str, buffers: Iterable[Any], *, sync: bool = False) -> Fil
     return None if handle.closed else handle
 
 
+def _alignment_of(nbytes: int) -> int:
+    for alignment in (_BIG_ALIGNMENT, ALIGNMENT):
+        if nbytes % alignment == 0:
+            return alignment
+    return 1
+
+
 def spread(
     pieces: Sequence[Any], sizes: Sequence[int], end: int
 ) -> tuple[list[int], list[Any], int]:
     """Return the offsets of pieces appended at an end, what to write there, and the new end.
 
-    What is to be written begins at the first of the places, gaps included.
+    What is to be written begins at the first of the places, gaps included. Pieces of one size
+    are contiguous, so that a series of frames can be mapped into memory as one array:
+    those that are whole pages of memory, or a multiple of 16 bytes, are aligned to that.
     """
     places: list[int] = []
     buffers: list[Any] = []
     at = end
     for piece, size in zip(pieces, sizes, strict=True):
-        gap = -at % (ALIGNMENT if size % _BIG_ALIGNMENT else _BIG_ALIGNMENT)
+        gap = -at % _alignment_of(size)
         if gap and buffers:
             buffers.append(bytes(gap))
         at += gap

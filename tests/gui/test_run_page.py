@@ -31,7 +31,8 @@ from qtpy.QtGui import QColor, QHelpEvent  # noqa: E402
 from pymmcore_ome.gui import AcquisitionPanel  # noqa: E402
 from pymmcore_ome.gui.acquisition_run import RunSnapshot  # noqa: E402
 from pymmcore_ome.gui.message_bar import color_of  # noqa: E402
-from pymmcore_ome.gui.run_page import RunMap, RunPage, places_of  # noqa: E402
+from pymmcore_ome.gui.run_map import RunMap, places_of  # noqa: E402
+from pymmcore_ome.gui.run_page import RunPage  # noqa: E402
 
 Make = Callable[..., AcquisitionPanel]
 Wait = Callable[[Callable[[], bool]], None]

@@ -1,6 +1,6 @@
 """`RunViewer`: every frame of a run, while it is acquired and after, over `Output.view`.
 
-Another thread reads and mixes the channels; this one paints the result. If frames come faster than
+Another thread reads and mixes the channels; this one paints the result. If frames arrive faster than
 they can be shown, some are not shown; the acquisition never waits for a picture.
 """
 
@@ -284,8 +284,8 @@ class _ChannelRow(NamedTuple):
 class RunViewer(QWidget):
     """Shows any frame of a run, with a slider for each axis and a look for each channel.
 
-    With *Follow newest*, it shows the newest frame; moving a slider stops this. Contrast is taken
-    from the first frame of a channel that is not blank, and kept. Use it in the main thread.
+    With *Follow newest*, it shows the newest frame; moving a slider stops this. Contrast is set
+    by the first frame of a channel that is not blank, and kept. Use it in the main thread.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -388,7 +388,7 @@ class RunViewer(QWidget):
             self._latest = {name: value for name, value in named.items() if name != "c"}
             self._is_outdated = self._is_outdated or self._is_partial
         elif before != self._place and self.follow.isChecked():
-            before = {}  # nothing came since: show the newest place, complete or not
+            before = {}  # no frame since: show the newest place, complete or not
         if self.follow.isChecked():
             place = self._latest
             if (

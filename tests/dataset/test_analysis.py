@@ -142,6 +142,14 @@ def test_table_has_a_row_for_each_frame(tmp_path: Path, suffix: str) -> None:
     )  # fmt: skip
 
 
+def test_image_whose_frame_table_is_lost_does_not_show_what_was_acquired(tmp_path: Path) -> None:
+    path = store(tmp_path, ".ome.tiff")
+    path.rename(tmp_path / "renamed.ome.tiff")
+    dataset = po.open_dataset(tmp_path / "renamed.ome.tiff")
+    assert "acquired" not in dataset.images[0].xarray().coords
+    assert "acquired" not in dataset.xarray()[f"{dataset.images[0].name}/0"].coords
+
+
 def test_empty_store_has_an_empty_table_and_nothing_acquired(
     tmp_path: Path, small_schema: po.StorageSchema
 ) -> None:

@@ -211,6 +211,22 @@ def test_a_store_that_grows_is_refused(tmp_path):
         po.open_stream(path, grows, resume=True)
 
 
+@pytest.mark.parametrize("form", ["tiff", "native"])
+def test_a_store_without_its_frame_table_is_not_acquired_again(tmp_path, form):
+    backend, name, options = FORMS[form]
+    path = tmp_path / name
+    with po.open_stream(path, schema(), backend=backend, **options) as stream:
+        fill(stream, range(24))
+    table = po.open_dataset(path).location.table
+    table.rename(tmp_path / "elsewhere")
+    (problem,) = po.validate(path, pixels=True)
+    assert "is not next to its store" in problem
+    with pytest.raises(po.errors.ResumeError, match="Move or rename it together"):
+        po.open_stream(path, schema(), backend=backend, resume=True, **options)
+    (tmp_path / "elsewhere").rename(table)
+    assert po.validate(path, pixels=True) == []
+
+
 def test_resume_and_overwrite_exclude_each_other(tmp_path):
     with pytest.raises(po.errors.OptionError, match="exclude each other"):
         po.open_stream(tmp_path / "n.ome.zarr", schema(), resume=True, overwrite=True)

@@ -48,6 +48,8 @@ def unfinished_by(path: Path, sequence: useq.MDASequence) -> bool:
     try:
         dataset = open_dataset(path)
         record, planned = dataset.record, dataset.layout.frame_count
+        if dataset.lost_table is not None:
+            return False
         if planned is None or StoreLock(dataset.location).is_held():
             return False
         if record.status == "complete" and record.frames.get("written") == planned:

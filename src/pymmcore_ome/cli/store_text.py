@@ -83,7 +83,8 @@ def describe(contents: Contents, console: Console) -> RenderableType:
         for earlier in dataset.location.earlier:
             facts.add_row("replaced", Text(f"{earlier}, which was not deleted", style="yellow"))
     of = "any number" if planned is None else f"{planned:,}"
-    facts.add_row("frames", f"{contents.frames_stored:,} of {of}")
+    stored = "unknown" if dataset.lost_table else f"{contents.frames_stored:,}"
+    facts.add_row("frames", f"{stored} of {of}")
     for line in (*_holes(contents), *_unapplied(contents)):
         facts.add_row(*line)
     facts.add_row("written", _when(record.started, record.ended))
@@ -110,6 +111,7 @@ def _can_be_resumed(contents: Contents) -> bool:
     record = contents.dataset.record
     return (
         bool(contents.frames_missing)
+        and contents.dataset.lost_table is None
         and record.backend != "acquire-zarr"
         and bool(record.acquisition.get("sequence"))
     )
@@ -282,6 +284,9 @@ def facts_table() -> Table:
 
 def _holes(contents: Contents) -> Iterator[tuple[str, Text]]:
     """Yield the number of missing frames, and the first ones of the first few images."""
+    if (lost := contents.dataset.lost_table) is not None:
+        yield "table", Text(f"{lost[0].upper()}{lost[1:]}.", style="red")
+        return
     if not contents.missing:
         return
     images = {image.path: image for image in contents.dataset.images}

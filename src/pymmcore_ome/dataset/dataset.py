@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pymmcore_ome.disk import StoreLocation, local_path
 from pymmcore_ome.errors import NotAStoreError, SchemaError
-from pymmcore_ome.frames import NOT_AS_ASKED, read_table
+from pymmcore_ome.frames import NOT_AS_ASKED, provisional, read_table
 from pymmcore_ome.layout import Layout, grown_plan, layout_of
 from pymmcore_ome.metadata import Status, StoreRecord
 from pymmcore_ome.schema import Position, StorageSchema
@@ -80,6 +80,21 @@ class Dataset:
         the run added; None for unknown).
         """
         return [dict(run) for run in self.record.runs]
+
+    @property
+    def lost_table(self) -> str | None:
+        """What to do about a frame table that is not where it was written; None: it is there.
+
+        An OME-TIFF may have been moved or renamed without it.
+        """
+        table = self.location.table
+        written = self.record.frames.get("written")
+        if not written or table.exists() or provisional(table).exists():
+            return None
+        return (
+            f"the frame table {table.name} is not next to its store, so it is not known which of "
+            f"the {written} written frames are where. Move or rename it together with the store"
+        )
 
     def frames(self) -> list[dict[str, Any]]:
         """Return one dict a stored frame, in order of arrival.
@@ -244,7 +259,7 @@ def data_tree(dataset: Dataset) -> xarray.DataTree:
         "/": xarray.Dataset(attrs={"status": dataset.status, "store": str(dataset.path)})
     }
     for image in dataset.images:
-        rows = by_image.get(image.path, [])
+        rows = None if dataset.lost_table else by_image.get(image.path, [])
         for level in image.levels:
             name = image.name.replace("/", "_")
             nodes[f"/{name}/{level.level}"] = data_array(level, rows).to_dataset()

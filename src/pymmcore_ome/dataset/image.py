@@ -184,7 +184,8 @@ class Image:
         The pixels are those of `dask`. Coordinates: those of `coords`, with ``units`` as an
         attribute; and for each frame ``acquired`` (bool: it is in the frame table) and what is
         known of ``delta_t_s``, ``exposure_ms``, ``x_um``, ``y_um``, and ``z_um`` (float, NaN
-        where unknown). Attributes: the label, the position, and the colors of the channels.
+        where unknown); none of these where the frame table is lost. Attributes: the label, the
+        position, and the colors of the channels.
 
         Parameters
         ----------
@@ -196,7 +197,9 @@ class Image:
         OptionError
             When the store has no such level, or xarray or dask is not installed.
         """
-        return data_array(self._checked_level(level), read_table(self._stored.location.table))
+        table = self._stored.location.table
+        rows = read_table(table) if table.exists() else None
+        return data_array(self._checked_level(level), rows)
 
     def _checked_level(self, level: int) -> Image:
         levels = self.levels
@@ -287,14 +290,14 @@ def block_shape(spec: ArraySpec, shape: Sequence[int], itemsize: int) -> tuple[i
     return tuple(block)
 
 
-def data_array(image: Image, rows: Iterable[Mapping[str, Any]]) -> xarray.DataArray:
+def data_array(image: Image, rows: Iterable[Mapping[str, Any]] | None) -> xarray.DataArray:
     """Return an image as an xarray array, its pixels as dask.
 
     Parameters
     ----------
     image : Image
-    rows : iterable of mapping
-        Of the frame table; those of other images are left out.
+    rows : iterable of mapping, or None
+        Of the frame table; those of other images are left out. None: there is no table.
     """
     try:
         import xarray
@@ -304,7 +307,8 @@ def data_array(image: Image, rows: Iterable[Mapping[str, Any]]) -> xarray.DataAr
     for name, values in image.coords.items():
         unit = image.units.get(name)
         coords[name] = xarray.Variable((name,), values, {} if unit is None else {"units": unit})
-    for name, values in _frame_facts(image, rows).items():
+    facts = {} if rows is None else _frame_facts(image, rows)
+    for name, values in facts.items():
         unit = _UNITS.get(name)
         dims = image.axes[: values.ndim]
         coords[name] = xarray.Variable(dims, values, {} if unit is None else {"units": unit})

@@ -53,6 +53,8 @@ def _problems(dataset: Dataset, pixels: bool) -> list[str]:
         # the frame table cannot be judged against arrays that are wrong
         listed = sum(1 for _ in read_table(dataset.location.table, end=end))
         return [*problems, *arrays, *_ending(dataset, listed)]
+    if (lost := dataset.lost_table) is not None:
+        return [*problems, lost]
     table = TableCheck(dataset, end)
     missing = table.missing_problem()
     return [

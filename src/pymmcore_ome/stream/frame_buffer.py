@@ -185,7 +185,9 @@ class FrameBuffer:
         most_bytes : int
             One frame may have more.
         most_frames : int
+            At most 512.
         """
+        most_frames = min(most_frames, _MOST_FRAMES)
         with self._lock:
             if not self._waiting and timeout_s > 0:
                 self._wait_for_work(0, timeout_s)

@@ -101,6 +101,8 @@ def _compare(
             "cannot open them again. Choose another path, or acquire with the backend native."
         )
     refuse_links(dataset.location)
+    if (lost := dataset.lost_table) is not None:
+        raise ResumeError(f"{path} cannot be resumed: {lost}.")
     found: list[str] = []
     if differences is not None:
         found += differences(record.acquisition)

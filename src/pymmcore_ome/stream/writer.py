@@ -221,7 +221,8 @@ class Writer(threading.Thread):
 
     def _write(self, block: Block) -> None:
         # the rows of all in flight must find room at once, should the disk be full
-        most = min(_MAX_WRITES_IN_FLIGHT, self._table.frames_at_once // max(1, len(block.frames)))
+        fitting = self._table.frames_at_once // max(1, len(block.frames))
+        most = min(_MAX_WRITES_IN_FLIGHT, max(2, fitting))
         # a block that must be on disk before this one may still be in flight
         while self._in_flight and (len(self._in_flight) >= most or block.chunk in self._whole):
             self._reap(at_least=1)

@@ -31,7 +31,7 @@ HOW_TO_RUN_IT: Final = (
 
 
 def how_to_run_it(core: CMMCorePlus) -> tuple[str | Option, ...]:
-    """Return the end of a message: how to run anyway. Empty without a camera: no frame would come.
+    """Return the end of a message: how to run anyway. Empty where there is no camera.
 
     Parameters
     ----------

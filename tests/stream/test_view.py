@@ -412,6 +412,51 @@ def test_view_of_a_failed_acquire_zarr_stream_has_the_frames_that_are_proven(
     assert len(listed) >= frames
 
 
+@pytest.mark.parametrize("way", ["native", "tiff"])
+def test_frames_of_each_image_are_counted_as_acquired_skipped_or_lost(
+    tmp_path: Path, way: str
+) -> None:
+    path, how = options(way, tmp_path)
+    with po.open_stream(path, nest({"p": 3, "t": 4}), **how) as stream:
+        joined, single = stream.view(None), stream.view(1)
+        assert joined.frame_counts().newest is None
+        assert joined.frame_counts().acquired.tolist() == [0, 0, 0]
+        for number in range(3):
+            stream.append(encoded_frame(number, SHAPE))
+        stream.skip(2)  # t 3 of p 0, and t 0 of p 1
+        stream.append(encoded_frame(5, SHAPE))
+        stream.skip(at={"p": 2, "t": 3})
+        stream.skip(at={"p": 0, "t": 0})  # it has a frame
+        for view in (joined, single):
+            assert len(view.images) == 3
+            counts = view.frame_counts()
+            assert counts.acquired.tolist() == [3, 1, 0]
+            assert counts.skipped.tolist() == [1, 1, 1]
+            assert counts.newest == 1
+    after = joined.frame_counts()
+    assert after.acquired.tolist() == [3, 1, 0]
+    assert after.lost.tolist() == [0, 0, 0]
+    with po.open_stream(path, nest({"p": 3, "t": 4}), resume=True, **how) as resumed:
+        assert resumed.view(None).frame_counts().acquired.tolist() == [3, 1, 0]
+        resumed.append(encoded_frame(3, SHAPE), at={"p": 0, "t": 3})
+        assert resumed.view(None).frame_counts().acquired.tolist() == [4, 1, 0]
+
+
+def test_frames_that_are_not_on_disk_at_the_end_are_counted_as_lost(tmp_path: Path) -> None:
+    class Broken(TensorstoreBackend):
+        def write(self, *args: Any, **values: Any) -> Any:
+            raise OSError(28, "No space left on device")
+
+    stream = po.open_stream(tmp_path / "a.ome.zarr", nest({"p": 2, "t": 3}), backend=Broken)
+    view = stream.view(None)
+    stream.append(encoded_frame(0, SHAPE))
+    with pytest.raises(errors.WriteError):
+        stream.close()
+    counts = view.frame_counts()
+    assert counts.acquired.tolist() == [0, 0]
+    assert counts.lost.tolist() == [1, 0]
+
+
 # ------------------------------------------------------------------------------- signals
 
 

@@ -13,10 +13,18 @@ import useq
 from pymmcore_plus import CMMCorePlus
 from qtpy.QtCore import QObject, Qt, QTimer, QUrl, Signal
 from qtpy.QtGui import QDesktopServices, QResizeEvent
-from qtpy.QtWidgets import QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from pymmcore_ome.acquisition import Output
 from pymmcore_ome.disk import free_bytes
+from pymmcore_ome.layout import Layout
 from pymmcore_ome.stream import Summary, run_report
 
 from .acquisition_run import AcquisitionRun, RunSnapshot
@@ -30,6 +38,7 @@ from .newest_frame import NewestFrame
 from .panel_state import ForeignRun, PanelState, panel_state
 from .planned_run import PlannedRun
 from .run_bar import RunBar
+from .run_page import RunPage
 from .save_panel import SavePanel
 from .save_settings import SaveSettings
 from .sequence_editor import SequenceEditor
@@ -37,6 +46,7 @@ from .sequence_editor import SequenceEditor
 _LOOK_MS: Final = 50
 _SETTLE_MS: Final = 200
 _SPACE_MS: Final = 2000
+_LOOKS_PER_MAP: Final = 5  # the map of a large plate costs more than the figures
 
 
 class AcquisitionPanel(QWidget):
@@ -91,6 +101,8 @@ class AcquisitionPanel(QWidget):
         self._view_widget = widget_of(self.view)
         self.messages = MessageBar()
         self.run_bar = RunBar()
+        self.run_page = RunPage()
+        self._looks = 0
         self._checking = Background(self)
         self._space = _FreeSpace(self)
         self._settle = QTimer(self)
@@ -161,7 +173,11 @@ class AcquisitionPanel(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(left)
-        self.arrangement = Arrangement((scroll, "Plan"), (self._view_widget, "Live view"))
+        self._pages = QStackedWidget()
+        self._form = scroll
+        self._pages.addWidget(self._form)
+        self._pages.addWidget(self.run_page)
+        self.arrangement = Arrangement((self._pages, "Plan"), (self._view_widget, "Live view"))
         whole = QVBoxLayout(self)
         whole.addWidget(self.arrangement, 1)
         whole.addWidget(self.messages)
@@ -240,11 +256,14 @@ class AcquisitionPanel(QWidget):
                 "warning",
                 "The disk has too little space",
                 estimate.warnings[0],
-                ("Start anyway", lambda: self._start_anyway(sequence, settings, output)),
+                (
+                    "Start anyway",
+                    lambda: self._start_anyway(sequence, settings, output, estimate.layout),
+                ),
                 of_settings=True,
             )
             return
-        self._start(sequence, output)
+        self._start(sequence, output, estimate.layout)
 
     @guarded
     def _on_not_checked(self, error: Exception) -> None:
@@ -253,24 +272,33 @@ class AcquisitionPanel(QWidget):
         self.messages.report(error, of_settings=True)
 
     def _start_anyway(
-        self, sequence: useq.MDASequence, settings: SaveSettings, output: Output | None
+        self,
+        sequence: useq.MDASequence,
+        settings: SaveSettings,
+        output: Output | None,
+        layout: Layout | None,
     ) -> None:
         """Start what was checked; after any change, check what is shown now instead."""
         shown = self.editor.value()
         if settings == self.save_panel.settings and _is_alike(sequence, shown):
-            self._start(sequence, output)
+            self._start(sequence, output, layout)
         else:
             self.run()
 
     # ---------------------------------------------------------------------------------- the run
 
     @guarded
-    def _start(self, sequence: useq.MDASequence, output: Output | None) -> None:
+    def _start(
+        self, sequence: useq.MDASequence, output: Output | None, layout: Layout | None
+    ) -> None:
         run = AcquisitionRun(self._core, sequence, output, from_any_thread(self._on_ended))
         self._newest.start_again()
         self._space.watch(None if output is None else output.path)
         run.start()
         self._run = run
+        self._looks = 0
+        self.run_page.begin(None if output is None else output.path, layout)
+        self._pages.setCurrentWidget(self.run_page)
         self._apply()
         self.arrangement.bring_up(self._view_widget)
         self.runStarted.emit()
@@ -279,7 +307,17 @@ class AcquisitionPanel(QWidget):
     def _look(self) -> None:
         if (frame := self._newest.take()) is not None:
             self.view.show_frame(frame)
+            self.run_page.show_frame(frame)
         self._apply()
+        if self._run is not None:
+            if self._looks % _LOOKS_PER_MAP == 0:
+                self._show_map(self._run)
+            self._looks += 1
+
+    def _show_map(self, run: AcquisitionRun, is_over: bool = False) -> None:
+        view = None if run.output is None else run.output.view()
+        if view is not None:
+            self.run_page.show_view(view, is_over)
 
     @guarded
     def _on_ended(self) -> None:
@@ -289,6 +327,8 @@ class AcquisitionPanel(QWidget):
         self._ended = run.look()
         self._space.watch(None)
         self._look()
+        self._show_map(run, is_over=True)
+        self._pages.setCurrentWidget(self._form)
         self._settle.start()
         if run.error is not None:
             self.messages.report(run.error)
@@ -347,6 +387,8 @@ class AcquisitionPanel(QWidget):
             (self._looking.start if is_acquiring else self._looking.stop)()
         self._state = state
         self.run_bar.show_state(state)
+        if self._run is not None and state.run is not None:
+            self.run_page.show_run(state.run, self._space.value)
 
 
 class _FreeSpace(QObject):

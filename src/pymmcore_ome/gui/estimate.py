@@ -12,6 +12,7 @@ from typing import Any
 from pymmcore_ome.acquisition import unfinished_by
 from pymmcore_ome.disk import free_bytes
 from pymmcore_ome.errors import PymmcoreOmeError
+from pymmcore_ome.layout import Layout
 from pymmcore_ome.stream import count_text, duration_text, rate_text, size_text
 
 from .advice import advice_on
@@ -42,6 +43,8 @@ class Estimate:
         Why it cannot be run or saved with these settings.
     unfinished : Path | None
         The last acquisition with this name, if the same sequence can add the frames that it lacks.
+    layout : Layout | None
+        The images and the plate of the store; None: unknown, or nothing is saved.
     """
 
     path: Path | None = None
@@ -54,6 +57,7 @@ class Estimate:
     disk_bytes_per_s: float | None = None
     error: Exception | None = None
     unfinished: Path | None = None
+    layout: Layout | None = None
 
     @property
     def problem(self) -> str | None:
@@ -159,6 +163,7 @@ def estimate_of(
         if plan is not None and (expected := plan.forecast(output)) is not None:
             facts |= {
                 "images": len(expected.plan.layout.images),
+                "layout": None if output is None else expected.plan.layout,
                 "frames": expected.frames,
                 "nbytes": expected.pixel_bytes,
                 "duration_s": expected.duration_s,

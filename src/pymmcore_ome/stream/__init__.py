@@ -14,7 +14,7 @@ from .options import (
     one_of,
 )
 from .plan import StorePlan, has_store, may_replace, plan_store
-from .progress import Progress, Summary
+from .progress import FrameCounts, Progress, Summary
 from .report import (
     RunReport,
     count_text,
@@ -33,6 +33,7 @@ __all__ = [
     "Conversion",
     "ConversionPlan",
     "Durability",
+    "FrameCounts",
     "JoinedView",
     "Progress",
     "RunReport",

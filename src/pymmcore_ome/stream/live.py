@@ -26,6 +26,7 @@ from pymmcore_ome.layout import ArraySpec, ChunkGrid, ImageLayout, TakenPlanes, 
 from .chunk_assembler import ChunkKey
 from .frame_buffer import QueuedFrame
 from .level_maker import LevelMaker
+from .progress import FrameCounts
 from .state import StreamLife, StreamState
 from .store import Store
 
@@ -50,14 +51,14 @@ class Snapshot(NamedTuple):
 class _Image:
     """The frames of one image."""
 
-    __slots__ = ("accepted", "extent", "frames", "newest", "planes", "spec")
+    __slots__ = ("accepted", "earlier", "extent", "frames", "lost", "newest", "planes", "spec")
 
     def __init__(self, spec: ArraySpec) -> None:
         self.spec = spec
         self.planes = TakenPlanes(spec, np.uint8)
         self.frames: dict[Plane, QueuedFrame] = {}
         self.extent = [0] * len(spec.frame_step)
-        self.accepted = 0
+        self.accepted = self.earlier = self.lost = 0
         self.newest: tuple[int, ...] | None = None
 
 
@@ -85,6 +86,7 @@ class PendingFrames:
         self._accepted = 0
         self._newest_image = -1
         self._images: dict[int, _Image] = {}
+        self._skipped: Counter[int] = Counter()
         self._kept: OrderedDict[tuple[int, Plane], int] = OrderedDict()  # oldest first: bytes
         self._kept_bytes = 0
 
@@ -124,6 +126,12 @@ class PendingFrames:
             for number, index in stored:
                 image = self._images.get(number) or self._image(number)
                 image.planes.take(image.spec.plane_index(index))
+                image.earlier += 1
+
+    def skip(self, image_numbers: Iterable[int]) -> None:
+        """Note the image of each frame that will not be acquired."""
+        with self._lock:
+            self._skipped.update(image_numbers)
 
     def settle(self, frames: Iterable[QueuedFrame], room_bytes: int) -> None:
         """Note that these frames are on disk."""
@@ -161,6 +169,7 @@ class PendingFrames:
                 for plane in lost:
                     image.planes.release(plane)
                 image.frames.clear()
+                image.lost += len(lost)
                 if lost:
                     reach = [max(axis, default=-1) + 1 for axis in zip(*image.planes, strict=True)]
                     image.extent = list(image.spec.plane_start(reach or [0] * len(image.extent)))
@@ -221,6 +230,17 @@ class PendingFrames:
             if image is None or image.newest is None:
                 return 0, None, ()
             return self._accepted, self._newest_image, image.newest
+
+    def counts(self) -> FrameCounts:
+        """Return how many frames each image has."""
+        with self._lock:
+            acquired, skipped, lost = np.zeros((3, len(self._layouts)), np.int64)
+            for number, image in self._images.items():
+                acquired[number] = image.accepted + image.earlier - image.lost
+                lost[number] = image.lost
+            skipped[list(self._skipped)] = list(self._skipped.values())
+            newest = self._newest_image
+        return FrameCounts(acquired, skipped, lost, newest if newest >= 0 else None)
 
     def _image(self, number: int) -> _Image:
         image = self._images.get(number)

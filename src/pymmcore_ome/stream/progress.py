@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pymmcore_ome.metadata import Status
 
@@ -91,3 +95,24 @@ class Summary:
     def frames_missing(self) -> int:
         """Planned frames that are not on disk, skipped ones included."""
         return max(0, (self.frames_planned or 0) - self.frames_written)
+
+
+class FrameCounts(NamedTuple):
+    """How many frames each image has, all at one moment.
+
+    Attributes
+    ----------
+    acquired : array of int64, (images,)
+        Frames that were accepted and not lost, those of an earlier run included.
+    skipped : array of int64, (images,)
+        Frames that were skipped.
+    lost : array of int64, (images,)
+        Frames that were accepted, and are not on disk at the end of the stream.
+    newest : int | None
+        Number of the image with the latest frame.
+    """
+
+    acquired: NDArray[np.int64]
+    skipped: NDArray[np.int64]
+    lost: NDArray[np.int64]
+    newest: int | None

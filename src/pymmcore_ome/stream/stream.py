@@ -71,9 +71,7 @@ class Stream:
     def __init__(self, store: Store, options: SaveOptions) -> None:
         layout = store.layout
         self._options = options
-        self._life = StreamLife()
-        self._store = store
-        self._layout = layout
+        self._life, self._store, self._layout = StreamLife(), store, layout
         self._placement = Placement(layout, in_order=store.backend.is_sequential)
         self._pool = ArrayPool()
         self._live = LivePixels(store, self._life)
@@ -248,6 +246,7 @@ class Stream:
             if self._life.state is not StreamState.OPEN:
                 raise self._refusal()
             empty = self._placement.skip(frames) if at is None else self._placement.skip_at(at)
+        self._live.frames.skip(address.image_number for address in empty)
         if empty and self._writer.is_gathering:
             self._put(SkippedFrames(empty))
 

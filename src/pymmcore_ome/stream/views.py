@@ -22,6 +22,7 @@ from pymmcore_ome.errors import OptionError
 from pymmcore_ome.layout import ArraySpec, ImageLayout, level_shape
 
 from .live import LivePixels
+from .progress import FrameCounts
 
 Index = Sequence[int] | Mapping[str, int]
 
@@ -70,6 +71,15 @@ class ArrayView(ABC):
     @abstractmethod
     def coords(self) -> dict[str, Sequence[Any]]:
         """Coordinates of each axis, by name; a `range` where none are known."""
+
+    @property
+    @abstractmethod
+    def images(self) -> list[ImageLayout]:
+        """The images of the store so far, in order of first visit."""
+
+    @abstractmethod
+    def frame_counts(self) -> FrameCounts:
+        """Return how many frames each of `images` has. Reads no pixel."""
 
     @abstractmethod
     def read(self, picks: Picks, rows: slice, columns: slice) -> NDArray[Any]:
@@ -219,6 +229,13 @@ class View(ArrayView):
         return self._image
 
     @property
+    def images(self) -> list[ImageLayout]:
+        return list(self._live.images)
+
+    def frame_counts(self) -> FrameCounts:
+        return self._live.frames.counts()
+
+    @property
     def name(self) -> str:
         """The image's unique name."""
         return self.image.name
@@ -300,9 +317,19 @@ class JoinedView(ArrayView):
         live.watch(self)
 
     @property
+    def images(self) -> list[ImageLayout]:
+        return [] if self._live is None else list(self._live.images)
+
+    def frame_counts(self) -> FrameCounts:
+        if self._live is None:
+            none = np.zeros(0, np.int64)
+            return FrameCounts(none, none, none, None)
+        return self._live.frames.counts()
+
+    @property
     def names(self) -> list[str]:
         """The images' unique names."""
-        return [image.name for image in self._images]
+        return [image.name for image in self.images]
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -342,7 +369,7 @@ class JoinedView(ArrayView):
         sizes, live = self.sizes, self._live
         if self._labels is None or self._labels[0] != (live, sizes):  # viewers ask all the time
             found: dict[str, Sequence[Any]] = {}
-            for image in self._images:
+            for image in self.images:
                 assert live is not None
                 shape = live.frames.shape(image.number)
                 for name, values in axis_coords(image, shape, has_stage=False).items():
@@ -418,10 +445,6 @@ class JoinedView(ArrayView):
             return 0, None
         values = dict(zip(self._live.images[number].axis_names, index, strict=False))
         return count, (number, *(values.get(name, 0) for name in self._dims[:-2]))
-
-    @property
-    def _images(self) -> list[ImageLayout]:
-        return [] if self._live is None else list(self._live.images)
 
 
 def joined(live: LivePixels, to_come: Sequence[ArraySpec]) -> JoinedView:

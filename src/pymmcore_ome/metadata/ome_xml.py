@@ -69,7 +69,7 @@ class OmeXml:
         numbers = count()
         for stack in alike(images, state.shapes):
             shape = state.shapes[stack[0].number]
-            planes = plane_elements(stack, shape, state.planes)
+            planes = plane_elements(stack, shape, state.planes, has_notes=state.pages is not None)
             for image, number, parts in zip(stack, numbers, planes, strict=False):
                 head, tail = self._image(image, number, shape)
                 yield xml_bytes(head)

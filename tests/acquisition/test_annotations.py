@@ -15,6 +15,7 @@ from pymmcore_plus import CMMCorePlus
 import pymmcore_ome as po
 from pymmcore_ome import errors
 from pymmcore_ome.disk import read_description
+from pymmcore_ome.frames import plane_metadata
 
 STORES = pytest.mark.parametrize(
     ("name", "options"),
@@ -113,3 +114,67 @@ def test_summary_metadata_is_where_pymmcore_plus_keeps_it(
         assert attributes["pymmcore_plus"]["summary_metadata"] == summary
     assert summary["image_infos"][0]["camera_label"] == "Camera"
     assert useq.MDASequence(**summary["mda_sequence"]).channels[0].config == "DAPI"
+
+
+@pytest.mark.parametrize("options", [{}, {"files": "per-position"}], ids=["tiff", "folder"])
+def test_planes_of_a_tiff_keep_the_metadata_of_their_frames(
+    core: CMMCorePlus, tmp_path: Path, options: Any
+) -> None:
+    path = tmp_path / "a.ome.tiff"
+    sequence = SEQUENCE.replace(channels=["DAPI", "FITC", "Cy7"])
+    with po.install(core):
+        core.mda.run(sequence, output=po.Output(path, unready="record", **options))
+    assert po.validate(path, pixels=True) == [
+        one for one in po.validate(path) if "not_as_asked" in one
+    ]
+    rows = po.open_dataset(path).frames()
+    files = sorted(path.glob("*.tiff")) if path.is_dir() else [path]
+    seen = 0
+    for number, file in enumerate(files):
+        found = ome_types.from_xml((read_description(file) or b"").decode())
+        assert found.structured_annotations is not None
+        maps = {
+            one.id: {m.k: m.value for m in one.value.ms}
+            for one in found.structured_annotations.map_annotations
+            if one.namespace == "pymmcore_ome/frame"
+        }
+        assert len(maps) == 3, "one for all planes of a channel"
+        for image_number, image in enumerate(found.images, number):
+            name = po.open_dataset(path).images[image_number].path
+            for plane in image.pixels.planes:
+                (row,) = (
+                    row
+                    for row in rows
+                    if row["image"] == name and tuple(row["index"]) == (plane.the_t, plane.the_c)
+                )
+                (reference,) = plane.annotation_refs
+                kept = maps[reference.id]
+                assert set(kept) == set(row["metadata"])
+                assert kept["camera_device"] == row["metadata"]["camera_device"]
+                assert json.loads(kept["property_values"]) == row["metadata"]["property_values"]
+                assert ("not_as_asked" in kept) == (plane.the_c == 2)
+                seen += 1
+    assert seen == len(rows) == 12
+
+
+def test_metadata_that_differ_in_every_plane_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plane_metadata, "_MOST_NOTE_BYTES", 100)
+    path = tmp_path / "a.ome.tiff"
+    dims = [po.Dimension(name="t", size=9), po.Dimension(name="y", size=4)]
+    schema = po.StorageSchema(dimensions=[*dims, po.Dimension(name="x", size=4)], dtype="uint8")
+    with po.open_stream(path, schema) as stream:
+        for number in range(9):
+            odd = {"text": f'<{number}>&"\n\x00', "nan": float("nan")}
+            stream.append(np.full((4, 4), number, "uint8"), metadata=odd)
+    assert po.validate(path, pixels=True) == []
+    assert b"&#" not in xml_of(path)
+    found = ome_types.from_xml(xml_of(path).decode())
+    noted = [len(plane.annotation_refs) for plane in found.images[0].pixels.planes]
+    assert noted == [1] * 2 + [0] * 7
+    assert [row["metadata"]["text"] for row in po.open_dataset(path).frames()] == [
+        f'<{number}>&"\n\x00' for number in range(9)
+    ]
+    po.annotate(path, "sample", SAMPLE)
+    assert po.validate(path, pixels=True) == []

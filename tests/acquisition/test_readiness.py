@@ -179,18 +179,56 @@ def test_setup_that_pymmcore_plus_would_leave_out_is_refused(
         core.mda.run(sequence, output=tmp_path / "a.ome.zarr")
 
 
-def test_run_with_what_is_missing_can_be_asked_for(core: CMMCorePlus, tmp_path: Path) -> None:
-    sequence = useq.MDASequence(channels=["DAPI", "Cy7"])
-    output = po.Output(tmp_path / "a.ome.zarr", unready="record")
-    core.mda.engine.use_hardware_sequencing = False
+@pytest.mark.parametrize("bursts", [True, False])
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tiff"])
+def test_run_with_what_is_missing_can_be_asked_for(
+    core: CMMCorePlus, tmp_path: Path, suffix: str, bursts: bool
+) -> None:
+    sequence = useq.MDASequence(
+        channels=["DAPI", "Cy7"],
+        time_plan={"interval": 0, "loops": 2},
+        stage_positions=[{"x": 0}, {"x": 0, "properties": [("Nothing", "Gain", 1)]}],
+        axis_order="pct",
+    )
+    output = po.Output(tmp_path / f"a{suffix}", unready="record")
+    core.mda.engine.use_hardware_sequencing = bursts
     try:
-        with po.install(core):
+        with po.install(core), listening(core) as delivered:
             core.mda.run(sequence, output=output)
     finally:
         core.mda.engine.use_hardware_sequencing = True
-    assert [bool(mark) for mark in marks_of(output.path)] == [False, True]
+    assert len(delivered) == 8
+    assert [bool(mark) for mark in marks_of(output.path)] == [False] * 2 + [True] * 6
+    assert po.open_dataset(output.path).status == "complete"
     with pytest.raises(errors.OptionError, match="unready"):
         po.Output(tmp_path / "b.ome.zarr", unready="warn")  # type: ignore[arg-type]
+
+
+def test_property_of_a_position_that_fails_flags_all_of_its_frames(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    sequence = useq.MDASequence(
+        stage_positions=[
+            {"x": 0}, {"x": 1, "properties": [("Camera", "Gain", 300)]},
+            {"x": 2, "properties": [("Camera", "Gain", 2)]},
+        ],
+        time_plan={"interval": 0, "loops": 3}, channels=["DAPI"], axis_order="ptc",
+    )  # fmt: skip
+    output = po.Output(tmp_path / "a.ome.zarr", unready="record")
+    with po.install(core):
+        core.mda.run(sequence, output=output)
+    assert [bool(mark) for mark in marks_of(output.path)] == [False] * 3 + [True] * 3 + [False] * 3
+
+
+def test_running_anyway_is_offered_only_where_frames_would_come(tmp_path: Path) -> None:
+    core = CMMCorePlus()
+    with po.install(core):
+        with pytest.raises(errors.AcquisitionError, match="no camera is set") as raised:
+            core.mda.run(useq.MDASequence(time_plan=SNAPPED), output=tmp_path / "a.ome.zarr")
+        assert "unready" not in str(raised.value)
+        core.loadSystemConfiguration(DEMO / "demo.cfg")
+        with pytest.raises(errors.AcquisitionError, match="unready='record'"):
+            core.mda.run(useq.MDASequence(channels=["Cy7"]), output=tmp_path / "a.ome.zarr")
 
 
 def test_places_without_a_stage_are_refused_and_one_place_is_marked(

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import useq
 import zarr
+from pymmcore_plus import CMMCorePlus
 
 import pymmcore_ome as po
 from conftest import HANG_S
-from helpers import delete, wait_until
+from helpers import delete, index_of, listening, read_by_zarr, wait_until
 from pymmcore_ome import errors
 from pymmcore_ome.backends.zarr.acquire import AcquireArray
 from pymmcore_ome.backends.zarr.documents import write_array_documents
@@ -29,7 +31,8 @@ BACKEND = "acquire-zarr"
 def array_of(folder: Path, schema: StorageSchema) -> AcquireArray:
     image = layout_of(schema).images[0]
     write_array_documents(folder, [image], None)
-    return AcquireArray(folder / "0", image, blosc_level=None, threads=1, queue_bytes=1)
+    order = tuple(range(image.spec.rank))
+    return AcquireArray(folder / "0", image, order, blosc_level=None, threads=1, queue_bytes=1)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +173,61 @@ def test_more_images_than_can_be_open_are_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.OptionError, match="600 images would be open at once"):
         po.open_stream(path, loops({"t": 2, "p": 600}), backend=BACKEND)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("order", ["tpzc", "tzpc", "pzc", "ptzc"])
+def test_channels_at_each_plane_of_a_stack_are_saved(
+    core: CMMCorePlus, tmp_path: Path, order: str
+) -> None:
+    path = tmp_path / "a.ome.zarr"
+    sequence = useq.MDASequence(
+        axis_order=order,
+        stage_positions=[(0, 0, 0), (1, 1, 1)],
+        time_plan={"interval": 0, "loops": 2} if "t" in order else None,
+        z_plan={"range": 2, "step": 1},
+        channels=["DAPI", {"config": "FITC", "do_stack": False}],
+    )
+    with po.install(core, backend=BACKEND), listening(core) as got:
+        if "t" not in order:
+            with pytest.raises(errors.OptionError, match=r"\(z, c\) and stored as \(c, z\)"):
+                core.mda.run(sequence, output=path)
+            return
+        core.mda.run(sequence, output=path)
+    assert po.validate(path, pixels=True) == []
+    rows = po.open_dataset(path).frames()
+    assert [row["event_index"] for row in rows] == [index_of(event) for _, event, _ in got]
+    for row, (pixels, _, _) in zip(rows, got, strict=True):
+        found = read_by_zarr(path, row["image"])[tuple(row["index"])]
+        np.testing.assert_array_equal(found, pixels)
+
+
+def test_killed_process_leaves_frames_of_another_order_to_recover(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.zarr"
+    script = f"""
+import os, time
+import pymmcore_ome as po
+from pymmcore_ome.testing import encoded_frame
+from pymmcore_ome.testing.backend_contract import loops
+stream = po.open_stream({str(path)!r}, loops({{"t": 9, "z": 3, "c": 2}}), backend={BACKEND!r})
+for number in range(20):
+    stream.append(encoded_frame(number, (6, 8)))
+for number in range(12):
+    at = [str(number // 6), str(number // 3 % 2), str(number % 3)]
+    chunk = os.path.join({str(path)!r}, "0", "c", *at, "0", "0")
+    while not (os.path.exists(chunk) and os.path.getsize(chunk) == 6 * 8 * 2 + 20):
+        time.sleep(0.01)
+table = os.path.join({str(path)!r}, "frames.jsonl.unconfirmed")
+while open(table, "rb").read().count(b"\\n") < 20:
+    time.sleep(0.01)
+os._exit(9)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=HANG_S)
+    assert ended.returncode == 9
+    recovered = po.recover(path)
+    rows = recovered.frames()
+    assert len(rows) >= 12
+    for row in rows:
+        at = row["event_index"]
+        expected = encoded_frame(at["t"] * 6 + at["z"] * 2 + at["c"], SHAPE)
+        assert list(row["index"]) == [at["t"], at["c"], at["z"]]
+        np.testing.assert_array_equal(recovered.images[0][tuple(row["index"])], expected)

@@ -124,14 +124,15 @@ def copy(path: Path, to: Path) -> Path:
     return to / path.name
 
 
-def ome_xml(path: Path) -> list[Any]:
+def ome_xml(path: Path) -> list[str]:
     if path.suffix == ".zarr":
         return [from_xml((path / "OME" / "METADATA.ome.xml").read_bytes())]
     files = sorted(path.glob("*.tiff")) if path.is_dir() else [path]
     found = [from_xml(read_description(file) or b"") for file in files]
     for document in found:
-        document.structured_annotations = []  # our own page: it says how the store ended
-    return found
+        annotations = document.structured_annotations
+        annotations.comment_annotations = []  # our own page: it says how the store ended
+    return [document.to_xml() for document in found]
 
 
 def ngff(path: Path) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class FailedSettings:
         self._thread = 0
         self._depth = 0
         self._half_set: str | None = None  # a channel that failed, of which a part may be set
+        #: Of a position, whose properties are set for its first event alone: place and reason.
+        self._of_position: dict[tuple[Any, ...], tuple[int, str]] = {}
 
     @property
     def core(self) -> Any:
@@ -80,6 +82,22 @@ class FailedSettings:
         failed, self._failed = self._failed or {}, None
         return list(failed.values())
 
+    def unset_properties(self, event: Any) -> list[str]:
+        """Return which properties were refused at the position of an event, at an earlier one."""
+        failed = self._failed or {}
+        position = event.index.get("p")
+        if position is None:
+            return []
+        earlier = [
+            f"not set since: {reason}"
+            for asked, (at, reason) in self._of_position.items()
+            if at == position and asked not in failed
+        ]
+        for asked, reason in failed.items():
+            if asked[0] == "setProperty":
+                self._of_position[asked] = position, reason
+        return earlier
+
     def stale_channel(self, event: Any) -> str | None:
         """Return why an event's channel is in doubt though nothing was refused.
 
@@ -110,6 +128,9 @@ class FailedSettings:
             finally:
                 self._depth -= 1
             failed.pop(asked, None)  # the engine tries some things again
+            if name == "setProperty":
+                for earlier in [one for one in self._of_position if one[:3] == asked[:3]]:
+                    del self._of_position[earlier]
             if name == "setConfig":
                 self._half_set = None
             return result
@@ -137,6 +158,7 @@ class _Collecting:
                 self._unapplied_settings += filter(
                     None, [self._settings.stale_channel(self._event)]
                 )
+                self._unapplied_settings += self._settings.unset_properties(self._event)
             self._unapplied_settings += self._settings.end()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
+from itertools import groupby
 from types import GeneratorType
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from pymmcore_ome.metadata import Status
 from .engine_methods import ACQUIRES, is_standard, replaced
 from .failed_settings import FailedSettings, whole_bursts
 from .microscope import CoreFacts
+from .readiness import EventChecks
 from .resumption import MissingEvents
 from .run_end import Light, stop_camera
 from .sink import Sink
@@ -60,6 +62,7 @@ class EngineListener:
         self._cameras = 1
         self._is_standard = is_standard(engine)
         self._failed_settings = FailedSettings(engine)
+        self._checks = EventChecks(engine)
         self._acquires_as_usual = is_standard(engine, ACQUIRES)
         self._whole_bursts = whole_bursts(engine)
         self._unapplied_settings: list[str] = []  # of the present event, which the engine only logs
@@ -92,6 +95,7 @@ class EngineListener:
         self.is_listening = False
         self._shadows.close()
         self._failed_settings.detach()
+        self._checks = EventChecks(None)  # which keeps no core
 
     def _setup_sequence(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def setup_sequence(sequence: Any) -> Any:
@@ -188,9 +192,19 @@ class EngineListener:
     def _event_iterator(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def event_iterator(events: Iterable[Any]) -> Iterator[Any]:
             with self._noting():
-                yield from original(self._missing(events))
+                events = self._missing(events)
+                if not self._is_standard:
+                    yield from original(events)
+                    return
+                # where the engine makes bursts, it asks the core for the preset of each channel,
+                # and a missing one ends the run; an event on its own is only flagged
+                for is_unknown, part in groupby(events, self._asks_unknown):
+                    yield from (iter if is_unknown else original)(part)
 
         return event_iterator
+
+    def _asks_unknown(self, event: Any) -> bool:
+        return bool(self._checks.unknown_settings(event))
 
     def _missing(self, events: Iterable[Any]) -> Iterable[Any]:
         """Return the events of which a store lacks a frame; all, unless every sink is resumed."""

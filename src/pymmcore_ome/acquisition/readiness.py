@@ -30,6 +30,16 @@ HOW_TO_RUN_IT: Final = (
 )
 
 
+def how_to_run_it(core: CMMCorePlus) -> tuple[str | Option, ...]:
+    """Return the end of a message: how to run anyway. Empty where there is no camera.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+    """
+    return HOW_TO_RUN_IT if core.getCameraDevice() else ()
+
+
 def check_ready(core: CMMCorePlus, sequence: useq.MDASequence) -> None:
     """Raise unless the microscope has all channels, devices and properties of a sequence.
 
@@ -68,7 +78,7 @@ def refuse_unready(engine: Any, events: Iterable[useq.MDAEvent], outputs: Iterab
     """
     reasons = missing_of(engine.mmcore, events) if is_standard(engine) else []
     if reasons and any(output.unready == "refuse" for output in outputs):
-        raise unready(reasons, "Nothing was created.", *HOW_TO_RUN_IT)
+        raise unready(reasons, "Nothing was created.", *how_to_run_it(engine.mmcore))
     for reason in reasons:
         logger.warning("The microscope cannot do what the run requests: %s", reason)
 
@@ -337,7 +347,13 @@ class EventChecks:
         """Return what an event asks that the microscope does not have."""
         if self._core is None:
             return []
-        reasons = list(lacking_devices(self._core, event))
+        return [*lacking_devices(self._core, event), *self.unknown_settings(event)]
+
+    def unknown_settings(self, event: Any) -> list[str]:
+        """Return which channel and properties of an event the microscope does not have."""
+        if self._core is None:
+            return []
+        reasons: list[str] = []
         if (channel := event.channel) is not None:
             key: tuple[Any, ...] = (channel.group, channel.config)
             if key not in self._seen:

@@ -21,7 +21,7 @@ from pymmcore_ome.stream import StorePlan
 from .engine_methods import is_standard
 from .microscope import CoreFacts, pixel_size_of
 from .output import Output
-from .readiness import HOW_TO_RUN_IT, missing_of, unready
+from .readiness import how_to_run_it, missing_of, unready
 from .sink import Sink
 
 #: Walking useq costs about 70 µs an event; beyond this many the estimate is useq's own.
@@ -94,7 +94,7 @@ def forecast(
     """
     is_checked = output.unready == "refuse" and is_standard(core.mda.engine)
     if is_checked and (reasons := missing_of(core, sequence)):
-        raise unready(reasons, "Nothing was moved, and nothing was created.", *HOW_TO_RUN_IT)
+        raise unready(reasons, "Nothing was moved, and nothing was created.", *how_to_run_it(core))
     summary = summary_metadata(core) if image_infos is None else _summary(core, image_infos)
     seen = _after_setup(summary, sequence)
     pixel_size_um = pixel_size_of(seen)

@@ -92,6 +92,9 @@ class ArrayBackend(ABC):
 
     #: Whether every image's frames must come in the order in which they are stored.
     is_sequential: ClassVar[bool] = False
+    #: Whether those of a sequential backend may also be acquired in another order of their loops
+    #: (`arrival_order`), as long as the slowest loop is the slowest axis in storage.
+    reorders: ClassVar[bool] = False
 
     #: Whether `reader` reads a frame as soon as its write is done.
     reads_at_once: ClassVar[bool] = False

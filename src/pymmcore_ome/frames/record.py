@@ -49,11 +49,13 @@ class FrameRecord:
     ----------
     numbers : tuple of float
         `PLANE_COLUMNS`; NaN where a value is not known.
+    note : bytes
+        The metadata that have no column, as JSON.
     checksum : str or None
         Of the pixels (`frame_checksum`), as they were handed over.
     """
 
-    __slots__ = ("_json", "checksum", "image", "index", "numbers")
+    __slots__ = ("_json", "checksum", "image", "index", "note", "numbers")
 
     def __init__(
         self,
@@ -91,8 +93,8 @@ class FrameRecord:
             if isinstance(given, Mapping) and all(isinstance(v, int) for v in given.values()):
                 row["event_index"] = {str(key): int(value) for key, value in given.items()}
                 del rest["event_index"]
-        row["metadata"] = rest
-        self._json = json_bytes(row)
+        self.note = json_bytes(rest)
+        self._json = b'%b,"metadata":%b}' % (json_bytes(row)[:-1], self.note)
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any], **changed: Any) -> FrameRecord:
@@ -102,6 +104,7 @@ class FrameRecord:
         record.checksum = row.pop("checksum", None)
         record.image, record.index = row["image"], tuple(row["index"])
         record.numbers = tuple(_number(row.get(key)) for key in PLANE_COLUMNS)
+        record.note = json_bytes(row.get("metadata") or {})
         record._json = json_bytes(row)
         return record
 

@@ -86,7 +86,7 @@ class FrameTableWriter:
         self._bytes += nbytes
         if self._planes is not None:
             for record in records:
-                self._planes.add(record.image, record.index, record.numbers)
+                self._planes.add(record.image, record.index, record.numbers, record.note)
             if self._planes.frames > _MOST_PLANES:
                 self._planes = None
         if self._bytes >= _RESERVE_BYTES // 2:  # what waits must fit into the reserve

@@ -24,7 +24,7 @@ from .naming import image_name
 from .page_table import PageTable, Run
 from .placement import Placement, TakenPlanes
 from .router import FoundPlace, FrameRouter, GrowingRouter, all_specs, grown_plan, new_position
-from .sequential import OrderProblems, order_problems
+from .sequential import OrderProblems, arrival_order, order_problems, slice_steps
 from .storage_order import AXIS_RANK
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "Shards",
     "TakenPlanes",
     "all_specs",
+    "arrival_order",
     "boxes",
     "chosen_schema",
     "grown_plan",
@@ -63,6 +64,7 @@ __all__ = [
     "new_position",
     "order_problems",
     "schema_with_default_shards",
+    "slice_steps",
     "with_chunks",
     "with_default_shards",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from pymmcore_ome.errors import (
 from .array_spec import ArraySpec, FrameAddress, index_name
 from .layout import Layout
 from .router import FoundPlace, FrameRouter, GrowingRouter
+from .sequential import arrival_order
 
 SKIPPED: Final = 0xFFFF_FFFE  # the frame number of a plane whose frame will not be acquired
 
@@ -35,6 +36,8 @@ class Placement:
     layout : Layout
     in_order : bool
         Also refuse a place before the last one that was taken in its image.
+    reorders : bool
+        Before is meant in the order of the loops (`arrival_order`), instead of that of storage.
 
     Attributes
     ----------
@@ -42,10 +45,11 @@ class Placement:
         Frames that have a place; places of the plan that were skipped.
     """
 
-    def __init__(self, layout: Layout, in_order: bool = False) -> None:
+    def __init__(self, layout: Layout, in_order: bool = False, reorders: bool = False) -> None:
         self.placed = self.skipped = 0
         self._layout = layout
         self._in_order = in_order
+        self._reorders = reorders
         self._planned = layout.frame_count
         self._router = GrowingRouter(layout) if layout.schema.grows else FrameRouter(layout)
         self._taken: dict[int, TakenPlanes] = {}
@@ -121,9 +125,16 @@ class Placement:
         taken = None if address is None else self._taken.get(address.image_number)
         if taken is not None and address is not None:
             plane = found.spec.plane_index(address.index)
-            if taken.frame_number(plane) is not None or (self._in_order and plane <= taken.last):
+            is_late = self._in_order and self._is_late(found.spec, plane, taken.last)
+            if is_late or taken.frame_number(plane) is not None:
                 raise self._refusal(found, address, taken)
         return found
+
+    def _is_late(self, spec: ArraySpec, plane: tuple[int, ...], last: tuple[int, ...]) -> bool:
+        if not self._reorders or not last:
+            return plane <= last
+        order = arrival_order(self._layout, spec)
+        return [plane[axis] for axis in order] <= [last[axis] for axis in order]
 
     def take(self, found: FoundPlace, about: Mapping[str, Any]) -> FrameAddress:
         """Take the place that was found last, and return its address.

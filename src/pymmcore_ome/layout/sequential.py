@@ -6,7 +6,8 @@ frame as it arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from .acquisition_order import ReplayOrder
@@ -32,11 +33,42 @@ class OrderProblems(NamedTuple):
     open_at_once: int
 
 
-def order_problems(layout: Layout) -> OrderProblems:
+def arrival_order(layout: Layout, spec: ArraySpec) -> tuple[int, ...]:
+    """Return the axes of an array (y and x left out) in the order of the loops, slowest first.
+
+    It is the order of storage where the loops are in no order of their own, and where the
+    slowest axis in storage is not the slowest loop, which no backend can reorder.
+    """
+    stored = tuple(range(spec.rank))
+    if layout.schema.grows or layout.order is None or isinstance(layout.order, ReplayOrder):
+        return stored
+    if spec.samples > 1:  # the samples of a pixel must be stored next to each other
+        return stored
+    loops = [stride.axis for stride in spec.axis_strides if stride.size != 1]
+    fixed = [axis for axis in stored if axis not in loops]  # of one element: anywhere
+    looped = [axis for axis, _ in groupby(loops)]
+    if len(set(looped)) < len(looped):  # another loop is between channels and cameras
+        return stored
+    # an axis of one element stays where it is in storage, before the looped one that follows it
+    arrival: list[int] = []
+    for axis in looped:
+        arrival += [one for one in fixed if one < axis and one not in arrival]
+        arrival.append(axis)
+    arrival += [one for one in fixed if one not in arrival]
+    return tuple(arrival) if arrival[:1] == [0] else stored
+
+
+def order_problems(layout: Layout, *, reorders: bool = False) -> OrderProblems:
     """Return every reason why the frames of a plan are not acquired in storage order.
 
     A loop nest is judged by arithmetic, an event order by walking it once. Frames that are
     left out (sparse channels) are only holes.
+
+    Parameters
+    ----------
+    layout : Layout
+    reorders : bool
+        The order of the loops (`arrival_order`) is as good as that of storage.
     """
     if layout.schema.grows:
         why = "a plan that grows with its frames has no order: declare the sizes, or " + _USE
@@ -48,7 +80,9 @@ def order_problems(layout: Layout) -> OrderProblems:
     if isinstance(layout.order, ReplayOrder):
         late, open_at_once = _walk(layout)
         return OrderProblems(reasons + late, open_at_once)
-    return OrderProblems(reasons + _loop_reasons(layout.images[0].spec), _open_at_once(layout))
+    spec = layout.images[0].spec
+    order = arrival_order(layout, spec) if reorders else tuple(range(spec.rank))
+    return OrderProblems(reasons + _loop_reasons(spec, order), _open_at_once(layout))
 
 
 def _axis_reasons(layout: Layout) -> Iterator[str]:
@@ -68,11 +102,12 @@ def _axis_reasons(layout: Layout) -> Iterator[str]:
             )
 
 
-def _loop_reasons(spec: ArraySpec) -> list[str]:
+def _loop_reasons(spec: ArraySpec, order: Sequence[int]) -> list[str]:
+    steps = slice_steps(spec, order)
     within = 0  # how far all faster loops together move
     in_order = True
     for stride in reversed(spec.axis_strides):
-        step = stride.step * spec.slice_steps[stride.axis]
+        step = stride.step * steps[stride.axis]
         in_order &= stride.size == 1 or step > within
         within += step * ((stride.size or 1) - 1)
     if in_order:
@@ -83,6 +118,22 @@ def _loop_reasons(spec: ArraySpec) -> list[str]:
         f"frames must be acquired in the order in which they are stored, but they are acquired as "
         f"({acquired}) and stored as ({stored}): acquire in storage order, or {_USE}"
     ]
+
+
+def slice_steps(spec: ArraySpec, order: Sequence[int]) -> tuple[int, ...]:
+    """Return how many slices one step along each axis moves, the axes being in this order.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+    order : sequence of int
+        Numbers of its axes, y and x left out, slowest first.
+    """
+    steps, step = [0] * spec.rank, 1
+    for axis in reversed(order):
+        steps[axis] = step
+        step *= spec.axes[axis].size or 1
+    return tuple(steps)
 
 
 def _walk(layout: Layout) -> tuple[list[str], int]:

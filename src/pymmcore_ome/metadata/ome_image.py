@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -38,8 +38,11 @@ _STACK: Final = re.compile(r' Size([TZ])="\d+"')  # in Pixels, which comes befor
 class ImageText:
     """Makes Image elements as text; ome-types is asked once for each kind of image."""
 
-    def __init__(self, schema: StorageSchema, date: datetime | None) -> None:
+    def __init__(
+        self, schema: StorageSchema, date: datetime | None, shared_labels: Container[str] = ()
+    ) -> None:
         self._schema = schema
+        self._shared_labels = shared_labels  # of several images, which need names of their own
         self._date = date
         self._known: dict[tuple[object, ...], list[str]] = {}
         self._alike: dict[tuple[object, ...], list[list[str]]] = {}
@@ -52,8 +55,7 @@ class ImageText:
             parts = [part.split(_NUMBER) for part in self._sized(image, shape)]
             self._alike[key] = parts
         before, middle, after = map(str(number).join, parts)
-        # in a TIFF an image is found by its name; in Zarr by its path, and the name is free text
-        name = image.name if image.path == image.name else image.label
+        name = image.name if image.label in self._shared_labels else image.label
         before = before.replace(f'"{_NAME}"', quoteattr(xml_text(name), {'"': "&quot;"}))
         return before + _stage_label(image) + middle, after
 

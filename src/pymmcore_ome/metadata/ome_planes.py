@@ -25,6 +25,8 @@ Stack = Sequence[ImageLayout]
 _AT_ONCE: Final = 10_000
 _STOP: Final = "\n"  # in no element
 _MANY_HOLES: Final = 100  # planes a frame, from which on holes are not listed
+#: Of the annotation with the metadata of planes; followed by its number.
+NOTE_ID: Final = "Annotation:Frame:"
 _FORMS: Final = (
     ' DeltaT="%r" DeltaTUnit="s"',
     ' ExposureTime="%r" ExposureTimeUnit="ms"',
@@ -72,12 +74,12 @@ def alike(images: Iterable[ImageLayout], shapes: Sequence[Sequence[int]]) -> Ite
 
 
 def plane_elements(
-    stack: Stack, shape: Sequence[int], table: PlaneMetadata | None
+    stack: Stack, shape: Sequence[int], table: PlaneMetadata | None, *, has_notes: bool = False
 ) -> Iterator[Iterable[str]]:
     """Yield the Plane elements of each image of a stack, in pieces.
 
     None for an image that has no frame. What a plate's fields have in few planes takes far less
-    time for many of them together.
+    time for many of them together. With `has_notes`, they refer to annotations (`note_maps`).
     """
     image = stack[0]
     planes = image.spec.plane_shape(shape)
@@ -92,6 +94,8 @@ def plane_elements(
     member = np.repeat(np.arange(len(filled)), [count for count in found.counts if count])
     indices, known = image.spec.plane_indices(found.indices), found.values
     facts = np.where(np.isnan(known), _planned(filled, member, indices), known)
+    notes = found.notes if has_notes else np.full(len(facts), np.nan)
+    facts = np.column_stack([facts, notes])
     # the image is one more axis, which no element names
     at = np.ravel_multi_index((member, *indices.T), (len(filled), *planes))
     if len(stack) == 1:
@@ -115,7 +119,7 @@ def _elements(
     count = each * images
     if count <= _MANY_HOLES * len(facts) + _AT_ONCE:
         listed = np.arange(count)
-        values = np.full((count, len(PLANE_COLUMNS)), np.nan)
+        values = np.full((count, facts.shape[1]), np.nan)
         values[at] = facts
     else:
         listed, places_of = np.unique(at, return_index=True)
@@ -130,7 +134,7 @@ def _elements(
         if planes:
             places = np.stack(np.unravel_index(numbers, planes), axis=1)
         is_known = ~np.isnan(some)
-        of_each = (is_known @ (1 << np.arange(len(_FORMS)))).tolist()
+        of_each = (is_known @ (1 << np.arange(len(_FORMS) + 1))).tolist()
         known_first = np.hstack([np.ones(places.shape, bool), is_known])
         numbers_of_all = np.hstack([places, some])[known_first].tolist()
         texts = [forms[known] for known in of_each]
@@ -142,10 +146,12 @@ def _elements(
 @lru_cache(maxsize=64)  # thousands of fields have the same axes
 def _forms(names: str) -> list[str]:
     """Return a Plane for each combination of facts that may be known, as a % template."""
-    return [
-        f"<Plane{names}{''.join(form for n, form in enumerate(_FORMS) if known & 1 << n)}/>"
+    starts = [
+        f"<Plane{names}{''.join(form for n, form in enumerate(_FORMS) if known & 1 << n)}"
         for known in range(1 << len(_FORMS))
     ]
+    end = f'><AnnotationRef ID="{NOTE_ID}%d"/></Plane>'
+    return [f"{start}/>" for start in starts] + [start + end for start in starts]
 
 
 def _planned(

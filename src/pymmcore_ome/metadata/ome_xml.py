@@ -8,6 +8,7 @@ reference such as `&#181;m` costs it the whole document (loci.common.xml.XMLTool
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import count
@@ -49,7 +50,10 @@ class OmeXml:
             if schema.instrument is None
             else xml_bytes(element_text(instrument_element(schema.instrument)))
         )
-        self._image = ImageText(schema, _date(state.record.started))
+        # in a TIFF an image is found by its name, in Zarr by its path
+        labels = Counter(one.label for one in state.layout.images if state.pages is not None)
+        shared = {label for label, count in labels.items() if count > 1}
+        self._image = ImageText(schema, _date(state.record.started), shared)
 
     def __call__(self, images: Sequence[ImageLayout]) -> Iterator[bytes]:
         """Yield the OME-XML of some images of the store, in order, in pieces.
@@ -65,7 +69,7 @@ class OmeXml:
         numbers = count()
         for stack in alike(images, state.shapes):
             shape = state.shapes[stack[0].number]
-            planes = plane_elements(stack, shape, state.planes)
+            planes = plane_elements(stack, shape, state.planes, has_notes=state.pages is not None)
             for image, number, parts in zip(stack, numbers, planes, strict=False):
                 head, tail = self._image(image, number, shape)
                 yield xml_bytes(head)

@@ -29,7 +29,9 @@ _START: Final = (
 _END: Final = "</Value></CommentAnnotation>"
 #: Where pymmcore-plus's own writer keeps its summary metadata, and its readers look for them.
 _PLUS: Final = "pymmcore_plus"
-_RESERVED: Final = (KEY, _PLUS, "ome")
+#: Of the annotations of an OME-TIFF's planes: metadata of frames that OME has no place for.
+FRAME_NAMESPACE: Final = f"{KEY}/frame"
+_RESERVED: Final = (KEY, _PLUS, FRAME_NAMESPACE, "ome")
 
 Status = Literal["complete", "canceled", "failed", "incomplete", "recovered"]
 
@@ -178,10 +180,8 @@ class StoreRecord:
         maps: dict[str, Mapping[str, Any]] = dict(self.annotations)
         if summary := self.of_pymmcore_plus():
             maps[_PLUS] = {"summary_metadata_json": json.dumps(summary["summary_metadata"])}
-        return "".join(
-            f'<MapAnnotation ID="Annotation:{number}" Namespace="{_xml(name)}"><Value>'
-            + "".join(f'<M K="{_xml(k)}">{_xml(_text(v))}</M>' for k, v in entries.items())
-            + "</Value></MapAnnotation>"
+        return map_annotations(
+            (f"Annotation:{number}", name, entries)
             for number, (name, entries) in enumerate(maps.items())
         )
 
@@ -254,9 +254,29 @@ def with_maps(xml: Iterable[bytes], maps: str) -> Iterator[bytes]:
     return _with_last(xml, text.encode("utf-8", "replace"))
 
 
+def map_annotations(maps: Iterable[tuple[str, str, Mapping[str, Any]]]) -> str:
+    """Return MapAnnotations as text.
+
+    Parameters
+    ----------
+    maps : iterable of (str, str, mapping)
+        ID, namespace, and entries of each; values other than text are written as JSON.
+    """
+    return "".join(
+        f'<MapAnnotation ID="{identifier}" Namespace="{_xml(name)}"><Value>'
+        + "".join(f'<M K="{_xml(k)}">{_xml(_text(v))}</M>' for k, v in entries.items())
+        + "</Value></MapAnnotation>"
+        for identifier, name, entries in maps
+    )
+
+
 def _xml(text: str) -> str:
     """Return text for an attribute or an element: no reference that Bio-Formats cannot read."""
-    plain = "".join(c if c.isprintable() or c == " " else " " for c in text)
+    plain = (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() or c == " " else " " for c in text)
+    )
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 

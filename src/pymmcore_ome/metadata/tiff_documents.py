@@ -14,8 +14,17 @@ from pymmcore_ome.frames import json_bytes
 from pymmcore_ome.layout import ImageLayout, Layout
 
 from .documents import Document, Documents, StoreState, image_notes
+from .ome_planes import NOTE_ID
 from .ome_xml import OmeXml
-from .store_record import DESCRIPTION_KEY, KEY, file_name, with_maps, with_record
+from .store_record import (
+    DESCRIPTION_KEY,
+    FRAME_NAMESPACE,
+    KEY,
+    file_name,
+    map_annotations,
+    with_maps,
+    with_record,
+)
 
 
 class TiffDocuments(Documents):
@@ -53,11 +62,22 @@ class TiffDocuments(Documents):
         record = {**state.record.to_attributes(), "images": [_notes(state, i) for i in images]}
         ome_xml, maps = OmeXml(state), state.record.map_annotations()
         if not self._in_folder:
-            yield DESCRIPTION_KEY, with_record(ome_xml(images), record, maps)
+            xml = with_record(ome_xml(images), record, maps + _note_maps(state, images))
+            yield DESCRIPTION_KEY, xml
             return
         for image in images:
-            yield file_name(image), with_maps(ome_xml([image]), maps)
+            yield file_name(image), with_maps(ome_xml([image]), maps + _note_maps(state, [image]))
         yield TIFF_FOLDER_KEY, [json_bytes({KEY: record}, indent=2)]
+
+
+def _note_maps(state: StoreState, images: Iterable[ImageLayout]) -> str:
+    """Return the annotations that the planes of some images refer to: a file may be moved."""
+    if state.planes is None:
+        return ""
+    notes = state.planes.notes(image.path for image in images)
+    return map_annotations(
+        (f"{NOTE_ID}{number}", FRAME_NAMESPACE, entries) for number, entries in notes
+    )
 
 
 def _notes(state: StoreState, image: ImageLayout) -> dict[str, Any]:

@@ -72,7 +72,10 @@ class Stream:
         layout = store.layout
         self._options = options
         self._life, self._store, self._layout = StreamLife(), store, layout
-        self._placement = Placement(layout, in_order=store.backend.is_sequential)
+        backend = store.backend
+        self._placement = Placement(
+            layout, in_order=backend.is_sequential, reorders=backend.reorders
+        )
         self._pool = ArrayPool()
         self._live = LivePixels(store, self._life)
         budget_bytes = options.buffer_bytes or default_buffer_bytes()

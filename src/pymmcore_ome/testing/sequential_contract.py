@@ -6,6 +6,7 @@ file, and fills holes; it accepts no frame that is lost.
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .contract import FRAME, SHAPE, Contract, jagged, loops
 from .frames import encoded_frame
 
 _REFUSED: dict[str, tuple[StorageSchema, list[str]]] = {
-    "loops": (loops({"t": 2, "z": 3, "c": 2}), [r"\(t, z, c\).*stored as \(t, c, z\)"]),
+    "loops": (loops({"z": 3, "t": 2, "c": 2}), [r"\(z, t, c\).*stored as \(t, c, z\)"]),
     "unbounded": (
         loops({"z": None, "t": 2, "p": 2}),
         ["only the slowest stored axis", "order in which they are stored"],
@@ -70,6 +71,36 @@ class SequentialZarrContract(Contract):
         schema = loops(nest, order=order)
         self.check(path, schema, self.write(path, schema))
         assert validate(path) == []
+
+    @pytest.mark.parametrize(
+        "nest",
+        [{"t": 3, "z": 4, "c": 2}, {"t": 2, "p": 2, "z": 3, "c": 2}, {"t": None, "z": 3, "c": 2},
+         {"t": 2, "z": 3, "c": 2, "cam": 2}, {"t": 1, "z": 3, "p": 2, "c": 2},
+         {"p": 2, "t": 2, "z": 1, "c": 2}],
+    )  # fmt: skip
+    @pytest.mark.parametrize("came", [None, [0, 1, 4, 5, 9, 10], [3, 7], [0]])
+    @pytest.mark.parametrize("chunks", [None, {"t": 2, "z": 2, "c": 2}])
+    def test_loops_in_another_order_than_storage_read_back_or_are_refused(
+        self, path: Path, nest: dict[str, Any], came: list[int] | None, chunks: Any
+    ) -> None:
+        schema = loops(nest)
+        count = len(FrameRouter(schema)) if nest["t"] else 14
+        came = [number for number in came or range(count) if number < count]
+        options: Any = {"backend": self.backend, "chunks": chunks}
+        if not self.backend.reorders and nest.get("z") != 1:
+            with pytest.raises(OptionError, match="acquire in storage order"):
+                open_stream(path, schema, **options)
+            return
+        numbers: dict[Any, int] = {}
+        plan = list(islice(FrameRouter(schema).frames(), count))
+        with open_stream(path, schema, **options) as stream:
+            for number in came:
+                address = stream.append(encoded_frame(number, SHAPE), at=plan[number][0])
+                numbers[address.image, address.index] = number
+            if came != list(range(count)):
+                with pytest.raises((OutOfOrderError, RepeatedFrameError)):
+                    stream.append(encoded_frame(99, SHAPE), at=plan[came[-1]][0])
+        self.check(path, schema, numbers)
 
     @pytest.mark.parametrize("came", [[0, 3, 4, 7, 11], [11], [5, 6, 7], [0, 1, 2, 9, 10]])
     @pytest.mark.parametrize("chunks", [None, {"t": 2, "c": 2}])

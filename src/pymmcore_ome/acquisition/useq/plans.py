@@ -104,7 +104,7 @@ def plate_of(positions: Any) -> Plate | None:
             return None
         rows = max(row for row, _ in wells) + 1
         columns = max(column for _, column in wells) + 1
-        name = None
+        name = "Plate"  # readers show one
     return Plate(
         name,
         rows=[row_name(n) for n in range(rows)],

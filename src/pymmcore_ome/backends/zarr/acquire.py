@@ -1,6 +1,7 @@
 """The acquire-zarr backend: OME-Zarr, written front to back by a C++ library.
 
-It refuses a plan whose frames do not arrive in the order of storage, and goes back for none.
+It refuses a plan whose frames arrive in another order than that of storage or of its loops, and
+goes back for none.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -21,7 +23,14 @@ from pymmcore_ome.backends.compression import Levels, parse
 from pymmcore_ome.backends.port import BackendOptions, WriteFuture
 from pymmcore_ome.disk import StoreLocation, max_open_files
 from pymmcore_ome.errors import MapErrors
-from pymmcore_ome.layout import ArraySpec, ImageLayout, Layout, order_problems
+from pymmcore_ome.layout import (
+    ArraySpec,
+    ImageLayout,
+    Layout,
+    arrival_order,
+    order_problems,
+    slice_steps,
+)
 
 from .documents import array_folder, say_shape
 from .folder import ZarrFolder
@@ -42,6 +51,7 @@ class AcquireZarrBackend(ZarrFolder):
 
     name: ClassVar[str] = "acquire-zarr"
     is_sequential: ClassVar[bool] = True
+    reorders: ClassVar[bool] = True
     compressions: ClassVar[Levels] = {"blosc": (0, 9, 5)}
     why_no_levels: ClassVar[str] = (
         "acquire-zarr rounds means down, and lists levels before they are complete. Use another "
@@ -52,10 +62,11 @@ class AcquireZarrBackend(ZarrFolder):
         super().__init__()
         self._arrays: dict[int, AcquireArray] = {}
         self._open_at_once = 1
+        self._orders: dict[ArraySpec, tuple[int, ...]] = {}
 
     @classmethod
     def refusals(cls, layout: Layout, options: BackendOptions) -> list[str]:
-        order = order_problems(layout)
+        order = order_problems(layout, reorders=True)
         reasons = [*super().refusals(layout, options), *order.reasons]
         for dtype in {image.dtype for image in layout.images} - set(DTYPES):
             reasons.append(f"dtype {dtype} is not one of {', '.join(DTYPES)}")
@@ -68,8 +79,10 @@ class AcquireZarrBackend(ZarrFolder):
         return [f"acquire-zarr: {reason}" for reason in reasons]
 
     def create(self, place: StoreLocation, layout: Layout, options: BackendOptions) -> None:
-        super().create(place, layout.with_specs(_with_shards), options)
-        self._open_at_once = order_problems(layout).open_at_once
+        layout = layout.with_specs(_with_shards)
+        super().create(place, layout, options)
+        self._open_at_once = order_problems(layout, reorders=True).open_at_once
+        self._orders = {spec: arrival_order(layout, spec) for spec in layout.specs}
 
     def add(self, image: ImageLayout) -> None:
         super().add(image.with_spec(_with_shards(image.spec)))
@@ -120,6 +133,7 @@ class AcquireZarrBackend(ZarrFolder):
             return AcquireArray(
                 array_folder(self._root, image),
                 image,
+                self._orders[image.spec],
                 blosc_level=None if codec is None else codec[1],
                 threads=0 if self._open_at_once == 1 else 1,
                 queue_bytes=_QUEUE_BYTES // self._open_at_once,
@@ -159,6 +173,8 @@ class AcquireArray:
     folder : Path
         Of the array; it is there, with our document in it.
     image : ImageLayout
+    order : tuple of int
+        The axes but y and x, as frames arrive, slowest first.
     blosc_level : int or None
         None: no compression.
     threads : int
@@ -176,6 +192,7 @@ class AcquireArray:
         self,
         folder: Path,
         image: ImageLayout,
+        order: tuple[int, ...],
         blosc_level: int | None,
         threads: int,
         queue_bytes: int,
@@ -185,7 +202,8 @@ class AcquireArray:
         self._image = image
         self._dtype = np.dtype(image.dtype)
         self._plane_bytes = self._dtype.itemsize * prod(image.shape[-2:])
-        self._steps = image.spec.slice_steps
+        self._order = order
+        self._steps = slice_steps(image.spec, order)
         self._planes = image.spec.slice_count
         self._written = 0  # planes, holes among them
         self._begun_shards = 0  # along the first axis, whose file has pixels
@@ -193,7 +211,7 @@ class AcquireArray:
         self._allowed_planes = max(1, queue_bytes // self._plane_bytes) + 2 * self._shard_planes
         settings = az.StreamSettings(
             store_path=str(folder),
-            arrays=[_array_settings(image, blosc_level)],
+            arrays=[_array_settings(image, order, blosc_level)],
             max_threads=threads,
             overwrite=False,  # True deletes the folder
         )
@@ -225,7 +243,8 @@ class AcquireArray:
         with MapErrors(self._stopped, RuntimeError):
             if first > self._written:
                 self._stream.skip((first - self._written) * self._plane_bytes)
-            self._stream.append(np.ascontiguousarray(block))
+            arrived = block.transpose(*self._order, -2, -1)
+            self._stream.append(np.ascontiguousarray(arrived))
         self._written = first + prod(block.shape[:-2])
         self._wait()
 
@@ -267,7 +286,8 @@ class AcquireArray:
 
     def _first_plane(self, start: tuple[int, ...], block: NDArray[np.generic]) -> int:
         """Return the number of a block's first plane; refuse what cannot be written there."""
-        image, planes = self._image, block.shape[:-2]
+        image, planes = self._image, [block.shape[axis] for axis in self._order]
+        sizes = [image.shape[axis] for axis in self._order]
         what = f"a block of {block.shape} {block.dtype} at {start} of image {image.path!r}"
         fits = (
             block.dtype == self._dtype
@@ -281,13 +301,13 @@ class AcquireArray:
         if not fits:
             raise ValueError(f"{what}: the array is {image.shape} {self._dtype}")
         wide = next((number for number, size in enumerate(planes) if size > 1), len(planes))
-        if planes[wide + 1 :] != image.shape[wide + 1 : -2]:
-            raise ValueError(f"{what}: it is not in one piece in the order of storage")
+        if planes[wide + 1 :] != sizes[wide + 1 :]:
+            raise ValueError(f"{what}: it is not in one piece in the order of arrival")
         first = sum(at * step for at, step in zip(start, self._steps, strict=False))
         if first < self._written:
             raise ValueError(
                 f"{what}: it is plane {first}, but {self._written} planes are written already; "
-                "frames must arrive in the order of storage"
+                "frames must arrive in the order of the plan"
             )
         return first
 
@@ -345,24 +365,27 @@ class AcquireArray:
         return -(-self._written // self._steps[0]) if self._steps else self._image.shape[0]
 
 
-def _array_settings(image: ImageLayout, blosc_level: int | None) -> az.ArraySettings:
+def _array_settings(
+    image: ImageLayout, order: Sequence[int], blosc_level: int | None
+) -> az.ArraySettings:
     """Return the settings that write the array at the stream's own path, no group around it."""
     spec = image.spec
+    stored = [
+        az.Dimension(
+            name=axis.name,
+            kind=_KINDS[axis.kind],
+            array_size_px=axis.size or 0,  # 0: it grows
+            chunk_size_px=chunk,
+            shard_size_chunks=shard // chunk,
+        )
+        for axis, chunk, shard in zip(spec.axes, spec.chunk_shape, spec.write_shape, strict=True)
+    ]
     settings: dict[str, Any] = {
-        "dimensions": [
-            az.Dimension(
-                name=axis.name,
-                kind=_KINDS[axis.kind],
-                array_size_px=axis.size or 0,  # 0: it grows
-                chunk_size_px=chunk,
-                shard_size_chunks=shard // chunk,
-            )
-            for axis, chunk, shard in zip(
-                spec.axes, spec.chunk_shape, spec.write_shape, strict=True
-            )
-        ],
+        "dimensions": [*(stored[axis] for axis in order), *stored[-2:]],
         "data_type": np.dtype(image.dtype),
     }
+    if list(order) != sorted(order):
+        settings["storage_dimension_order"] = list(spec.axis_names)
     if blosc_level is not None:
         settings["compression"] = az.CompressionSettings(
             compressor=az.Compressor.BLOSC1,

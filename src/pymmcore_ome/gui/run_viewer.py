@@ -1,7 +1,7 @@
 """`RunViewer`: every frame of a run, while it is acquired and after, over `Output.view`.
 
-Another thread reads and mixes the channels; this one paints the result. If frames arrive faster than
-they can be shown, some are not shown; the acquisition never waits for a picture.
+Another thread reads and mixes the channels; this one paints the result. If frames arrive faster
+than they can be shown, some are not shown; the acquisition never waits for a picture.
 """
 
 from __future__ import annotations

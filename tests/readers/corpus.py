@@ -70,7 +70,7 @@ class Picture:
     """One image that must be found.
 
     `path` is its group in an OME-Zarr, `sizes` are those of its axes in OME's order, `at` the
-    part of an event's index that leads to it. In an OME-TIFF it is called by its safe `name`.
+    part of an event's index that leads to it.
     """
 
     label: str
@@ -78,10 +78,6 @@ class Picture:
     sizes: Mapping[str, int]
     position: Position = field(default_factory=Position)
     at: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.position.name or self.label
 
 
 @dataclass(frozen=True)

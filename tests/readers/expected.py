@@ -41,7 +41,7 @@ def facts(data: DataSet, picture: Picture, format_: str) -> dict[str, Any]:
         names = ["Channel 0"] if data.schema.rgb else [None]
     return {
         **common,
-        "name": picture.name,
+        "name": picture.label,
         "channels": names,
         "stage": stage,
         "optics": [(c.fluorophore, c.excitation_nm, c.emission_nm) for c in channels],

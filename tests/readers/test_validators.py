@@ -88,7 +88,7 @@ def test_ome_xml_of_a_tiff_is_valid(
             xml = etree.fromstring(tiff.ome_metadata.encode())
         assert ome_schema.validate(xml), ome_schema.error_log
         names += [image.get("Name") for image in xml.iter(f"{OME}Image")]
-    assert names == [picture.name for picture in data.pictures]
+    assert names == [picture.label for picture in data.pictures]
 
 
 @pytest.mark.parametrize(("data", "way"), TIFF)

@@ -73,7 +73,7 @@ def take_all(target: Path) -> None:
         _work(app, lambda: panel.run_bar.progress.value() > 300)
         _take(app, panel, target / "running.png")
         _show(panel, 640, 480)
-        panel.arrangement.bring_up(panel.view)
+        panel.arrangement.bring_up(panel._views)
         _take(app, panel, target / "small.png")
         _work(app, lambda: not panel.is_running)
         _show(panel, 1100, 800)

@@ -661,6 +661,6 @@ def test_parts_are_arranged_by_the_room(
     assert (panel.width(), panel.height()) == size, "the panel needs more room than it has"
     run(qtbot, panel, wait_until)
     assert "Saved" in panel.messages.text
-    assert panel.view.isVisible()
+    assert panel.viewer.isVisible()
     assert panel.run_bar.isVisible()
     assert way_for(*size) == way

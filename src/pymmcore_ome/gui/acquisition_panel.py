@@ -39,6 +39,7 @@ from .panel_state import ForeignRun, PanelState, panel_state
 from .planned_run import PlannedRun
 from .run_bar import RunBar
 from .run_page import RunPage
+from .run_viewer import RunViewer
 from .save_panel import SavePanel
 from .save_settings import SaveSettings
 from .sequence_editor import SequenceEditor
@@ -99,6 +100,7 @@ class AcquisitionPanel(QWidget):
         self.editor = SequenceEditor(self._core, self.save_panel.metadata)
         self.view = make_view()
         self._view_widget = widget_of(self.view)
+        self.viewer = RunViewer()
         self.messages = MessageBar()
         self.run_bar = RunBar()
         self.run_page = RunPage()
@@ -173,17 +175,22 @@ class AcquisitionPanel(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(left)
+        self._views = QTabWidget()
+        self._views.setDocumentMode(True)
+        self._views.addTab(self._view_widget, "Newest frame")
+        self._views.addTab(self.viewer, "Run")
         self._pages = QStackedWidget()
         self._form = scroll
         self._pages.addWidget(self._form)
         self._pages.addWidget(self.run_page)
-        self.arrangement = Arrangement((self._pages, "Plan"), (self._view_widget, "Live view"))
+        self.arrangement = Arrangement((self._pages, "Plan"), (self._views, "View"))
         whole = QVBoxLayout(self)
         whole.addWidget(self.arrangement, 1)
         whole.addWidget(self.messages)
         whole.addWidget(self.run_bar)
 
     def _connect(self) -> None:
+        self.run_page.placeSelected.connect(self._on_place)
         self.run_bar.runClicked.connect(self.run)
         self.run_bar.continueClicked.connect(self.continue_unfinished)
         self.save_panel.estimateChanged.connect(self._on_estimate)
@@ -300,7 +307,7 @@ class AcquisitionPanel(QWidget):
         self.run_page.begin(None if output is None else output.path, layout)
         self._pages.setCurrentWidget(self.run_page)
         self._apply()
-        self.arrangement.bring_up(self._view_widget)
+        self.arrangement.bring_up(self._views)
         self.runStarted.emit()
 
     @guarded
@@ -316,8 +323,12 @@ class AcquisitionPanel(QWidget):
 
     def _show_map(self, run: AcquisitionRun, is_over: bool = False) -> None:
         view = None if run.output is None else run.output.view()
-        if view is not None:
-            self.run_page.show_view(view, is_over)
+        if view is None:
+            return
+        if view is not self.viewer.view:
+            self.viewer.set_view(view)
+            self._views.setCurrentWidget(self.viewer)
+        self.run_page.show_view(view, is_over)
 
     @guarded
     def _on_ended(self) -> None:
@@ -340,6 +351,11 @@ class AcquisitionPanel(QWidget):
         folder = QUrl.fromLocalFile(str(summary.path.parent))
         show = ("Show in folder", lambda: QDesktopServices.openUrl(folder))
         self.messages.show_message(*run_report(summary), show)
+
+    @guarded
+    def _on_place(self, image_number: int) -> None:
+        self._views.setCurrentWidget(self.viewer)
+        self.viewer.show_place(image_number)
 
     # ------------------------------------------------------------------- a run started elsewhere
 

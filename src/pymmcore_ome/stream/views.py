@@ -89,8 +89,8 @@ class ArrayView(ABC):
     def _is_acquired(self, index: tuple[int, ...]) -> bool: ...
 
     @abstractmethod
-    def _newest(self) -> tuple[int, tuple[int, ...] | None]:
-        """Return how many frames were accepted, and the index of the latest."""
+    def newest(self) -> tuple[int, tuple[int, ...] | None]:
+        """Return how many frames were accepted, and the index of the latest; None: none was."""
 
     @property
     def ndim(self) -> int:
@@ -144,7 +144,7 @@ class ArrayView(ABC):
 
     def emit_changes(self) -> None:
         """Emit the signals for the frames since the last time."""
-        shape, (frames, newest) = self.shape, self._newest()
+        shape, (frames, newest) = self.shape, self.newest()
         if shape != self._emitted_shape:
             self.coords_changed.emit()
         if frames != self._emitted_frames and newest is not None:
@@ -153,7 +153,7 @@ class ArrayView(ABC):
 
     def _begin(self) -> None:
         """Emit nothing for the frames so far."""
-        self._emitted_shape, self._emitted_frames = self.shape, self._newest()[0]
+        self._emitted_shape, self._emitted_frames = self.shape, self.newest()[0]
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -277,7 +277,7 @@ class View(ArrayView):
     def _is_acquired(self, index: tuple[int, ...]) -> bool:
         return self._live.frames.is_accepted(self._number, index)
 
-    def _newest(self) -> tuple[int, tuple[int, ...] | None]:
+    def newest(self) -> tuple[int, tuple[int, ...] | None]:
         return self._live.frames.newest(self._number)
 
 
@@ -437,7 +437,7 @@ class JoinedView(ArrayView):
         is_inside = all(n < size for n, size in zip(place, shape, strict=False))
         return is_inside and live.frames.is_accepted(number, place)
 
-    def _newest(self) -> tuple[int, tuple[int, ...] | None]:
+    def newest(self) -> tuple[int, tuple[int, ...] | None]:
         if self._live is None:
             return 0, None
         count, number, index = self._live.frames.newest_of_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+import ome_types
 import pydantic
 import pytest
 import useq
@@ -14,6 +15,7 @@ import pymmcore_ome as po
 from conftest import DEMO
 from pymmcore_ome import errors
 from pymmcore_ome.acquisition.useq.fields import USES
+from pymmcore_ome.disk import read_description
 
 SUB_SETUP = {"setup": {"properties": [["Camera", "Gain", "3"]]}, "z_plan": {"range": 2, "step": 1}}
 BOTH = pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tiff"])
@@ -121,3 +123,17 @@ def test_action_that_the_engine_does_not_know_is_reported(
     dataset = po.open_dataset(path)
     assert len(dataset.frames()) == 2
     assert "no action 'bleach'" in (dataset.record.reason or "")
+
+
+def test_plate_of_positions_and_labels_have_one_name_in_both_formats(
+    core: CMMCorePlus, tmp_path: Path
+) -> None:
+    wells = [{"x": n, "name": "a/b" if n else "é", "plate_row": 0, "plate_col": n} for n in (0, 1)]
+    tiff, folder = tmp_path / "a.ome.tiff", tmp_path / "a.ome.zarr"
+    with po.install(core):
+        core.mda.run(useq.MDASequence(stage_positions=wells), output=[tiff, folder])
+    documents = [read_description(tiff), (folder / "OME" / "METADATA.ome.xml").read_bytes()]
+    for found in (ome_types.from_xml((xml or b"").decode()) for xml in documents):
+        assert [image.name for image in found.images] == ["é", "a/b"]
+        assert [plate.name for plate in found.plates] == ["Plate"]
+    assert '"name":"Plate"' in (folder / "zarr.json").read_text().replace(" ", "")

@@ -70,8 +70,7 @@ class Stream:
 
     def __init__(self, store: Store, options: SaveOptions) -> None:
         layout = store.layout
-        self._options = options
-        self._life, self._store, self._layout = StreamLife(), store, layout
+        self._options, self._store, self._layout, self._life = options, store, layout, StreamLife()
         backend = store.backend
         self._placement = Placement(
             layout, in_order=backend.is_sequential, reorders=backend.reorders
@@ -85,8 +84,7 @@ class Stream:
         if store.stored:
             self._placement.resume(store.stored, store.next_number)
             self._live.frames.resume(store.stored)
-        self._lock = threading.Lock()
-        self._closing = threading.Lock()
+        self._lock, self._closing = threading.Lock(), threading.Lock()
         self._summary: Summary | None = None
         self._ending: tuple[Status, str | None] | None = None
         self._began = time.monotonic()

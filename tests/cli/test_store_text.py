@@ -83,6 +83,23 @@ def test_info_says_how_to_acquire_the_rest(tmp_path: Path, status: str) -> None:
         assert (hint in " ".join(shown(path, 160).split())) == (count == 1)
 
 
+def test_info_mentions_a_stack_that_goes_downward(tmp_path: Path) -> None:
+    for name, scale in (("up", 2.0), ("down", -2.0)):
+        schema = po.StorageSchema(
+            dimensions=[
+                po.Dimension(name="z", size=2, scale=scale, unit="micrometer"),
+                po.Dimension(name="y", size=4),
+                po.Dimension(name="x", size=4),
+            ],
+            dtype="uint8",
+        )
+        with po.open_stream(tmp_path / f"{name}.ome.zarr", schema) as stream:
+            for _ in range(2):
+                stream.append(np.ones((4, 4), "uint8"))
+    assert "z: -2 µm (from top to bottom)" in shown(tmp_path / "down.ome.zarr", 100)
+    assert "top" not in shown(tmp_path / "up.ome.zarr", 100)
+
+
 def test_info_shows_annotations_of_the_user(plate: Path) -> None:
     po.annotate(plate, "sample", {"cells": "HeLa", "note": "n" * 500})
     text = " ".join(shown(plate, 80).split())

@@ -265,6 +265,7 @@ def axis_lines(images: Sequence[ImageLayout]) -> list[tuple[str, str]]:
         lines.append(("channels", ", ".join(names)))
     steps = dict.fromkeys(
         f"{axis.name}: {axis.scale:g} {_SYMBOLS.get(axis.unit or '', axis.unit or '')}".strip()
+        + (" (from top to bottom)" if axis.name == "z" and axis.scale < 0 else "")
         for image in images
         for axis in image.axes
         if axis.scale is not None

@@ -346,6 +346,5 @@ def _frame_facts(image: Image, rows: Iterable[Mapping[str, Any]]) -> dict[str, N
 
 def missing_library(what: str, error: ImportError) -> OptionError:
     """Return the error for a library of the extra ``analysis`` that is not installed."""
-    return OptionError(
-        f"{what}, which could not be loaded ({error}):  {how_to_install('analysis')}"
-    )
+    how = how_to_install("analysis")
+    return OptionError(f"{what}, which could not be loaded ({error}). Install it with  {how}")

@@ -227,6 +227,45 @@ def test_a_store_without_its_frame_table_is_not_acquired_again(tmp_path, form):
     assert po.validate(path, pixels=True) == []
 
 
+@pytest.mark.parametrize("compression", [None, "zstd"])
+@pytest.mark.parametrize("files", ["one", "per-position"])
+@pytest.mark.parametrize("is_big", [True, False])
+def test_a_tiff_of_the_other_form_is_refused(tmp_path, is_big, files, compression):
+    path, options = tmp_path / "n.ome.tiff", {"files": files, "compression": compression}
+    with po.open_stream(path, schema(), bigtiff=is_big, **options) as stream:
+        fill(stream, range(9))
+    with pytest.raises(po.errors.ResumeError, match=f"bigtiff: {is_big} there, {not is_big} now"):
+        po.open_stream(path, schema(), bigtiff=not is_big, resume=True, **options)
+    with po.open_stream(path, schema(), bigtiff=is_big, resume=True, **options) as stream:
+        fill(stream, range(9, 24))
+    assert_whole(path)
+
+
+@pytest.mark.parametrize("files", ["one", "per-position"])
+def test_a_tiff_in_other_files_is_refused(tmp_path, files):
+    path = tmp_path / "n.ome.tiff"
+    with po.open_stream(path, schema(), files=files) as stream:
+        fill(stream, range(9))
+    other = "per-position" if files == "one" else "one"
+    with pytest.raises(po.errors.ResumeError, match="format: ome-tiff"):
+        po.open_stream(path, schema(), files=other, resume=True)
+    with po.open_stream(path, schema(), files=files, resume=True) as stream:
+        fill(stream, range(9, 24))
+    assert_whole(path)
+
+
+def test_every_difference_is_named_at_once(tmp_path):
+    with po.open_stream(tmp_path / "n.ome.zarr", schema()) as stream:
+        fill(stream, range(9))
+    with pytest.raises(po.errors.ResumeError) as raised:
+        po.open_stream(
+            tmp_path / "n.ome.zarr", schema(), resume=True,
+            compression="zstd", shards=False, chunks={"y": 20}, levels=2,
+        )  # fmt: skip
+    for name in ("schema.compression", "levels", "chunks of image", "shards of image"):
+        assert name in str(raised.value)
+
+
 def test_resume_and_overwrite_exclude_each_other(tmp_path):
     with pytest.raises(po.errors.OptionError, match="exclude each other"):
         po.open_stream(tmp_path / "n.ome.zarr", schema(), resume=True, overwrite=True)

@@ -23,7 +23,7 @@ from pymmcore_ome.dataset import (
     refuse_links,
     sound_rows,
 )
-from pymmcore_ome.disk import StoreLock, write_whole
+from pymmcore_ome.disk import StoreLocation, StoreLock, write_whole
 from pymmcore_ome.errors import MapErrors, ResumeError
 from pymmcore_ome.frames import FrameTableWriter, cut_half_a_line, json_bytes
 from pymmcore_ome.metadata import StoreState, documents_of
@@ -36,6 +36,8 @@ logger = logging.getLogger("pymmcore-ome")
 _MOST: Final = 20
 #: Of a camera: what may be set between two runs, and does not change where its frames go.
 _SETTINGS: Final = ("gain", "offset")
+#: Differences with which the arrays on disk can still be compared.
+_WITHIN_ARRAYS: Final = ("schema.compression", "levels")
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def resumed(
     def not_resumed(error: Exception) -> ResumeError:
         return ResumeError(f"{plan.place.path} could not be resumed: {error}.")
 
-    lock = StoreLock(plan.place)
+    lock = StoreLock(StoreLocation.of_existing(plan.place.path) or plan.place)
     with claimed(plan.place.path), lock.is_free():
         lock.acquire()
         try:
@@ -117,8 +119,15 @@ def _compare(
         record.level_plan, plan.options.levels)]  # fmt: skip
     if levels[0] != levels[1]:
         found.append(f"levels: {levels[0]} there, {levels[1]} now")
-    if not found and plan.place.format == "ome-zarr":
-        found += array_differences(plan.place.path, plan.layout, plan.options.compression)
+    is_like = all(difference.startswith(_WITHIN_ARRAYS) for difference in found)
+    if is_like and plan.place.format == "ome-zarr":
+        found += [
+            difference
+            for difference in array_differences(path, plan.layout, plan.options.compression)
+            if not found or not difference.startswith("compression")
+        ]
+    if dataset.location == plan.place and plan.place.format == "ome-tiff":
+        found += _form_differences(dataset, plan.options.bigtiff)
     if found:
         more = f"; and {len(found) - _MOST} more" if len(found) > _MOST else ""
         raise ResumeError(
@@ -126,6 +135,20 @@ def _compare(
             f"{'; '.join(found[:_MOST])}{more}. "
             "Acquire as the first run did, or choose another path."
         )
+
+
+def _form_differences(dataset: Dataset, bigtiff: bool) -> Iterator[str]:
+    """Yield that a TIFF is a classic one where a BigTIFF would be made, or the other way round.
+
+    Pages of one form, written into a file of the other, would destroy it.
+    """
+    path = dataset.path
+    files = sorted(path.glob("*.ome.tiff")) if dataset.location.is_folder else [path]
+    for file in files[:1]:
+        with file.open("rb") as start:
+            is_big = b"+" in start.read(4)
+        if is_big != bigtiff:
+            yield f"bigtiff: {is_big} there, {bigtiff} now"
 
 
 def _place(location: Any) -> str:
